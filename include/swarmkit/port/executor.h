@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/**
+ * @file
+ * A port: what runs tasks on a node.
+ *
+ * For each task the agent asks the executor for a controller, and then has it
+ * carry out one operation at a time. Operations are begun and report their end
+ * later; at most one is under way for a controller, besides cancel().
+ *
+ * A workload must be found again by its task's ID after a restart of the
+ * agent: the first operation on a new controller may be any of them. Stopping
+ * the agent does not stop workloads.
+ */
+
+#ifndef SWARMKIT_PORT_EXECUTOR_H
+#define SWARMKIT_PORT_EXECUTOR_H
+
+#include <swarmkit/error.h>
+#include <swarmkit/types.h>
+
+SWK_BEGIN_DECLS
+
+/** One task on this node; the executor's own type. */
+typedef struct swk_controller swk_controller;
+
+enum swk_operation {
+    /** Take over a new version of the task (data: encoded Task). */
+    SWK_OPERATION_UPDATE = 1,
+    /** Create everything, so that a start is quick. */
+    SWK_OPERATION_PREPARE = 2,
+    /** Start, once; ends when the workload runs. */
+    SWK_OPERATION_START = 3,
+    /** Ends when the workload does; may be begun again after a cancel. */
+    SWK_OPERATION_WAIT = 4,
+    /** Stop signal, grace period, kill; fine if nothing runs. */
+    SWK_OPERATION_SHUTDOWN = 5,
+    /** Kill at once; fine if nothing runs. */
+    SWK_OPERATION_TERMINATE = 6,
+    /** Stop what runs and delete all that is left; fine if nothing is. */
+    SWK_OPERATION_REMOVE = 7,
+};
+
+enum swk_outcome {
+    SWK_OUTCOME_DONE = 0,      /**< As asked; for WAIT: exit status 0. */
+    SWK_OUTCOME_ALREADY = 1,   /**< Was prepared, or started, before. */
+    SWK_OUTCOME_CANCELED = 2,  /**< By cancel(); may be begun again. */
+    SWK_OUTCOME_TEMPORARY = 3, /**< Failed, but worth another try. */
+    SWK_OUTCOME_FATAL = 4,     /**< Failed for good; for WAIT: the workload
+                                    ended with another status than 0. */
+};
+
+/** How an operation ended. A plain value. */
+struct swk_operation_result {
+    int32_t outcome;   /**< enum swk_outcome. */
+    int32_t exit_code; /**< 128 + N after signal N. Valid if has_status. */
+    int64_t pid;       /**< Main process, or 0. Valid if has_status. */
+    int32_t has_status; /**< Not 0: the workload exists or existed. */
+    uint32_t reserved;
+    /** Names the workload for people: directory, container ID; or "". */
+    char workload_id[SWK_ID_LEN_MAX + 1];
+    /** Why, for TEMPORARY and FATAL; one line, NUL-terminated. */
+    char text[SWK_ERROR_TEXT_SIZE];
+};
+
+/**
+ * Told the end of an operation, exactly once for each begin(). Called on the
+ * executor's thread, or within begin(); must not block and must not call the
+ * executor.
+ */
+typedef void (*swk_operation_done_fn)(
+    void *ctx, swk_controller *controller, void *controller_ctx,
+    int32_t operation, const struct swk_operation_result *result);
+
+struct swk_executor {
+    size_t size; /**< sizeof(struct swk_executor). */
+    void *ctx;   /**< Passed to each function. */
+
+    /**
+     * Writes an encoded NodeDescription (hostname, platform, resources,
+     * engine) to out_data and its length to out_len. Deterministic: the same
+     * as long as the node does not change. SWK_ELIMIT if size is too small.
+     */
+    int (*describe)(void *ctx, void *out_data, size_t size, size_t *out_len,
+                    struct swk_error *err);
+    /**
+     * Makes a controller for an encoded Task, which is borrowed for the call.
+     * SWK_ENOTSUP or SWK_EINVAL name the field of the spec that this executor
+     * cannot honour on this machine: nothing is silently dropped.
+     */
+    int (*controller_new)(void *ctx, const void *task, size_t task_len,
+                          void *controller_ctx, swk_controller **out_controller,
+                          struct swk_error *err);
+    /** Begins an operation; data is borrowed for the call. */
+    void (*begin)(void *ctx, swk_controller *controller, int32_t operation,
+                  const void *data, size_t data_len);
+    /** Asks for an early end of the operation under way, if there is one. */
+    void (*cancel)(void *ctx, swk_controller *controller);
+    /** Forgets the controller, not the workload. No operation under way. */
+    void (*controller_free)(void *ctx, swk_controller *controller);
+    /**
+     * Removes workloads of this executor whose task is not in the list of
+     * IDs: what an agent that lost its state left behind. May block.
+     */
+    void (*sweep)(void *ctx, const char *const *task_ids,
+                  size_t task_ids_count);
+    /** Where done goes; set once, before the first begin(). */
+    void (*set_done)(void *ctx, swk_operation_done_fn done, void *done_ctx);
+};
+
+SWK_END_DECLS
+
+#endif
