@@ -9,12 +9,7 @@
 
 #include <swarmkit/types.h>
 
-/* Roles as bits, so that a method names those that may call it. */
-enum swki_role {
-    SWKI_ROLE_NONE = 0, /* no certificate */
-    SWKI_ROLE_WORKER = 1 << 0,
-    SWKI_ROLE_MANAGER = 1 << 1,
-};
+#include "base/roles.h"
 
 #define SWKI_OU_WORKER "swarm-worker"
 #define SWKI_OU_MANAGER "swarm-manager"
