@@ -17,6 +17,7 @@ struct swki_timer {
     swk_time deadline;
     uint64_t sequence;
     size_t index; /* in the heap plus one; 0 when not set */
+    unsigned tag; /* the owner's: which of its timers this is */
 };
 
 struct swki_timers {
