@@ -104,7 +104,11 @@ struct swk_executor {
      */
     void (*sweep)(void *ctx, const char *const *task_ids,
                   size_t task_ids_count);
-    /** Where done goes; set once, before the first begin(). */
+    /**
+     * Where done goes; set before the first begin(). NULL when the agent
+     * stops: once this returns, done is not called any more, and controllers
+     * whose operations are under way are the executor's to release.
+     */
     void (*set_done)(void *ctx, swk_operation_done_fn done, void *done_ctx);
 };
 
