@@ -14,14 +14,11 @@ static void *target(ProtobufCMessage *message,
     return (char *)message + field->offset;
 }
 
-/* Text that all copies may share is not copied. */
+/* The text that protobuf-c gives to fields without one is not copied: in a
+ * oneof, any other "" is written and this one is not. */
 static bool copy_string(char **text, struct swki_arena *arena)
 {
-    if (*text == NULL) {
-        return true;
-    }
-    if (**text == '\0') {
-        *text = (char *)protobuf_c_empty_string;
+    if (*text == NULL || *text == protobuf_c_empty_string) {
         return true;
     }
     *text = swki_arena_strdup(arena, *text);

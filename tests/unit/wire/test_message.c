@@ -495,6 +495,23 @@ static void copy_keeps_unknown_fields(void **state)
     assert_false(swki_message_equal(&status->base, copy));
 }
 
+static void an_empty_string_stays_the_choice_of_a_oneof(void **state)
+{
+    static const char data[] = "\x0a\x00"; /* CredentialSpec.file */
+    struct f *f = *state;
+    Swkpb__Privileges__CredentialSpec *spec;
+    ProtobufCMessage *copy;
+
+    assert_int_equal(unpack(f, &swkpb__privileges__credential_spec__descriptor,
+                            data, sizeof(data) - 1, &spec),
+                     0);
+    assert_int_equal(spec->source_case,
+                     SWKPB__PRIVILEGES__CREDENTIAL_SPEC__SOURCE_FILE);
+    copy = swki_message_copy(&spec->base, &f->arena);
+    assert_int_equal(swki_message_packed_size(copy), sizeof(data) - 1);
+    assert_true(swki_message_equal(&spec->base, copy));
+}
+
 static void copy_without_memory_gives_null(void **state)
 {
     struct f *f = *state;
@@ -617,6 +634,7 @@ int main(void)
         TEST(pack_refuses_what_does_not_fit),
         TEST(copy_shares_nothing_with_the_original),
         TEST(copy_keeps_unknown_fields),
+        TEST(an_empty_string_stays_the_choice_of_a_oneof),
         TEST(copy_without_memory_gives_null),
         TEST(equal_sees_every_difference),
         TEST(equal_tells_absent_from_empty_messages),
