@@ -34,15 +34,16 @@ static size_t form_len(const struct form *form, const uint8_t *data, size_t len)
     return form->len;
 }
 
-/* Bytes of the character that data starts with, or 0 if there is none. */
-static size_t character_len(const uint8_t *data, size_t len)
+size_t swki_utf8_character_len(const void *data, size_t len)
 {
-    if (data[0] < 0x80) {
-        return data[0] != 0 ? 1 : 0;
+    const uint8_t *bytes = data;
+
+    if (bytes[0] < 0x80) {
+        return bytes[0] != 0 ? 1 : 0;
     }
     for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
-        if (data[0] >= forms[i].first_min && data[0] <= forms[i].first_max) {
-            return form_len(&forms[i], data, len);
+        if (bytes[0] >= forms[i].first_min && bytes[0] <= forms[i].first_max) {
+            return form_len(&forms[i], bytes, len);
         }
     }
     return 0;
@@ -68,7 +69,7 @@ bool swki_utf8_is_text(const void *data, size_t len)
         size_t step = 8;
 
         if (len < 8 || !eight_are_plain(at)) {
-            step = character_len(at, len);
+            step = swki_utf8_character_len(at, len);
         }
         if (step == 0) {
             return false;
@@ -84,7 +85,7 @@ void swki_utf8_repair(char *text)
     size_t len = strlen(text);
 
     while (len > 0) {
-        size_t step = character_len((const uint8_t *)text, len);
+        size_t step = swki_utf8_character_len(text, len);
 
         if (step == 0) {
             *text = '?';
