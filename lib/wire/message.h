@@ -79,6 +79,15 @@ ProtobufCMessage *swki_message_copy(const ProtobufCMessage *message,
  */
 bool swki_message_equal(const ProtobufCMessage *a, const ProtobufCMessage *b);
 
+/* The first and the last second of the years 1 to 9999. */
+#define SWKI_TIMESTAMP_SECONDS_MIN INT64_C(-62135596800)
+#define SWKI_TIMESTAMP_SECONDS_MAX INT64_C(253402300799)
+
+/* Whether the parts make up a time that protobuf allows: in those years, or
+ * within 10,000 years and with signs that agree. */
+bool swki_timestamp_is_valid(int64_t seconds, int32_t nanos);
+bool swki_duration_is_valid(int64_t seconds, int32_t nanos);
+
 /* Fills a message that stays the caller's. */
 void swki_timestamp_write(swk_wall wall, Swkpb__Timestamp *out_timestamp);
 void swki_duration_write(int64_t ns, Swkpb__Duration *out_duration);
@@ -90,9 +99,8 @@ Swkpb__Duration *swki_duration_from_ns(int64_t ns, struct swki_arena *arena);
 
 /*
  * The reverse. NULL, as every absent message, stands for zero. SWK_EINVAL for
- * values that are not valid (nanos out of range, signs that differ, seconds
- * beyond the years 1 to 9999 or 10,000 years), and for those that are but do
- * not fit nanoseconds in 64 bits, some 292 years either way.
+ * values that are not valid, and for those that are but do not fit nanoseconds
+ * in 64 bits, some 292 years either way.
  */
 SWK_MUST_CHECK int swki_timestamp_read(const Swkpb__Timestamp *timestamp,
                                        swk_wall *out_wall,

@@ -13,10 +13,23 @@ enum {
     NANOS_MAX = NS_PER_SECOND - 1,
 };
 
-/* The years 1 to 9999, and as many days as 10,000 years have. */
-#define TIMESTAMP_SECONDS_MIN INT64_C(-62135596800)
-#define TIMESTAMP_SECONDS_MAX INT64_C(253402300799)
+/* As many days as 10,000 years have. */
 #define DURATION_SECONDS_MAX INT64_C(315576000000)
+
+bool swki_timestamp_is_valid(int64_t seconds, int32_t nanos)
+{
+    return seconds >= SWKI_TIMESTAMP_SECONDS_MIN &&
+           seconds <= SWKI_TIMESTAMP_SECONDS_MAX && nanos >= 0 &&
+           nanos <= NANOS_MAX;
+}
+
+bool swki_duration_is_valid(int64_t seconds, int32_t nanos)
+{
+    return seconds >= -DURATION_SECONDS_MAX &&
+           seconds <= DURATION_SECONDS_MAX && nanos >= -NANOS_MAX &&
+           nanos <= NANOS_MAX && !(seconds < 0 && nanos > 0) &&
+           !(seconds > 0 && nanos < 0);
+}
 
 /* Whether seconds and nanos fit nanoseconds, and what they are. */
 static bool to_ns(int64_t seconds, int32_t nanos, int64_t *out_ns)
@@ -86,9 +99,7 @@ int swki_timestamp_read(const Swkpb__Timestamp *timestamp, swk_wall *out_wall,
         *out_wall = 0;
         return SWK_OK;
     }
-    if (timestamp->seconds < TIMESTAMP_SECONDS_MIN ||
-        timestamp->seconds > TIMESTAMP_SECONDS_MAX || timestamp->nanos < 0 ||
-        timestamp->nanos > NANOS_MAX) {
+    if (!swki_timestamp_is_valid(timestamp->seconds, timestamp->nanos)) {
         return swki_fail(err, SWK_EINVAL, "invalid timestamp");
     }
     if (!to_ns(timestamp->seconds, timestamp->nanos, out_wall)) {
@@ -105,11 +116,7 @@ int swki_duration_read(const Swkpb__Duration *duration, int64_t *out_ns,
         *out_ns = 0;
         return SWK_OK;
     }
-    if (duration->seconds < -DURATION_SECONDS_MAX ||
-        duration->seconds > DURATION_SECONDS_MAX ||
-        duration->nanos < -NANOS_MAX || duration->nanos > NANOS_MAX ||
-        (duration->seconds < 0 && duration->nanos > 0) ||
-        (duration->seconds > 0 && duration->nanos < 0)) {
+    if (!swki_duration_is_valid(duration->seconds, duration->nanos)) {
         return swki_fail(err, SWK_EINVAL, "invalid duration");
     }
     if (!to_ns(duration->seconds, duration->nanos, out_ns)) {
