@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include "crypto/digest.h"
+
+#include <mbedtls/constant_time.h>
+#include <mbedtls/md.h>
+#include <mbedtls/platform_util.h>
+
+bool swki_sha256(const void *data, size_t len,
+                 uint8_t out_digest[SWKI_SHA256_SIZE])
+{
+    /* The md layer has one name in all versions; sha256.h has two. */
+    return mbedtls_md(mbedtls_md_info_from_type(MBEDTLS_MD_SHA256), data, len,
+                      out_digest) == 0;
+}
+
+void swki_sha256_hex(const uint8_t digest[SWKI_SHA256_SIZE],
+                     char out_hex[SWKI_SHA256_HEX_LEN + 1])
+{
+    static const char digits[] = "0123456789abcdef";
+
+    for (size_t i = 0; i < SWKI_SHA256_SIZE; i++) {
+        out_hex[2 * i] = digits[digest[i] >> 4];
+        out_hex[2 * i + 1] = digits[digest[i] & 15];
+    }
+    out_hex[SWKI_SHA256_HEX_LEN] = '\0';
+}
+
+bool swki_ct_equal(const void *a, const void *b, size_t len)
+{
+    return mbedtls_ct_memcmp(a, b, len) == 0;
+}
+
+void swki_wipe(void *data, size_t len)
+{
+    if (len > 0) {
+        mbedtls_platform_zeroize(data, len);
+    }
+}

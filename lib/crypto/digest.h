@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* SHA-256, comparison that tells nothing by its time, wiping. */
+
+#ifndef SWKI_CRYPTO_DIGEST_H
+#define SWKI_CRYPTO_DIGEST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    SWKI_SHA256_SIZE = 32,
+    SWKI_SHA256_HEX_LEN = 64, /* characters, without the NUL */
+};
+
+/* False only for no memory. */
+bool swki_sha256(const void *data, size_t len,
+                 uint8_t out_digest[SWKI_SHA256_SIZE]);
+
+/* Lower-case digits and a NUL. */
+void swki_sha256_hex(const uint8_t digest[SWKI_SHA256_SIZE],
+                     char out_hex[SWKI_SHA256_HEX_LEN + 1]);
+
+/* Whether len bytes are the same, in a time that depends on len alone. */
+bool swki_ct_equal(const void *a, const void *b, size_t len);
+
+/* Overwrites in a way that the compiler keeps; data may be NULL for len 0. */
+void swki_wipe(void *data, size_t len);
+
+#endif

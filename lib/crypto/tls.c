@@ -1,0 +1,612 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include "crypto/tls.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <mbedtls/version.h>
+
+#include "crypto/mbed.h"
+
+#include <mbedtls/ssl.h>
+
+#if MBEDTLS_VERSION_MAJOR >= 3
+#include <psa/crypto.h>
+#endif
+
+#include "base/alloc.h"
+#include "base/error.h"
+
+enum {
+    READ_CHUNK_SIZE = 4096,
+    FLAGS_TEXT_SIZE = 64,
+    SERVER_NAME_LEN_MAX = 255,
+};
+
+/* Alerts by which the other side refuses a certificate; RFC 8446, section 6. */
+enum {
+    ALERT_BAD_CERTIFICATE = 42,
+    ALERT_CERTIFICATE_UNKNOWN = 46,
+    ALERT_UNKNOWN_CA = 48,
+    ALERT_ACCESS_DENIED = 49,
+    ALERT_DECRYPT_ERROR = 51,
+    ALERT_CERTIFICATE_REQUIRED = 116,
+};
+
+/* What both ends must have in common. All of it is read by connections as long
+ * as they live, so it is static. */
+static const char *alpn_protocols[] = {"swarmkit/1", NULL};
+
+static const int cipher_suites[] = {
+#if MBEDTLS_VERSION_MAJOR >= 3
+    MBEDTLS_TLS1_3_CHACHA20_POLY1305_SHA256,
+    MBEDTLS_TLS1_3_AES_128_GCM_SHA256,
+#endif
+    /* Without AES instructions in Debian's build the first is the faster. */
+    MBEDTLS_TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+    MBEDTLS_TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+    0,
+};
+
+/* Left alone, 2.28 picks P-521, at twice the price of a handshake. */
+#if MBEDTLS_VERSION_MAJOR < 3
+static const mbedtls_ecp_group_id curves[] = {MBEDTLS_ECP_DP_SECP256R1,
+                                              MBEDTLS_ECP_DP_NONE};
+#else
+static const uint16_t groups[] = {MBEDTLS_SSL_IANA_TLS_GROUP_SECP256R1,
+                                  MBEDTLS_SSL_IANA_TLS_GROUP_X25519,
+                                  MBEDTLS_SSL_IANA_TLS_GROUP_NONE};
+#endif
+
+struct swki_tls_context {
+    const struct swk_alloc *alloc;
+    atomic_uint refs;
+    enum swki_tls_side side;
+    bool verifies; /* has roots */
+    struct swk_entropy entropy;
+    swk_wall (*wall)(void *ctx);
+    void *wall_ctx;
+    mbedtls_ssl_config conf;
+    mbedtls_x509_crt chain;
+    mbedtls_x509_crt roots;
+    mbedtls_pk_context key;
+};
+
+enum state {
+    STATE_HANDSHAKE,
+    STATE_OPEN,
+    STATE_FAILED, /* ended, in good order or not */
+};
+
+struct swki_tls {
+    struct swki_tls_context *context;
+    enum state state;
+    int failure; /* enum swk_error_code, in STATE_FAILED */
+    mbedtls_ssl_context ssl;
+    const uint8_t *input; /* borrowed for the feed that runs */
+    size_t input_len;
+    struct swki_buf output;
+    uint32_t refusal; /* what verification had against the peer */
+    bool has_read;    /* plaintext has come: the peer accepted us */
+};
+
+/* ---- contexts ---- */
+
+static void set_versions(mbedtls_ssl_config *conf)
+{
+#if MBEDTLS_VERSION_MAJOR < 3
+    mbedtls_ssl_conf_min_version(conf, MBEDTLS_SSL_MAJOR_VERSION_3,
+                                 MBEDTLS_SSL_MINOR_VERSION_3);
+    mbedtls_ssl_conf_curves(conf, curves);
+#else
+    mbedtls_ssl_conf_min_tls_version(conf, MBEDTLS_SSL_VERSION_TLS1_2);
+    mbedtls_ssl_conf_groups(conf, groups);
+#endif
+#if defined(MBEDTLS_SSL_RENEGOTIATION)
+    mbedtls_ssl_conf_renegotiation(conf, MBEDTLS_SSL_RENEGOTIATION_DISABLED);
+#endif
+#if defined(MBEDTLS_SSL_SESSION_TICKETS) && defined(MBEDTLS_SSL_CLI_C)
+    mbedtls_ssl_conf_session_tickets(conf, MBEDTLS_SSL_SESSION_TICKETS_DISABLED);
+#endif
+#if MBEDTLS_VERSION_MAJOR >= 3 && defined(MBEDTLS_SSL_SESSION_TICKETS) &&      \
+    defined(MBEDTLS_SSL_SRV_C) && defined(MBEDTLS_SSL_PROTO_TLS1_3)
+    /* A resumed 1.3 connection has lost its peer's certificate. */
+    mbedtls_ssl_conf_new_session_tickets(conf, 0);
+#endif
+}
+
+/* A server lets clients without certificate in; those with a bad one are
+ * refused by the verification callback, which this mode does not silence. */
+static int auth_mode(const struct swki_tls_context *context)
+{
+    if (!context->verifies) {
+        return MBEDTLS_SSL_VERIFY_NONE;
+    }
+    return context->side == SWKI_TLS_SERVER ? MBEDTLS_SSL_VERIFY_OPTIONAL
+                                            : MBEDTLS_SSL_VERIFY_REQUIRED;
+}
+
+static int configure(struct swki_tls_context *context, struct swk_error *err)
+{
+    mbedtls_ssl_config *conf = &context->conf;
+    bool is_server = context->side == SWKI_TLS_SERVER;
+
+    if (mbedtls_ssl_config_defaults(
+            conf, is_server ? MBEDTLS_SSL_IS_SERVER : MBEDTLS_SSL_IS_CLIENT,
+            MBEDTLS_SSL_TRANSPORT_STREAM, MBEDTLS_SSL_PRESET_DEFAULT) != 0) {
+        return swki_fail_nomem(err);
+    }
+    set_versions(conf);
+    mbedtls_ssl_conf_ciphersuites(conf, cipher_suites);
+    mbedtls_ssl_conf_cert_profile(conf, &swki_mbed_profile);
+    mbedtls_ssl_conf_rng(conf, swki_mbed_random, &context->entropy);
+    mbedtls_ssl_conf_authmode(conf, auth_mode(context));
+    if (context->verifies) {
+        mbedtls_ssl_conf_ca_chain(conf, &context->roots, NULL);
+    }
+    if (mbedtls_ssl_conf_alpn_protocols(conf, alpn_protocols) != 0) {
+        return swki_fail(err, SWK_EINTERNAL, "TLS protocol name refused");
+    }
+    return SWK_OK;
+}
+
+static int load_own(struct swki_tls_context *context,
+                    const struct swki_tls_config *config,
+                    struct swk_error *err)
+{
+    int rc;
+
+    if (config->chain_pem == NULL && config->key_pem == NULL) {
+        return context->side == SWKI_TLS_CLIENT
+                   ? SWK_OK
+                   : swki_fail(err, SWK_EINVAL,
+                               "a TLS server needs a certificate");
+    }
+    if (config->chain_pem == NULL || config->key_pem == NULL) {
+        return swki_fail(err, SWK_EINVAL,
+                         "certificate and key must come together");
+    }
+    rc = swki_mbed_parse_chain(&context->chain, swki_pem_of(config->chain_pem),
+                               err);
+    if (rc == 0) {
+        rc = swki_mbed_parse_key(&context->key, swki_pem_of(config->key_pem),
+                                 &context->entropy, err);
+    }
+    if (rc == 0 && !swki_mbed_is_pair(&context->chain.pk, &context->key,
+                                      &context->entropy)) {
+        rc = swki_fail(err, SWK_EINVAL, "certificate key mismatch");
+    }
+    if (rc == 0 && mbedtls_ssl_conf_own_cert(&context->conf, &context->chain,
+                                             &context->key) != 0) {
+        rc = swki_fail_nomem(err);
+    }
+    return rc;
+}
+
+static int load(struct swki_tls_context *context,
+                const struct swki_tls_config *config, struct swk_error *err)
+{
+    int rc = SWK_OK;
+
+#if MBEDTLS_VERSION_MAJOR >= 3
+    /* TLS 1.3 rests on it; calling it again does nothing. */
+    if (psa_crypto_init() != PSA_SUCCESS) {
+        return swki_fail(err, SWK_EINTERNAL, "PSA cannot start");
+    }
+#endif
+    if (context->verifies) {
+        rc = swki_mbed_parse_chain(&context->roots,
+                                   swki_pem_of(config->roots_pem), err);
+    }
+    if (rc == 0) {
+        rc = configure(context, err);
+    }
+    return rc != 0 ? rc : load_own(context, config, err);
+}
+
+static void free_context(struct swki_tls_context *context)
+{
+    mbedtls_ssl_config_free(&context->conf);
+    mbedtls_x509_crt_free(&context->chain);
+    mbedtls_x509_crt_free(&context->roots);
+    mbedtls_pk_free(&context->key);
+    swki_free(context->alloc, context);
+}
+
+int swki_tls_context_new(const struct swk_alloc *alloc,
+                         const struct swki_tls_config *config,
+                         struct swki_tls_context **out_context,
+                         struct swk_error *err)
+{
+    struct swki_tls_context *context;
+    int rc;
+
+    if (config->entropy == NULL || config->wall == NULL) {
+        return swki_fail(err, SWK_EINVAL, "TLS needs entropy and a calendar");
+    }
+    context = swki_calloc(alloc, 1, sizeof(*context));
+    if (context == NULL) {
+        return swki_fail_nomem(err);
+    }
+    context->alloc = alloc;
+    atomic_init(&context->refs, 1);
+    context->side = config->side;
+    context->verifies = config->roots_pem != NULL;
+    context->entropy = (struct swk_entropy){
+        .size = sizeof(struct swk_entropy),
+        .ctx = config->entropy_ctx,
+        .fill = config->entropy,
+    };
+    context->wall = config->wall;
+    context->wall_ctx = config->wall_ctx;
+    mbedtls_ssl_config_init(&context->conf);
+    mbedtls_x509_crt_init(&context->chain);
+    mbedtls_x509_crt_init(&context->roots);
+    mbedtls_pk_init(&context->key);
+    rc = load(context, config, err);
+    if (rc != 0) {
+        free_context(context);
+        return rc;
+    }
+    *out_context = context;
+    return SWK_OK;
+}
+
+struct swki_tls_context *swki_tls_context_ref(struct swki_tls_context *context)
+{
+    atomic_fetch_add_explicit(&context->refs, 1, memory_order_relaxed);
+    return context;
+}
+
+void swki_tls_context_unref(struct swki_tls_context *context)
+{
+    if (context != NULL &&
+        atomic_fetch_sub_explicit(&context->refs, 1, memory_order_acq_rel) ==
+            1) {
+        free_context(context);
+    }
+}
+
+/* ---- what the library calls ---- */
+
+static int receive(void *ctx, unsigned char *out_data, size_t size)
+{
+    struct swki_tls *tls = ctx;
+    size_t len = size < tls->input_len ? size : tls->input_len;
+
+    if (len == 0) {
+        return MBEDTLS_ERR_SSL_WANT_READ;
+    }
+    memcpy(out_data, tls->input, len);
+    tls->input += len;
+    tls->input_len -= len;
+    return (int)len;
+}
+
+/* Takes everything: back pressure is the caller's, by the output's length. So
+ * writes never answer WANT_WRITE, and none is repeated with another length. */
+static int put_out(void *ctx, const unsigned char *data, size_t len)
+{
+    struct swki_tls *tls = ctx;
+
+    return swki_buf_append(&tls->output, data, len)
+               ? (int)len
+               : MBEDTLS_ERR_SSL_ALLOC_FAILED;
+}
+
+/* Called for the root first, for the leaf last. */
+static int verify(void *ctx, mbedtls_x509_crt *certificate, int depth,
+                  uint32_t *flags)
+{
+    struct swki_tls *tls = ctx;
+    swk_wall now = tls->context->wall(tls->context->wall_ctx);
+
+    /* The library looks at the system's clock; ours may be another. */
+    *flags &= ~(uint32_t)(MBEDTLS_X509_BADCERT_EXPIRED |
+                          MBEDTLS_X509_BADCERT_FUTURE);
+    if (swki_mbed_wall(&certificate->valid_to) < now) {
+        *flags |= MBEDTLS_X509_BADCERT_EXPIRED;
+    }
+    if (swki_mbed_wall(&certificate->valid_from) > now) {
+        *flags |= MBEDTLS_X509_BADCERT_FUTURE;
+    }
+    tls->refusal |= *flags;
+    /* OPTIONAL forgives flags, but not an error of this function. */
+    return depth == 0 && tls->refusal != 0 &&
+                   tls->context->side == SWKI_TLS_SERVER
+               ? MBEDTLS_ERR_X509_FATAL_ERROR
+               : 0;
+}
+
+/* ---- connections ---- */
+
+static int set_up(struct swki_tls *tls, const char *server_name,
+                  struct swk_error *err)
+{
+    if (mbedtls_ssl_setup(&tls->ssl, &tls->context->conf) != 0) {
+        return swki_fail_nomem(err);
+    }
+    /* Always called: since 3.6.3 a client that did not is refused. */
+    if (tls->context->side == SWKI_TLS_CLIENT &&
+        mbedtls_ssl_set_hostname(&tls->ssl, server_name) != 0) {
+        return swki_fail(err, SWK_EINVAL, "unusable server name");
+    }
+    mbedtls_ssl_set_bio(&tls->ssl, tls, put_out, receive, NULL);
+    mbedtls_ssl_set_verify(&tls->ssl, verify, tls);
+    return SWK_OK;
+}
+
+int swki_tls_new(struct swki_tls_context *context, const char *server_name,
+                 struct swki_tls **out_tls, struct swk_error *err)
+{
+    struct swki_tls *tls;
+    int rc;
+
+    if (server_name != NULL && strlen(server_name) > SERVER_NAME_LEN_MAX) {
+        return swki_fail(err, SWK_EINVAL, "unusable server name");
+    }
+    tls = swki_calloc(context->alloc, 1, sizeof(*tls));
+    if (tls == NULL) {
+        return swki_fail_nomem(err);
+    }
+    tls->context = swki_tls_context_ref(context);
+    mbedtls_ssl_init(&tls->ssl);
+    swki_buf_init(&tls->output, context->alloc, SIZE_MAX);
+    rc = set_up(tls, server_name, err);
+    if (rc != 0) {
+        swki_tls_free(tls);
+        return rc;
+    }
+    *out_tls = tls;
+    return SWK_OK;
+}
+
+void swki_tls_free(struct swki_tls *tls)
+{
+    struct swki_tls_context *context;
+
+    if (tls == NULL) {
+        return;
+    }
+    context = tls->context;
+    mbedtls_ssl_free(&tls->ssl);
+    swki_buf_fini(&tls->output);
+    swki_free(context->alloc, tls);
+    swki_tls_context_unref(context);
+}
+
+static const char *refusal_text(uint32_t flags)
+{
+    static const struct {
+        uint32_t flag;
+        const char *text;
+    } words[] = {
+        {MBEDTLS_X509_BADCERT_EXPIRED, "has expired"},
+        {MBEDTLS_X509_BADCERT_FUTURE, "is not valid yet"},
+        {MBEDTLS_X509_BADCERT_CN_MISMATCH, "has not the name expected"},
+        {MBEDTLS_X509_BADCERT_NOT_TRUSTED,
+         "is not signed by a trusted root"},
+        {MBEDTLS_X509_BADCERT_MISSING, "is missing"},
+    };
+
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        if (flags & words[i].flag) {
+            return words[i].text;
+        }
+    }
+    return "is not acceptable";
+}
+
+/* Ends the connection for good. */
+static int end_with(struct swki_tls *tls, int code, const char *text,
+                    struct swk_error *err)
+{
+    tls->state = STATE_FAILED;
+    tls->failure = code;
+    return swki_fail(err, code, "TLS: %s", text);
+}
+
+static int refuse_peer(struct swki_tls *tls, struct swk_error *err)
+{
+    char text[FLAGS_TEXT_SIZE];
+    uint32_t flags = tls->refusal;
+
+    if (flags == 0) {
+        flags = mbedtls_ssl_get_verify_result(&tls->ssl);
+    }
+    snprintf(text, sizeof(text), "the peer's certificate %s",
+             refusal_text(flags));
+    return end_with(tls, SWK_EUNAUTHENTICATED, text, err);
+}
+
+/* The peer ended the connection by an alert, which the library keeps last. */
+static int end_by_alert(struct swki_tls *tls, struct swk_error *err)
+{
+    unsigned alert = tls->ssl.in_msg != NULL ? tls->ssl.in_msg[1] : 0;
+
+    if ((alert >= ALERT_BAD_CERTIFICATE &&
+         alert <= ALERT_CERTIFICATE_UNKNOWN) ||
+        alert == ALERT_UNKNOWN_CA || alert == ALERT_ACCESS_DENIED ||
+        alert == ALERT_DECRYPT_ERROR || alert == ALERT_CERTIFICATE_REQUIRED) {
+        return end_with(tls, SWK_EUNAUTHENTICATED,
+                        "the peer refused our certificate", err);
+    }
+    return end_with(tls, SWK_EMALFORMED, "the peer gave up", err);
+}
+
+static int end_by(struct swki_tls *tls, int rc, struct swk_error *err)
+{
+    switch (rc) {
+    case 0:
+    case MBEDTLS_ERR_SSL_CONN_EOF:
+    case MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY:
+        return end_with(tls, SWK_EIO, "closed by the peer", err);
+    case MBEDTLS_ERR_X509_CERT_VERIFY_FAILED:
+    case MBEDTLS_ERR_X509_FATAL_ERROR:
+        return refuse_peer(tls, err);
+    case MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE:
+        return end_by_alert(tls, err);
+    case MBEDTLS_ERR_SSL_ALLOC_FAILED:
+    case MBEDTLS_ERR_X509_ALLOC_FAILED:
+        return end_with(tls, SWK_ENOMEM, "out of memory", err);
+#if MBEDTLS_VERSION_MAJOR >= 3
+    case MBEDTLS_ERR_SSL_BAD_CERTIFICATE:
+        return refuse_peer(tls, err);
+    case MBEDTLS_ERR_SSL_INVALID_MAC:
+        /* How 3.6 reports the refusal that a 1.3 client learns of late. */
+        if (tls->state == STATE_OPEN && !tls->has_read &&
+            tls->context->side == SWKI_TLS_CLIENT) {
+            return end_with(tls, SWK_EUNAUTHENTICATED,
+                            "the peer refused our certificate", err);
+        }
+        break;
+#else
+    case MBEDTLS_ERR_SSL_BAD_HS_CERTIFICATE:
+        return refuse_peer(tls, err);
+#endif
+    default:
+        break;
+    }
+    return end_with(tls, SWK_EMALFORMED, "not TLS, or damaged on the way", err);
+}
+
+/* A handshake that the library calls done may still not be good enough. */
+static int check_handshake(struct swki_tls *tls, struct swk_error *err)
+{
+    const char *protocol = mbedtls_ssl_get_alpn_protocol(&tls->ssl);
+    uint32_t flags = mbedtls_ssl_get_verify_result(&tls->ssl);
+
+    if (protocol == NULL || strcmp(protocol, alpn_protocols[0]) != 0) {
+        return end_with(tls, SWK_EMALFORMED, "the peer speaks another protocol",
+                        err);
+    }
+    if (tls->context->verifies &&
+        mbedtls_ssl_get_peer_cert(&tls->ssl) != NULL && flags != 0) {
+        tls->refusal = flags;
+        return refuse_peer(tls, err);
+    }
+    tls->state = STATE_OPEN;
+    return SWK_OK;
+}
+
+/* 0 also when more bytes are needed. */
+static int shake_hands(struct swki_tls *tls, struct swk_error *err)
+{
+    int rc = mbedtls_ssl_handshake(&tls->ssl);
+
+    if (rc == 0) {
+        return check_handshake(tls, err);
+    }
+    return rc == MBEDTLS_ERR_SSL_WANT_READ ? SWK_OK : end_by(tls, rc, err);
+}
+
+static int read_all(struct swki_tls *tls, struct swki_buf *plain,
+                    struct swk_error *err)
+{
+    uint8_t chunk[READ_CHUNK_SIZE];
+
+    for (;;) {
+        int rc = mbedtls_ssl_read(&tls->ssl, chunk, sizeof(chunk));
+
+        if (rc == MBEDTLS_ERR_SSL_WANT_READ) {
+            return SWK_OK;
+        }
+        if (rc <= 0) {
+            return end_by(tls, rc, err);
+        }
+        tls->has_read = true;
+        if (!swki_buf_append(plain, chunk, (size_t)rc)) {
+            return end_with(tls, SWK_ELIMIT, "no room for what was received",
+                            err);
+        }
+    }
+}
+
+int swki_tls_feed(struct swki_tls *tls, const void *data, size_t len,
+                  struct swki_buf *plain, struct swk_error *err)
+{
+    int rc = SWK_OK;
+
+    if (tls->state == STATE_FAILED) {
+        return swki_fail(err, tls->failure, "TLS: the connection has ended");
+    }
+    tls->input = data;
+    tls->input_len = len;
+    if (tls->state == STATE_HANDSHAKE) {
+        rc = shake_hands(tls, err);
+    }
+    if (rc == 0 && tls->state == STATE_OPEN) {
+        rc = read_all(tls, plain, err);
+    }
+    tls->input = NULL;
+    tls->input_len = 0;
+    return rc;
+}
+
+int swki_tls_write(struct swki_tls *tls, const void *data, size_t len,
+                   struct swk_error *err)
+{
+    const uint8_t *next = data;
+
+    if (tls->state == STATE_FAILED) {
+        return swki_fail(err, tls->failure, "TLS: the connection has ended");
+    }
+    if (tls->state != STATE_OPEN) {
+        return swki_fail(err, SWK_EINVAL, "TLS: the handshake is not over");
+    }
+    while (len > 0) {
+        /* May take less than it is offered: a record at a time. */
+        int rc = mbedtls_ssl_write(&tls->ssl, next, len);
+
+        if (rc <= 0) {
+            return end_by(tls, rc != 0 ? rc : MBEDTLS_ERR_SSL_INTERNAL_ERROR,
+                          err);
+        }
+        next += rc;
+        len -= (size_t)rc;
+    }
+    return SWK_OK;
+}
+
+void swki_tls_shutdown(struct swki_tls *tls)
+{
+    if (tls->state == STATE_OPEN) {
+        /* If there is no memory for it, the peer sees the end all the same. */
+        mbedtls_ssl_close_notify(&tls->ssl);
+    }
+}
+
+struct swki_buf *swki_tls_output(struct swki_tls *tls)
+{
+    return &tls->output;
+}
+
+bool swki_tls_established(const struct swki_tls *tls)
+{
+    return tls->state == STATE_OPEN;
+}
+
+int swki_tls_peer(const struct swki_tls *tls, struct swki_identity *out_peer,
+                  struct swk_error *err)
+{
+    const mbedtls_x509_crt *certificate;
+
+    /* All three, because a result of 0 alone may mean that nobody looked. */
+    if (tls->state != STATE_OPEN || !tls->context->verifies) {
+        return swki_fail(err, SWK_EUNAUTHENTICATED,
+                         "the peer was not verified");
+    }
+    certificate = mbedtls_ssl_get_peer_cert(&tls->ssl);
+    if (certificate == NULL ||
+        mbedtls_ssl_get_verify_result(&tls->ssl) != 0) {
+        return swki_fail(err, SWK_EUNAUTHENTICATED,
+                         "the peer showed no certificate");
+    }
+    if (swki_mbed_identity(certificate, out_peer, err) != 0) {
+        return swki_fail(err, SWK_EUNAUTHENTICATED,
+                         "the peer's certificate names no node");
+    }
+    return SWK_OK;
+}

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Whether roots may be trusted, and whether a chain leads to one of them. */
+
+#include <stdio.h>
+
+#include "base/error.h"
+#include "crypto/calendar.h"
+#include "crypto/mbed.h"
+
+enum {
+    TIME_TEXT_SIZE = 64,
+};
+
+/* The library's own opinion of dates rests on the system's clock. */
+static const uint32_t date_flags =
+    MBEDTLS_X509_BADCERT_EXPIRED | MBEDTLS_X509_BADCERT_FUTURE;
+
+static const char *time_text(swk_wall time, char out_text[TIME_TEXT_SIZE])
+{
+    struct swki_calendar c = swki_calendar_from_wall(time);
+
+    snprintf(out_text, TIME_TEXT_SIZE, "%04d-%02d-%02dT%02d:%02d:%02dZ",
+             c.year, c.month, c.day, c.hour, c.minute, c.second);
+    return out_text;
+}
+
+/* position counts from 1. */
+static int check_dates(const mbedtls_x509_crt *certificate, size_t position,
+                       const struct swki_chain *chain, struct swk_error *err)
+{
+    swk_wall not_before = swki_mbed_wall(&certificate->valid_from);
+    swk_wall not_after = swki_mbed_wall(&certificate->valid_to);
+    char name[65];
+    char limit[TIME_TEXT_SIZE];
+    char now[TIME_TEXT_SIZE];
+
+    swki_mbed_name(certificate, name);
+    time_text(chain->now, now);
+    if (not_before > chain->now) {
+        return swki_fail(err, SWK_EUNAUTHENTICATED,
+                         "certificate (%zu - %s) not valid before %s, and it "
+                         "is currently %s",
+                         position, name, time_text(not_before, limit), now);
+    }
+    if (not_after < chain->now && !(chain->flags & SWKI_CHAIN_ALLOW_EXPIRED)) {
+        return swki_fail(err, SWK_EUNAUTHENTICATED,
+                         "certificate (%zu - %s) not valid after %s, and it "
+                         "is currently %s",
+                         position, name, time_text(not_after, limit), now);
+    }
+    return SWK_OK;
+}
+
+static int check_links(mbedtls_x509_crt *leaf, const struct swki_chain *chain,
+                       struct swk_error *err)
+{
+    size_t position = 1;
+
+    for (mbedtls_x509_crt *c = leaf; c != NULL; c = c->next, position++) {
+        int rc = check_dates(c, position, chain, err);
+
+        if (rc != 0) {
+            return rc;
+        }
+        if (c->next != NULL && !swki_mbed_signed_by(c, c->next)) {
+            return swki_fail(err, SWK_EUNAUTHENTICATED,
+                             "certificates do not form a chain: certificate "
+                             "%zu is not signed by the next",
+                             position);
+        }
+    }
+    return SWK_OK;
+}
+
+/* What is learned while the library walks the chain that it found. */
+struct walk {
+    swk_wall all_from; /* when every certificate in it was valid */
+    swk_wall all_to;
+    const mbedtls_x509_crt *above_leaf;
+};
+
+static int see_certificate(void *ctx, mbedtls_x509_crt *certificate, int depth,
+                           uint32_t *flags)
+{
+    swk_wall from = swki_mbed_wall(&certificate->valid_from);
+    swk_wall to = swki_mbed_wall(&certificate->valid_to);
+    struct walk *walk = ctx;
+
+    *flags &= ~date_flags;
+    walk->all_from = from > walk->all_from ? from : walk->all_from;
+    walk->all_to = to < walk->all_to ? to : walk->all_to;
+    if (depth == 1) {
+        walk->above_leaf = certificate;
+    }
+    return 0;
+}
+
+static int check_path(mbedtls_x509_crt *leaf, mbedtls_x509_crt *roots,
+                      const struct swki_chain *chain, struct walk *walk,
+                      struct swk_error *err)
+{
+    uint32_t flags = 0;
+    int rc = mbedtls_x509_crt_verify_with_profile(
+        leaf, roots, NULL, &swki_mbed_profile, NULL, &flags, see_certificate,
+        walk);
+
+    if (rc != 0 || flags != 0) {
+        return swki_fail(err, SWK_EUNAUTHENTICATED,
+                         "certificate is not signed by a trusted root "
+                         "(0x%x)",
+                         (unsigned)flags);
+    }
+    if (walk->all_from > chain->now) {
+        return swki_fail(err, SWK_EUNAUTHENTICATED,
+                         "the root certificate is not valid yet");
+    }
+    if (chain->flags & SWKI_CHAIN_ALLOW_EXPIRED) {
+        return walk->all_from <= walk->all_to
+                   ? SWK_OK
+                   : swki_fail(err, SWK_EUNAUTHENTICATED,
+                               "there is no time span for which all of the "
+                               "certificates, including a root, are valid");
+    }
+    if (walk->all_to < chain->now) {
+        return swki_fail(err, SWK_EUNAUTHENTICATED,
+                         "the root certificate has expired");
+    }
+    return SWK_OK;
+}
+
+void swki_chain_issuer_init(struct swki_chain_issuer *issuer,
+                            const struct swk_alloc *alloc)
+{
+    swki_buf_init(&issuer->subject, alloc, SIZE_MAX);
+    swki_buf_init(&issuer->public_key, alloc, SIZE_MAX);
+}
+
+void swki_chain_issuer_fini(struct swki_chain_issuer *issuer)
+{
+    swki_buf_fini(&issuer->public_key);
+    swki_buf_fini(&issuer->subject);
+}
+
+static int fill_issuer(struct swki_chain_issuer *issuer,
+                       const mbedtls_x509_crt *certificate,
+                       struct swk_error *err)
+{
+    swki_buf_clear(&issuer->subject);
+    swki_buf_clear(&issuer->public_key);
+    if (!swki_buf_append(&issuer->subject, certificate->subject_raw.p,
+                         certificate->subject_raw.len) ||
+        !swki_buf_append(&issuer->public_key, certificate->pk_raw.p,
+                         certificate->pk_raw.len)) {
+        return swki_fail_nomem(err);
+    }
+    return SWK_OK;
+}
+
+int swki_chain_verify(const struct swki_chain *chain,
+                      struct swki_chain_issuer *out_issuer,
+                      struct swk_error *err)
+{
+    struct walk walk = {.all_from = INT64_MIN, .all_to = INT64_MAX};
+    mbedtls_x509_crt leaf;
+    mbedtls_x509_crt roots;
+    int rc;
+
+    mbedtls_x509_crt_init(&leaf);
+    mbedtls_x509_crt_init(&roots);
+    rc = swki_mbed_parse_chain(&leaf, chain->certificates, err);
+    if (rc == 0) {
+        rc = swki_mbed_parse_chain(&roots, chain->roots, err);
+    }
+    if (rc == 0) {
+        rc = check_links(&leaf, chain, err);
+    }
+    if (rc == 0) {
+        rc = check_path(&leaf, &roots, chain, &walk, err);
+    }
+    if (rc == 0 && out_issuer != NULL) {
+        /* A leaf that is a root itself has nothing above it. */
+        rc = fill_issuer(out_issuer,
+                         walk.above_leaf != NULL ? walk.above_leaf : &leaf,
+                         err);
+    }
+    mbedtls_x509_crt_free(&roots);
+    mbedtls_x509_crt_free(&leaf);
+    return rc;
+}
+
+static int check_root(mbedtls_x509_crt *root, size_t position,
+                      const struct swki_chain *chain, struct swk_error *err)
+{
+    int rc;
+
+    if (root->sig_md != MBEDTLS_MD_SHA256 &&
+        root->sig_md != MBEDTLS_MD_SHA384 &&
+        root->sig_md != MBEDTLS_MD_SHA512) {
+        return swki_fail(err, SWK_EINVAL,
+                         "unsupported signature algorithm: certificate %zu",
+                         position);
+    }
+    rc = check_dates(root, position, chain, err);
+    if (rc != 0) {
+        return swki_fail(err, SWK_EINVAL, "root certificate %zu is not valid "
+                         "at this time", position);
+    }
+    if (!swki_mbed_signed_by(root, root)) {
+        return swki_fail(err, SWK_EINVAL, "root certificate %zu is not "
+                         "self-signed", position);
+    }
+    return SWK_OK;
+}
+
+int swki_roots_check(struct swki_pem pem, swk_wall now, struct swk_error *err)
+{
+    const struct swki_chain when = {.now = now};
+    size_t position = 1;
+    mbedtls_x509_crt roots;
+    int rc;
+
+    mbedtls_x509_crt_init(&roots);
+    rc = swki_mbed_parse_chain(&roots, pem, err);
+    for (mbedtls_x509_crt *root = &roots; rc == 0 && root != NULL;
+         root = root->next, position++) {
+        rc = check_root(root, position, &when, err);
+    }
+    mbedtls_x509_crt_free(&roots);
+    return rc;
+}

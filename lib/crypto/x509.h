@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Keys, certificate requests and certificates, as a swarm uses them.
+ *
+ * Nothing here reads a clock or draws randomness by itself: both are
+ * arguments. Everything travels as PEM text.
+ */
+
+#ifndef SWKI_CRYPTO_X509_H
+#define SWKI_CRYPTO_X509_H
+
+#include <stdbool.h>
+
+#include <swarmkit/alloc.h>
+#include <swarmkit/error.h>
+#include <swarmkit/port/entropy.h>
+
+#include "base/buf.h"
+#include "crypto/identity.h"
+
+enum {
+    SWKI_PEM_LEN_MAX = 64 * 1024,   /* of any PEM text that is read */
+    SWKI_CSR_LEN_MAX = 16 * 1024,   /* of a request, which strangers send */
+    SWKI_CERTIFICATES_MAX = 16,     /* in one chain or bundle */
+    SWKI_CERTIFICATE_NAME_MAX = 64, /* bytes of a CN, O or OU */
+};
+
+/* PEM text, borrowed for the call; needs no NUL. */
+struct swki_pem {
+    const void *text;
+    size_t len;
+};
+
+struct swki_pem swki_pem_of(const char *text);
+struct swki_pem swki_pem_of_buf(const struct swki_buf *buf);
+
+/* ---- keys (key.c) ---- */
+
+/* Appends a new P-256 key as PKCS#8. */
+int swki_key_generate(const struct swk_entropy *entropy,
+                      struct swki_buf *out_pem, struct swk_error *err);
+
+/* Rewrites any readable, unencrypted EC key (SEC 1 or PKCS#8) as PKCS#8. */
+int swki_key_convert(struct swki_pem key, const struct swk_entropy *entropy,
+                     struct swki_buf *out_pem, struct swk_error *err);
+
+/* SWK_EINVAL if key is not that of the first certificate. */
+int swki_key_matches(struct swki_pem key, struct swki_pem certificate,
+                     const struct swk_entropy *entropy, struct swk_error *err);
+
+/* ---- requests (csr.c) ---- */
+
+/*
+ * Appends a request for a certificate of this key. common_name is only for
+ * readers' eyes (the CA decides names): [A-Za-z0-9._-], 1 to 64 of them.
+ */
+int swki_csr_create(struct swki_pem key, const char *common_name,
+                    const struct swk_entropy *entropy,
+                    struct swki_buf *out_pem, struct swk_error *err);
+
+/*
+ * Reads a stranger's request: a P-256 key and a good signature of its own, or
+ * SWK_EMALFORMED. Nothing else in it counts.
+ */
+int swki_csr_check(struct swki_pem csr, struct swk_error *err);
+
+/* ---- issuing (issue.c) ---- */
+
+/* Appends a new self-signed root for key, valid for 20 years from now. */
+int swki_root_create(struct swki_pem key, swk_wall now,
+                     const struct swk_entropy *entropy,
+                     struct swki_buf *out_pem, struct swk_error *err);
+
+/* A CA certificate with its key, ready to sign. */
+struct swki_signer;
+
+struct swki_signer_config {
+    struct swki_pem certificate;   /* the first one signs; not verified */
+    struct swki_pem key;           /* wiped from working memory */
+    struct swki_pem intermediates; /* copied behind each leaf; may be empty */
+    const struct swk_entropy *entropy; /* copied */
+};
+
+/* SWK_EINVAL for a key that is of no use or not the certificate's. */
+int swki_signer_new(const struct swk_alloc *alloc,
+                    const struct swki_signer_config *config,
+                    struct swki_signer **out_signer, struct swk_error *err);
+void swki_signer_free(struct swki_signer *signer);
+
+/* What the CA decided about a node; all names [A-Za-z0-9._-], at most 64. */
+struct swki_leaf {
+    const char *node_id;
+    const char *swarm_id;
+    enum swki_role role; /* worker or manager */
+    swk_wall now;
+    uint64_t validity_ns; /* beside the hour of backdating */
+};
+
+/*
+ * Appends the leaf for the key of csr, then the intermediates. SWK_EMALFORMED
+ * for a request that does not pass swki_csr_check(), SWK_EINVAL for a leaf
+ * that cannot be written.
+ */
+int swki_signer_issue(struct swki_signer *signer, struct swki_pem csr,
+                      const struct swki_leaf *leaf, struct swki_buf *out_pem,
+                      struct swk_error *err);
+
+/*
+ * Appends a certificate with the subject, key, validity and extensions of
+ * another root, signed by this one: under it, what the other signs verifies.
+ */
+int swki_signer_cross_sign(struct swki_signer *signer, struct swki_pem root,
+                           struct swki_buf *out_pem, struct swk_error *err);
+
+/* ---- reading and verifying (certificate.c, verify.c) ---- */
+
+/*
+ * Who the first certificate says its holder is. SWK_EMALFORMED unless CN, O
+ * and OU occur once each, are well formed, and OU is a role.
+ */
+int swki_certificate_identity(struct swki_pem certificate,
+                              struct swki_identity *out_identity,
+                              struct swk_error *err);
+
+struct swki_certificate_info {
+    swk_wall not_before;
+    swk_wall not_after;
+    struct swki_buf subject;    /* DER */
+    struct swki_buf issuer;     /* DER of the issuer's name */
+    struct swki_buf public_key; /* DER, with its algorithm */
+};
+
+/* About the first certificate; release with swki_certificate_info_fini(). */
+int swki_certificate_info_init(struct swki_certificate_info *info,
+                               const struct swk_alloc *alloc,
+                               struct swki_pem certificate,
+                               struct swk_error *err);
+void swki_certificate_info_fini(struct swki_certificate_info *info);
+
+/* Appends the same certificates without headers or text between them. */
+int swki_certificate_normalise(struct swki_pem chain, struct swki_buf *out_pem,
+                               struct swk_error *err);
+
+/*
+ * Whether the bundle may serve as trusted roots: 1 to SWKI_CERTIFICATES_MAX
+ * certificates, each self-signed, valid now, and with strong algorithms.
+ * SWK_EMALFORMED, or SWK_EINVAL for a certificate that is well formed but not
+ * acceptable.
+ */
+int swki_roots_check(struct swki_pem roots, swk_wall now,
+                     struct swk_error *err);
+
+enum swki_chain_flags {
+    /* Past ends are accepted if there was a time when all were valid. */
+    SWKI_CHAIN_ALLOW_EXPIRED = 1 << 0,
+};
+
+struct swki_chain {
+    struct swki_pem certificates; /* leaf first, each signed by the next */
+    struct swki_pem roots;
+    swk_wall now;
+    uint32_t flags; /* enum swki_chain_flags */
+};
+
+/* The certificate right above the leaf, which may be a root: DER. */
+struct swki_chain_issuer {
+    struct swki_buf subject;
+    struct swki_buf public_key;
+};
+
+void swki_chain_issuer_init(struct swki_chain_issuer *issuer,
+                            const struct swk_alloc *alloc);
+void swki_chain_issuer_fini(struct swki_chain_issuer *issuer);
+
+/*
+ * The strict verification of a node's chain. SWK_EMALFORMED for text that is
+ * no chain, SWK_EUNAUTHENTICATED if it is not valid or leads to no root.
+ * out_issuer, initialised, is filled on success; it may be NULL.
+ */
+int swki_chain_verify(const struct swki_chain *chain,
+                      struct swki_chain_issuer *out_issuer,
+                      struct swk_error *err);
+
+#endif
