@@ -108,7 +108,8 @@ static void set_versions(mbedtls_ssl_config *conf)
     mbedtls_ssl_conf_renegotiation(conf, MBEDTLS_SSL_RENEGOTIATION_DISABLED);
 #endif
 #if defined(MBEDTLS_SSL_SESSION_TICKETS) && defined(MBEDTLS_SSL_CLI_C)
-    mbedtls_ssl_conf_session_tickets(conf, MBEDTLS_SSL_SESSION_TICKETS_DISABLED);
+    mbedtls_ssl_conf_session_tickets(conf,
+                                     MBEDTLS_SSL_SESSION_TICKETS_DISABLED);
 #endif
 #if MBEDTLS_VERSION_MAJOR >= 3 && defined(MBEDTLS_SSL_SESSION_TICKETS) &&      \
     defined(MBEDTLS_SSL_SRV_C) && defined(MBEDTLS_SSL_PROTO_TLS1_3)

@@ -869,7 +869,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(
             certificates_never_valid_together_are_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(
-            cross_certificate_carries_a_leaf_to_the_old_root, set_up, tear_down),
+            cross_certificate_carries_a_leaf_to_the_old_root, set_up,
+            tear_down),
         cmocka_unit_test_setup_teardown(
             bundle_of_roots_is_checked_whole, set_up, tear_down),
         cmocka_unit_test_setup_teardown(root_is_no_node, set_up, tear_down),
