@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Getting rid of what a task left: its shim, its processes, its files. */
+
+#include "shim.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+enum {
+    LOCK_PAUSE_MS = 2,
+    LOCK_WAIT_MS = 20000, /* for a shim that kills its workload */
+    LOCK_AGAIN_MS = 2000, /* for a shim that was killed itself */
+    OPEN_DIRECTORIES_MAX = 32,
+};
+
+static bool wait_lock(int lock, unsigned milliseconds)
+{
+    uint64_t deadline = shim_now() + milliseconds * SWK_MILLISECOND;
+
+    while (flock(lock, LOCK_EX | LOCK_NB) != 0) {
+        if (shim_now() >= deadline) {
+            return false;
+        }
+        shim_pause_ms(LOCK_PAUSE_MS);
+    }
+    return true;
+}
+
+/* Has a living shim kill its workload; kills a shim that does not obey. */
+static bool end_shim(int lock)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX,
+                                  .sun_path = "control"};
+    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    uint64_t deadline = shim_now() + LOCK_AGAIN_MS * SWK_MILLISECOND;
+    struct ucred peer = {0};
+    socklen_t peer_len = sizeof(peer);
+    bool ended;
+
+    /* A shim that has only just been started does not listen yet. */
+    while (connect(fd, (struct sockaddr *)(void *)&address, sizeof(address)) !=
+               0 &&
+           !wait_lock(lock, 0) && shim_now() < deadline) {
+        shim_pause_ms(LOCK_PAUSE_MS);
+    }
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &peer_len) != 0) {
+        peer.pid = 0;
+    }
+    if (send(fd, "kill", 4, MSG_NOSIGNAL) < 0) {
+        /* It is ending. */
+    }
+    ended = wait_lock(lock, LOCK_WAIT_MS);
+    if (!ended && peer.pid > 1) {
+        kill(peer.pid, SIGKILL);
+        ended = wait_lock(lock, LOCK_AGAIN_MS);
+    }
+    close(fd);
+    return ended;
+}
+
+static bool clean(void)
+{
+    struct shim_instructions in;
+    int lock = open("lock", O_RDWR | O_CLOEXEC);
+
+    if (lock >= 0 && !wait_lock(lock, 0) && !end_shim(lock)) {
+        return false;
+    }
+    /* The lock stays taken until this process ends: no start meanwhile. */
+    if (shim_instructions_load(&in, "instructions")) {
+        shim_groups_kill(&in);
+        shim_groups_delete(&in);
+    }
+    shim_session_kill();
+    return true;
+}
+
+static bool enter(const char *name)
+{
+    int fd;
+
+    if (strchr(name, '/') != NULL || name[0] == '.') {
+        return false;
+    }
+    fd = openat(SWK_SHIM_FD_DIR, name,
+                O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    return fd >= 0 && fchdir(fd) == 0 && close(fd) == 0;
+}
+
+static int delete_entry(const char *path, const struct stat *st, int type,
+                        struct FTW *ftw)
+{
+    (void)st;
+    /* FTW_CHDIR: the entry's own name is all that is needed, so the depth of
+     * the tree does not matter. */
+    if (ftw->level > 0) {
+        const char *name = path + ftw->base;
+
+        if (type == FTW_DP) {
+            rmdir(name);
+        } else {
+            unlink(name);
+        }
+    }
+    return 0;
+}
+
+int shim_clean(const char *name)
+{
+    return enter(name) && clean() ? 0 : 1;
+}
+
+int shim_remove(const char *name)
+{
+    if (!enter(name)) {
+        return errno == ENOENT ? 0 : 1;
+    }
+    if (!clean()) {
+        return 1;
+    }
+    nftw(".", delete_entry, OPEN_DIRECTORIES_MAX,
+         FTW_DEPTH | FTW_PHYS | FTW_MOUNT | FTW_CHDIR);
+    if (fchdir(SWK_SHIM_FD_DIR) != 0 ||
+        unlinkat(SWK_SHIM_FD_DIR, name, AT_REMOVEDIR) != 0) {
+        return 1;
+    }
+    return 0;
+}
