@@ -30,7 +30,7 @@
  *     image PATH                 root directory; absent: the host's
  *     readonly 1                 the root directory is not writable
  *     bind SOURCE TARGET FLAGS   FLAGS: any of SWK_SHIM_BIND_*
- *     tmpfs TARGET OPTIONS FLAGS OPTIONS: for mount(2)
+ *     tmpfs TARGET OPTIONS FLAGS OPTIONS: for mount(2); FLAGS: r, x
  *     cgroup PATH                a group to make, join, empty and delete
  *     limit FILE VALUE           to be written before the start
  *     oom FILE                   has a line "oom_kill COUNT"
@@ -69,6 +69,7 @@ SWK_BEGIN_DECLS
 #define SWK_SHIM_BIND_READONLY 'r'
 #define SWK_SHIM_BIND_NONRECURSIVE 'n'
 #define SWK_SHIM_BIND_CREATE 'c'
+#define SWK_SHIM_TMPFS_EXEC 'x'
 
 enum {
     SWK_SHIM_INSTRUCTIONS_MAX = 1 << 20, /**< Bytes of the file. */

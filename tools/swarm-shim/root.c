@@ -242,7 +242,7 @@ static bool mount_tmpfs(const char *target, const char *options,
 {
     unsigned long mode = MS_NOSUID | MS_NODEV;
 
-    if (strchr(flags, 'x') == NULL) {
+    if (strchr(flags, SWK_SHIM_TMPFS_EXEC) == NULL) {
         mode |= MS_NOEXEC;
     }
     if (strchr(flags, SWK_SHIM_BIND_READONLY) != NULL) {
