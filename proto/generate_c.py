@@ -14,7 +14,8 @@ import subprocess
 import sys
 import tempfile
 
-C_PACKAGES = {"raftpb": "swkpb.raft", "walpb": "swkpb.wal", "snappb": "swkpb.snap"}
+C_PACKAGES = {"raftpb": "swkpb.raft", "walpb": "swkpb.wal", "snappb": "swkpb.snap",
+              "swarmkit.v1": "swkpb.rpc"}
 
 OPTIONS = """
 import "protobuf-c/protobuf-c.proto";
