@@ -345,6 +345,12 @@ static bool is_entry(const ProtobufCMessageDescriptor *entry)
     return false;
 }
 
+/* What this library adds has a package of its own. */
+static bool is_own(const char *package)
+{
+    return strcmp(package, "swarmkit.v1") == 0;
+}
+
 static void nothing_is_compiled_that_the_protocol_lacks(void **state)
 {
     struct f *f = *state;
@@ -353,7 +359,7 @@ static void nothing_is_compiled_that_the_protocol_lacks(void **state)
         const ProtobufCMessageDescriptor *type = all_messages[i];
         bool is_known;
 
-        if (is_entry(type)) {
+        if (is_entry(type) || is_own(type->package_name)) {
             continue;
         }
         expect(f, count_rows(f, type, "", &is_known) > 0, type->name, "",
