@@ -17,6 +17,7 @@
 
 #include "crypto/tls.h"
 #include "runtime/loop/loop.h"
+#include "wire/rpc_connection.h"
 
 struct swki_rpc_client;
 
@@ -68,6 +69,14 @@ int swki_rpc_client_call(struct swki_rpc_client *client, const char *path,
                          swk_time timeout_ns,
                          const struct swki_rpc_client_call_events *events,
                          struct swk_error *err);
+
+/* The same with a request ID, or for somebody else: header is borrowed for the
+ * call; its strings may be NULL but for the path. */
+int swki_rpc_client_call_with(struct swki_rpc_client *client,
+                              const struct swki_rpc_header *header,
+                              const uint8_t *request, size_t len,
+                              const struct swki_rpc_client_call_events *events,
+                              struct swk_error *err);
 
 /* Gives a call up; nothing is told of it any more. */
 void swki_rpc_client_cancel(struct swki_rpc_client *client, uint64_t call_id);

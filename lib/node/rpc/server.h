@@ -35,6 +35,13 @@ struct swki_rpc_call_info {
     bool local;             /* through the control socket, by an owner */
     bool identified;        /* peer is that of a verified certificate */
     struct swki_identity peer;
+    /* Who asked first, as the peer says: only a manager is to be believed.
+     * "" if the peer speaks for itself. */
+    const char *forwarded_node_id;
+    const char *forwarded_swarm_id;
+    const char *forwarded_role; /* SWKI_OU_* */
+    const char *forwarded_address;
+    bool unary_only;   /* a stock REQ client: streams cannot be served */
     swk_time deadline; /* SWK_NEVER if there is none */
 };
 
@@ -45,6 +52,12 @@ struct swki_rpc_handler {
      * is borrowed for the call. */
     void (*request)(void *ctx, struct swki_rpc_call *call, const uint8_t *data,
                     size_t len, swk_time now);
+    /* A further message of a client's stream; may be NULL if the handler
+     * serves none, and the call is then refused. */
+    void (*message)(void *ctx, struct swki_rpc_call *call, const uint8_t *data,
+                    size_t len, swk_time now);
+    /* The client has sent all; may be NULL. */
+    void (*finished)(void *ctx, struct swki_rpc_call *call, swk_time now);
     /* The client cancelled, went away, or the deadline passed; or end() was
      * called. Comes once for each call that request() was told of; the call is
      * gone when it returns. */
@@ -52,12 +65,13 @@ struct swki_rpc_handler {
 };
 
 struct swki_rpc_server_config {
-    const struct swk_alloc *alloc;
+    const struct swk_alloc *alloc; /* called on the transport's threads too */
     const struct swk_logger *logger;
     const struct swk_clock *clock;
     const struct swk_transport *transport;
     struct swki_loop *loop;
     struct swki_rpc_handler handler;
+    swk_time handshake_timeout_ns;
     size_t connections_max; /* 0 for the default, likewise below */
     size_t connections_per_address_max;
     size_t handshakes_max; /* under way at a time */
@@ -90,6 +104,9 @@ void swki_rpc_server_set_context(struct swki_rpc_server *server,
 /* Closes the connections of a node. */
 void swki_rpc_server_drop_node(struct swki_rpc_server *server,
                                const char *node_id);
+
+/* Takes no new calls on any connection; open ones go on. */
+void swki_rpc_server_goaway(struct swki_rpc_server *server);
 
 /* -- Calls, on the loop's thread ------------------------------------------ */
 
