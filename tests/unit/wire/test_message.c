@@ -370,6 +370,59 @@ static void unpack_stops_at_the_arenas_limit(void **state)
     assert_true(f->arena.used <= sizeof(bomb) * 8);
 }
 
+/* A heap that gives so many times and then no more. */
+static void *rationed_alloc(void *ctx, size_t size)
+{
+    int *left = ctx;
+
+    return (*left)-- > 0 ? malloc(size) : NULL;
+}
+
+static void *rationed_realloc(void *ctx, void *ptr, size_t size)
+{
+    int *left = ctx;
+
+    return (*left)-- > 0 ? realloc(ptr, size) : NULL;
+}
+
+static void rationed_free(void *ctx, void *ptr)
+{
+    (void)ctx;
+    free(ptr);
+}
+
+static void unpack_and_pack_survive_any_want_of_memory(void **state)
+{
+    int left = 0;
+    const struct swk_alloc heap = {sizeof(heap), &left, rationed_alloc,
+                                   rationed_realloc, rationed_free};
+    struct f *f = *state;
+    Swkpb__Task *task = make_task(f);
+    int refused = 0;
+    int rc = SWK_ENOMEM;
+
+    packed(f, &task->base);
+    for (int n = 0; rc == SWK_ENOMEM; n++) {
+        ProtobufCMessage *again;
+        struct swki_arena arena;
+        struct swki_buf buf;
+
+        left = n;
+        swki_arena_init(&arena, &heap, NO_LIMIT);
+        swki_buf_init(&buf, &heap, NO_LIMIT);
+        rc = swki_message_unpack(&swkpb__task__descriptor, f->buf.data,
+                                 f->buf.len, &arena, &again, NULL);
+        if (rc == SWK_OK) {
+            rc = swki_message_pack(again, &buf, NULL);
+        }
+        refused += rc == SWK_ENOMEM;
+        swki_buf_fini(&buf);
+        swki_arena_fini(&arena);
+    }
+    assert_int_equal(rc, SWK_OK);
+    assert_true(refused > 2);
+}
+
 static void unpack_refuses_more_than_it_can_count(void **state)
 {
     struct f *f = *state;
@@ -629,6 +682,7 @@ int main(void)
         TEST(unpack_gives_a_map_entry_its_message_value),
         TEST(unpack_keeps_unknown_fields_and_enum_values),
         TEST(unpack_stops_at_the_arenas_limit),
+        TEST(unpack_and_pack_survive_any_want_of_memory),
         TEST(unpack_refuses_more_than_it_can_count),
         TEST(unpack_bounds_the_depth),
         TEST(pack_refuses_what_does_not_fit),
