@@ -7,12 +7,12 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -20,7 +20,7 @@ enum {
     LOCK_PAUSE_MS = 2,
     LOCK_WAIT_MS = 20000, /* for a shim that kills its workload */
     LOCK_AGAIN_MS = 2000, /* for a shim that was killed itself */
-    OPEN_DIRECTORIES_MAX = 32,
+    DEPTH_MAX = 64, /* directories that are open at once */
 };
 
 static bool wait_lock(int lock, unsigned milliseconds)
@@ -97,22 +97,87 @@ static bool enter(const char *name)
     return fd >= 0 && fchdir(fd) == 0 && close(fd) == 0;
 }
 
-static int delete_entry(const char *path, const struct stat *st, int type,
-                        struct FTW *ftw)
-{
-    (void)st;
-    /* FTW_CHDIR: the entry's own name is all that is needed, so the depth of
-     * the tree does not matter. */
-    if (ftw->level > 0) {
-        const char *name = path + ftw->base;
+/* What is being deleted, which a workload may have filled with anything. */
+struct deletion {
+    int top_fd;
+    dev_t device;   /* other file systems are left alone */
+    unsigned moved; /* directories that were too deep */
+    bool again;
+};
 
-        if (type == FTW_DP) {
-            rmdir(name);
-        } else {
-            unlink(name);
+static void delete_content(struct deletion *d, int fd, int depth);
+
+static void delete_directory(struct deletion *d, int parent_fd,
+                             const char *name, int depth)
+{
+    char moved_name[32];
+    struct stat st;
+    int fd;
+
+    if (depth > DEPTH_MAX) {
+        /* To the top, where the next round finds it: no tree is too deep. */
+        snprintf(moved_name, sizeof(moved_name), "deep.%u", d->moved++);
+        d->again = renameat(parent_fd, name, d->top_fd, moved_name) == 0 ||
+                   d->again;
+        return;
+    }
+    fd = openat(parent_fd, name,
+                O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0) {
+        /* Not readable: for its owner that is soon mended. */
+        fchmodat(parent_fd, name, 0700, 0);
+        fd = openat(parent_fd, name,
+                    O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    }
+    if (fd >= 0 && fstat(fd, &st) == 0 && st.st_dev == d->device) {
+        delete_content(d, fd, depth);
+    } else if (fd >= 0) {
+        close(fd);
+    }
+    unlinkat(parent_fd, name, AT_REMOVEDIR);
+}
+
+/* Takes over fd. */
+static void delete_content(struct deletion *d, int fd, int depth)
+{
+    DIR *dir = fdopendir(fd);
+    const struct dirent *entry;
+
+    if (dir == NULL) {
+        close(fd);
+        return;
+    }
+    while ((entry = readdir(dir)) != NULL) {
+        if (strcmp(entry->d_name, ".") == 0 ||
+            strcmp(entry->d_name, "..") == 0) {
+            continue;
+        }
+        if (unlinkat(fd, entry->d_name, 0) != 0 && errno == EISDIR) {
+            delete_directory(d, fd, entry->d_name, depth + 1);
         }
     }
-    return 0;
+    closedir(dir);
+}
+
+/* Deletes what is in the current directory. */
+static void delete_all(void)
+{
+    struct deletion d = {.top_fd = open(".", O_RDONLY | O_CLOEXEC)};
+    struct stat st;
+
+    if (d.top_fd < 0 || fstat(d.top_fd, &st) != 0) {
+        return;
+    }
+    d.device = st.st_dev;
+    do {
+        int fd = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+        d.again = false;
+        if (fd >= 0) {
+            delete_content(&d, fd, 0);
+        }
+    } while (d.again);
+    close(d.top_fd);
 }
 
 int shim_clean(const char *name)
@@ -128,8 +193,7 @@ int shim_remove(const char *name)
     if (!clean()) {
         return 1;
     }
-    nftw(".", delete_entry, OPEN_DIRECTORIES_MAX,
-         FTW_DEPTH | FTW_PHYS | FTW_MOUNT | FTW_CHDIR);
+    delete_all();
     if (fchdir(SWK_SHIM_FD_DIR) != 0 ||
         unlinkat(SWK_SHIM_FD_DIR, name, AT_REMOVEDIR) != 0) {
         return 1;

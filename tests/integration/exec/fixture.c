@@ -111,9 +111,9 @@ static int remove_entry(const char *path, const struct stat *st, int type,
 
 void node_remove(struct node *node)
 {
-    if (node->executor.ctx == NULL) {
-        node_again(node);
-    }
+    /* A new executor has no controllers, which would keep their tasks. */
+    node_stop(node);
+    node_again(node);
     node->executor.sweep(node->executor.ctx, NULL, 0);
     node_stop(node);
     assert_int_equal(

@@ -268,6 +268,26 @@ static void remove_stops_and_leaves_nothing(void **state)
     task_close(&t);
 }
 
+/* Longer than a path may be, and partly not readable. */
+static void remove_deletes_the_deepest_tree(void **state)
+{
+    struct node *node = *state;
+    char dir[300];
+    struct task t;
+
+    snprintf(dir, sizeof(dir), "%s/tasks/t1", node->state_dir);
+    task_init(&t, node, "t1",
+              "i=0; while [ $i -lt 300 ]; do mkdir some-directory-$i; "
+              "echo x > some-directory-$i/file; cd -P some-directory-$i; "
+              "i=$((i+1)); done; mkdir closed; echo > closed/file; "
+              "chmod 0 closed");
+    t.container.dir = dir;
+    task_run(&t);
+    assert_int_equal(task_do(&t, SWK_OPERATION_WAIT), SWK_OUTCOME_DONE);
+    assert_int_equal(task_do(&t, SWK_OPERATION_REMOVE), SWK_OUTCOME_DONE);
+    task_close(&t);
+}
+
 static void a_command_that_does_not_exist_is_named(void **state)
 {
     struct task t;
@@ -541,6 +561,7 @@ int main(void)
         TEST(terminate_does_not_wait_for_the_grace_period),
         TEST(a_cancelled_shutdown_can_be_followed_by_terminate),
         TEST(remove_stops_and_leaves_nothing),
+        TEST(remove_deletes_the_deepest_tree),
         TEST(a_command_that_does_not_exist_is_named),
         TEST(args_are_the_command_line_without_a_command),
         TEST(output_is_logged_by_stream_and_line),

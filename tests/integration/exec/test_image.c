@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Tasks whose image is a directory: their root, their mounts, their users. */
+
+#include "fixture.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct f {
+    struct node node;
+    char image[128];
+    struct task t;
+};
+
+static void write_text(const char *path, const char *text)
+{
+    FILE *file = fopen(path, "w");
+
+    assert_non_null(file);
+    fputs(text, file);
+    fclose(file);
+}
+
+static void copy_probe(const char *path)
+{
+    static char data[1 << 22];
+    FILE *in = fopen(PROBE_PATH, "r");
+    FILE *out = fopen(path, "w");
+    size_t n;
+
+    assert_non_null(in);
+    assert_non_null(out);
+    n = fread(data, 1, sizeof(data), in);
+    assert_in_range(n, 1, sizeof(data) - 1);
+    assert_int_equal(fwrite(data, 1, n, out), n);
+    fclose(in);
+    fclose(out);
+    assert_int_equal(chmod(path, 0755), 0);
+}
+
+static int set_up(void **state)
+{
+    struct f *f = calloc(1, sizeof(*f));
+
+    node_start(&f->node);
+    snprintf(f->image, sizeof(f->image), "%s", in_dir(&f->node, "image"));
+    mkdir(f->image, 0755);
+    mkdir(in_dir(&f->node, "image/etc"), 0755);
+    copy_probe(in_dir(&f->node, "image/probe"));
+    write_text(in_dir(&f->node, "image/etc/passwd"),
+               "root:x:0:0::/root:/bin/sh\nweb:x:77:78::/srv:/bin/sh\n");
+    write_text(in_dir(&f->node, "image/etc/group"),
+               "root:x:0:\nweb:x:78:\nlogs:x:79:other,web\n");
+    write_text(in_dir(&f->node, "image/etc/mark"), "of the image\n");
+    *state = f;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct f *f = *state;
+
+    node_remove(&f->node);
+    free(f);
+    return 0;
+}
+
+/* A task that runs the probe with these words. */
+static void init(struct f *f, const char *a, const char *b, const char *c,
+                 const char *d, const char *e)
+{
+    const char *words[] = {"/probe", a, b, c, d, e};
+
+    task_init(&f->t, &f->node, "t1", "");
+    f->t.container.image = f->image;
+    f->t.container.n_command = 0;
+    for (int i = 0; i < 6 && words[i] != NULL; i++) {
+        f->t.args[i] = (char *)words[i];
+        f->t.container.n_command++;
+    }
+}
+
+static const char *output(struct f *f)
+{
+    task_run(&f->t);
+    if (task_do(&f->t, SWK_OPERATION_WAIT) != SWK_OUTCOME_DONE) {
+        fail_msg("%s", f->t.result.text);
+    }
+    task_close(&f->t);
+    return task_output(&f->t, 0);
+}
+
+static void the_image_is_the_root(void **state)
+{
+    struct f *f = *state;
+
+    init(f, "ls", "/", "cat", "/etc/mark", "pwd");
+    assert_string_equal(output(f), "dev etc probe proc tmp \nof the image\n/\n");
+}
+
+static void changes_are_not_written_to_the_image(void **state)
+{
+    struct f *f = *state;
+
+    init(f, "write", "/etc/mark", "cat", "/etc/mark", NULL);
+    assert_string_equal(output(f), "/etc/mark: written\nwritten\n");
+    assert_string_equal(wait_file(in_dir(&f->node, "image/etc/mark")),
+                        "of the image\n");
+    assert_int_not_equal(access(in_dir(&f->node, "image/tmp"), F_OK), 0);
+    assert_int_equal(task_new(&f->t, NULL), 0);
+    assert_int_equal(task_do(&f->t, SWK_OPERATION_REMOVE), SWK_OUTCOME_DONE);
+    task_close(&f->t);
+}
+
+static void a_read_only_root_cannot_be_written(void **state)
+{
+    struct f *f = *state;
+
+    init(f, "write", "/etc/mark", "write", "/tmp/x", NULL);
+    f->t.container.read_only = 1;
+    assert_string_equal(
+        output(f), "/etc/mark: Read-only file system\n/tmp/x: written\n");
+}
+
+static void devices_and_proc_are_there(void **state)
+{
+    struct f *f = *state;
+
+    init(f, "ls", "/dev", "write", "/dev/null", "hostname");
+    f->t.container.hostname = (char *)"inside";
+    assert_string_equal(output(f),
+                        "fd full null random shm stderr stdin stdout tty "
+                        "urandom zero \n/dev/null: written\ninside\n");
+}
+
+static void users_are_those_of_the_image(void **state)
+{
+    struct f *f = *state;
+
+    init(f, "id", NULL, NULL, NULL, NULL);
+    f->t.container.user = (char *)"web";
+    assert_string_equal(output(f), "uid=77 gid=78 groups=79 home=/srv\n");
+
+    init(f, "id", "status", "CapEff", "write", "/etc/mark");
+    f->t.message.id = (char *)"t2";
+    f->t.container.user = (char *)"web:logs";
+    assert_string_equal(output(f), "uid=77 gid=79 groups= home=/srv\n"
+                                   "CapEff:\t0000000000000000\n"
+                                   "/etc/mark: Permission denied\n");
+}
+
+static void bind_and_tmpfs_mounts_appear(void **state)
+{
+    struct f *f = *state;
+    Swkpb__Mount mounts[3];
+    Swkpb__Mount *list[3] = {&mounts[0], &mounts[1], &mounts[2]};
+    Swkpb__Mount__TmpfsOptions options = SWKPB__MOUNT__TMPFS_OPTIONS__INIT;
+    const char *text;
+
+    for (int i = 0; i < 3; i++) {
+        swkpb__mount__init(&mounts[i]);
+    }
+    mkdir(in_dir(&f->node, "shared"), 0755);
+    write_text(in_dir(&f->node, "shared/file"), "shared\n");
+    mounts[0].source = strdup(in_dir(&f->node, "shared"));
+    mounts[0].target = (char *)"/mnt/deep/rw";
+    mounts[1].source = strdup(in_dir(&f->node, "shared/file"));
+    mounts[1].target = (char *)"/etc/one";
+    mounts[1].readonly = 1;
+    mounts[2].type = SWKPB__MOUNT__TYPE__TMPFS;
+    mounts[2].target = (char *)"/scratch";
+    mounts[2].tmpfs_options = &options;
+    options.size_bytes = 1 << 20;
+    options.mode = 0700;
+
+    init(f, "write", "/etc/one", "write", "/mnt/deep/rw/new", NULL);
+    f->t.container.mounts = list;
+    f->t.container.n_mounts = 3;
+    assert_string_equal(output(f), "/etc/one: Read-only file system\n"
+                                   "/mnt/deep/rw/new: written\n");
+    assert_string_equal(wait_file(in_dir(&f->node, "shared/new")),
+                        "written\n");
+
+    init(f, "cat", "/proc/self/mounts", NULL, NULL, NULL);
+    f->t.message.id = (char *)"t2";
+    f->t.container.mounts = list;
+    f->t.container.n_mounts = 3;
+    text = output(f);
+    assert_non_null(strstr(text, "tmpfs /scratch tmpfs rw,nosuid,nodev,noexec"));
+    assert_non_null(strstr(text, "size=1024k,mode=700"));
+    assert_null(strstr(text, " /tmp/swk")); /* nothing of the old root */
+    free(mounts[0].source);
+    free(mounts[1].source);
+}
+
+static void a_missing_bind_source_is_named(void **state)
+{
+    struct f *f = *state;
+    Swkpb__Mount mount = SWKPB__MOUNT__INIT;
+    Swkpb__Mount *list[1] = {&mount};
+
+    mount.source = (char *)"/no/such/source";
+    mount.target = (char *)"/mnt";
+    init(f, "pwd", NULL, NULL, NULL, NULL);
+    f->t.container.mounts = list;
+    f->t.container.n_mounts = 1;
+    task_open(&f->t);
+    assert_int_equal(task_do(&f->t, SWK_OPERATION_START), SWK_OUTCOME_FATAL);
+    assert_string_equal(f->t.result.text,
+                        "starting task failed: invalid bind mount source, "
+                        "source path not found: /no/such/source");
+    task_close(&f->t);
+}
+
+/* A link in the image must not lead a mount out of it. */
+static void mount_targets_stay_inside_the_image(void **state)
+{
+    struct f *f = *state;
+    Swkpb__Mount mount = SWKPB__MOUNT__INIT;
+    Swkpb__Mount *list[1] = {&mount};
+
+    assert_int_equal(symlink(f->node.top_dir, in_dir(&f->node, "image/out")),
+                     0);
+    mount.source = (char *)"/etc";
+    mount.target = (char *)"/out/made";
+    init(f, "pwd", NULL, NULL, NULL, NULL);
+    f->t.container.mounts = list;
+    f->t.container.n_mounts = 1;
+    task_open(&f->t);
+    (void)task_do(&f->t, SWK_OPERATION_START);
+    (void)task_do(&f->t, SWK_OPERATION_WAIT);
+    assert_int_not_equal(access(in_dir(&f->node, "made"), F_OK), 0);
+    task_close(&f->t);
+}
+
+static void an_image_that_is_no_directory_is_refused_by_prepare(void **state)
+{
+    struct f *f = *state;
+
+    init(f, "pwd", NULL, NULL, NULL, NULL);
+    f->t.container.image = (char *)"/no/such/image";
+    task_open(&f->t);
+    assert_int_equal(task_do(&f->t, SWK_OPERATION_PREPARE), SWK_OUTCOME_FATAL);
+    assert_string_equal(f->t.result.text,
+                        "image /no/such/image: not a directory");
+    task_close(&f->t);
+}
+
+static int count_mounts(void)
+{
+    FILE *file = fopen("/proc/self/mounts", "r");
+    int count = 0;
+    int c;
+
+    assert_non_null(file);
+    while ((c = fgetc(file)) != EOF) {
+        count += c == '\n' ? 1 : 0;
+    }
+    fclose(file);
+    return count;
+}
+
+static int count_files(void)
+{
+    int count = 0;
+
+    for (int fd = 0; fd < 256; fd++) {
+        count += fcntl(fd, F_GETFD) >= 0 ? 1 : 0;
+    }
+    return count;
+}
+
+static void failed_starts_leave_no_mounts_and_no_files(void **state)
+{
+    struct f *f = *state;
+    int mounts = count_mounts();
+    int files = count_files();
+
+    for (int i = 0; i < 20; i++) {
+        init(f, "pwd", NULL, NULL, NULL, NULL);
+        f->t.args[0] = (char *)"/no/such/program";
+        task_open(&f->t);
+        assert_int_equal(task_do(&f->t, SWK_OPERATION_START),
+                         SWK_OUTCOME_FATAL);
+        assert_int_equal(task_do(&f->t, SWK_OPERATION_REMOVE),
+                         SWK_OUTCOME_DONE);
+        task_close(&f->t);
+    }
+    assert_int_equal(count_mounts(), mounts);
+    assert_int_equal(count_files(), files);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(the_image_is_the_root),
+        TEST(changes_are_not_written_to_the_image),
+        TEST(a_read_only_root_cannot_be_written),
+        TEST(devices_and_proc_are_there),
+        TEST(users_are_those_of_the_image),
+        TEST(bind_and_tmpfs_mounts_appear),
+        TEST(a_missing_bind_source_is_named),
+        TEST(mount_targets_stay_inside_the_image),
+        TEST(an_image_that_is_no_directory_is_refused_by_prepare),
+        TEST(failed_starts_leave_no_mounts_and_no_files),
+    };
+    struct node node;
+    bool directories;
+
+    node_start(&node);
+    directories =
+        strstr(node_label(&node, "swarmkit.images"), "directory") != NULL;
+    node_remove(&node);
+    if (PROBE_PATH[0] == '\0' || !directories) {
+        return 77; /* meson: skipped */
+    }
+    return cmocka_run_group_tests_name("exec image", tests, NULL, NULL);
+}
