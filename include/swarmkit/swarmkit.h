@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/**
+ * @file
+ * All public headers at once.
+ */
+
+#ifndef SWARMKIT_SWARMKIT_H
+#define SWARMKIT_SWARMKIT_H
+
+#include <swarmkit/alloc.h>
+#include <swarmkit/error.h>
+#include <swarmkit/join_token.h>
+#include <swarmkit/log.h>
+#include <swarmkit/message.h>
+#include <swarmkit/nng_transport.h>
+#include <swarmkit/port/clock.h>
+#include <swarmkit/port/entropy.h>
+#include <swarmkit/port/executor.h>
+#include <swarmkit/port/storage.h>
+#include <swarmkit/port/transport.h>
+#include <swarmkit/posix.h>
+#include <swarmkit/process_executor.h>
+#include <swarmkit/raft.h>
+#include <swarmkit/types.h>
+
+#endif
