@@ -9,6 +9,8 @@
 
 #include <protobuf-c/protobuf-c.h>
 
+#include "base/arena.h"
+
 /* Bytes of one element of the type in a C struct. */
 size_t swki_type_size(ProtobufCType type);
 
@@ -33,6 +35,15 @@ bool swki_field_is_set(const ProtobufCMessage *message,
  * type is the message that has the field. */
 bool swki_field_is_map(const ProtobufCMessageDescriptor *type,
                        const ProtobufCFieldDescriptor *field);
+
+/* Replaces what a member points to by a deep copy; false for no memory. */
+bool swki_field_copy(ProtobufCMessage *message,
+                     const ProtobufCFieldDescriptor *field,
+                     struct swki_arena *arena);
+
+/* Whether a field means the same in two messages of one type. */
+bool swki_field_equal(const ProtobufCMessage *a, const ProtobufCMessage *b,
+                      const ProtobufCFieldDescriptor *field);
 
 /* The element of an array of pointers, such as strings or messages. */
 void *swki_pointer_at(const void *array, size_t index);

@@ -96,6 +96,17 @@ static bool copy_unknown(ProtobufCMessage *copy, struct swki_arena *arena)
     return fields != NULL;
 }
 
+bool swki_field_copy(ProtobufCMessage *message,
+                     const ProtobufCFieldDescriptor *field,
+                     struct swki_arena *arena)
+{
+    if (field->label == PROTOBUF_C_LABEL_REPEATED) {
+        return copy_repeated(message, field, arena);
+    }
+    return !swki_field_is_set(message, field) ||
+           copy_element(target(message, field), field->type, arena);
+}
+
 /* The copy starts with the members of the original, and each is then given its
  * own memory. */
 ProtobufCMessage *swki_message_copy(const ProtobufCMessage *message,
@@ -109,15 +120,7 @@ ProtobufCMessage *swki_message_copy(const ProtobufCMessage *message,
         return NULL;
     }
     for (unsigned i = 0; i < type->n_fields; i++) {
-        const ProtobufCFieldDescriptor *field = &type->fields[i];
-        bool ok = true;
-
-        if (field->label == PROTOBUF_C_LABEL_REPEATED) {
-            ok = copy_repeated(copy, field, arena);
-        } else if (swki_field_is_set(copy, field)) {
-            ok = copy_element(target(copy, field), field->type, arena);
-        }
-        if (!ok) {
+        if (!swki_field_copy(copy, &type->fields[i], arena)) {
             return NULL;
         }
     }
@@ -216,8 +219,8 @@ static bool repeated_equal(const ProtobufCMessage *a, const ProtobufCMessage *b,
     return true;
 }
 
-static bool fields_equal(const ProtobufCMessage *a, const ProtobufCMessage *b,
-                         const ProtobufCFieldDescriptor *field)
+bool swki_field_equal(const ProtobufCMessage *a, const ProtobufCMessage *b,
+                      const ProtobufCFieldDescriptor *field)
 {
     const void *member_a = swki_field_member(a, field);
     const void *member_b = swki_field_member(b, field);
@@ -262,7 +265,7 @@ bool swki_message_equal(const ProtobufCMessage *a, const ProtobufCMessage *b)
         return false;
     }
     for (unsigned i = 0; i < a->descriptor->n_fields; i++) {
-        if (!fields_equal(a, b, &a->descriptor->fields[i])) {
+        if (!swki_field_equal(a, b, &a->descriptor->fields[i])) {
             return false;
         }
     }
