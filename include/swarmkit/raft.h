@@ -79,21 +79,22 @@ struct swk_raft_config {
     size_t size; /**< sizeof(struct swk_raft_config). */
     /** This member: 1 to 2^64-3; never used again for another. */
     uint64_t id;
-    /** Seed of the generator for election timeouts. A sole member draws none. */
+    /** Seed of the generator for election timeouts. A sole member draws none.
+     */
     uint64_t seed;
     /** Initial voters; NULL stands for this member alone. In this release
      *  nothing else is accepted. */
     const uint64_t *voters;
-    size_t voters_count;           /**< Number of voters. */
-    const struct swk_alloc *alloc; /**< *Borrowed until* swk_raft_free(); NULL
-                                        for malloc(). */
+    size_t voters_count;             /**< Number of voters. */
+    const struct swk_alloc *alloc;   /**< *Borrowed until* swk_raft_free(); NULL
+                                          for malloc(). */
     const struct swk_logger *logger; /**< *Borrowed until* swk_raft_free();
                                           may be NULL. */
-    uint64_t entry_size_max;       /**< Bytes of one entry's data. */
-    uint64_t uncommitted_size_max; /**< Bytes proposed and not yet applied. */
-    uint64_t apply_size_max;       /**< Bytes given out and not yet applied. */
-    uint64_t snapshot_interval;    /**< Entries applied between snapshots. */
-    uint64_t snapshot_log_size;    /**< Bytes applied between snapshots. */
+    uint64_t entry_size_max;         /**< Bytes of one entry's data. */
+    uint64_t uncommitted_size_max;   /**< Bytes proposed and not yet applied. */
+    uint64_t apply_size_max;    /**< Bytes given out and not yet applied. */
+    uint64_t snapshot_interval; /**< Entries applied between snapshots. */
+    uint64_t snapshot_log_size; /**< Bytes applied between snapshots. */
     /** Entries kept in memory behind a snapshot. */
     uint64_t entries_for_slow_followers;
 };
@@ -159,11 +160,11 @@ struct swk_raft_status {
     uint64_t last_index;     /**< Newest entry. */
     uint64_t snapshot_index; /**< Of the newest durable snapshot; 0 for none. */
     uint64_t uncommitted_size; /**< Bytes proposed and not yet applied. */
-    uint64_t log_size;       /**< Bytes of entries' data in memory. */
-    int32_t role;            /**< enum swk_raft_role. */
-    int32_t announced;       /**< 1 between leadership gained and lost. */
-    int32_t failure;         /**< 0, or why the member stopped for good. */
-    int32_t reserved;        /**< 0. */
+    uint64_t log_size;         /**< Bytes of entries' data in memory. */
+    int32_t role;              /**< enum swk_raft_role. */
+    int32_t announced;         /**< 1 between leadership gained and lost. */
+    int32_t failure;           /**< 0, or why the member stopped for good. */
+    int32_t reserved;          /**< 0. */
 };
 
 /**
@@ -368,8 +369,8 @@ SWK_API SWK_MUST_CHECK int swk_raft_applied(swk_raft *raft, uint64_t index,
  */
 SWK_API SWK_MUST_CHECK int
 swk_raft_save_snapshot(swk_raft *raft, uint64_t index,
-                       struct swk_snapshot_meta *out_meta,
-                       uint64_t *out_ticket, struct swk_error *err);
+                       struct swk_snapshot_meta *out_meta, uint64_t *out_ticket,
+                       struct swk_error *err);
 
 /**
  * Event: the snapshot that was wanted could not be made. It is wanted again

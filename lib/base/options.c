@@ -11,9 +11,8 @@ enum {
     SIZE_MAX_SANE = 64 * 1024, /* a wilder size is an unset field */
 };
 
-int swki_options_read(void *out_options, size_t known_size,
-                      const void *options, const char *name,
-                      struct swk_error *err)
+int swki_options_read(void *out_options, size_t known_size, const void *options,
+                      const char *name, struct swk_error *err)
 {
     const uint8_t *bytes = options;
     size_t size;
@@ -27,8 +26,8 @@ int swki_options_read(void *out_options, size_t known_size,
     }
     for (size_t i = known_size; i < size; i++) {
         if (bytes[i] != 0) {
-            return swki_fail(err, SWK_ENOTSUP,
-                             "%s: made for a newer library", name);
+            return swki_fail(err, SWK_ENOTSUP, "%s: made for a newer library",
+                             name);
         }
     }
     memset(out_options, 0, known_size);

@@ -17,8 +17,7 @@
  * right; SWK_ENOTSUP if bytes beyond known_size are set: the caller asks for
  * something that this build does not know.
  */
-int swki_options_read(void *out_options, size_t known_size,
-                      const void *options, const char *name,
-                      struct swk_error *err);
+int swki_options_read(void *out_options, size_t known_size, const void *options,
+                      const char *name, struct swk_error *err);
 
 #endif

@@ -33,8 +33,8 @@ static void take_write(struct swk_raft *raft)
     }
     actions->persist_ticket = ++raft->last_ticket;
 
-    size_t slot = (raft->writes_first + raft->writes_count) %
-                  SWKI_RAFT_WRITES_MAX;
+    size_t slot =
+        (raft->writes_first + raft->writes_count) % SWKI_RAFT_WRITES_MAX;
     raft->writes[slot] = (struct swki_raft_write){
         .ticket = actions->persist_ticket,
         .index = last,
@@ -69,8 +69,8 @@ static void take_snapshot_wanted(struct swk_raft *raft)
 /* R-APP-1 to R-APP-3 */
 static void take_committed(struct swk_raft *raft)
 {
-    uint64_t to = raft->state.commit < raft->durable ? raft->state.commit
-                                                     : raft->durable;
+    uint64_t to =
+        raft->state.commit < raft->durable ? raft->state.commit : raft->durable;
     uint64_t from = raft->applying + 1;
     bool outstanding = raft->applying > raft->applied;
 

@@ -35,8 +35,7 @@ static int read_config(const struct swk_raft_config *config,
     if (c.id == 0 || c.id > ID_MAX) {
         return swki_fail(err, SWK_EINVAL, "raft: id 0 or reserved");
     }
-    if (c.voters != NULL &&
-        (c.voters_count != 1 || c.voters[0] != c.id)) {
+    if (c.voters != NULL && (c.voters_count != 1 || c.voters[0] != c.id)) {
         return swki_fail(err, SWK_ENOTSUP,
                          "raft: this release serves clusters of one member");
     }
@@ -278,10 +277,9 @@ static int check_proposal(const struct swk_raft *raft, const void *data,
         return swki_fail(err, SWK_EINVAL, "raft: NULL data");
     }
     if (data_len > raft->config.entry_size_max) {
-        return swki_fail(err, SWK_ELIMIT,
-                         "raft: entry of %zu bytes is larger than %llu",
-                         data_len,
-                         (unsigned long long)raft->config.entry_size_max);
+        return swki_fail(
+            err, SWK_ELIMIT, "raft: entry of %zu bytes is larger than %llu",
+            data_len, (unsigned long long)raft->config.entry_size_max);
     }
     if (raft->uncommitted_size > 0 && data_len > 0 &&
         raft->uncommitted_size + data_len > raft->config.uncommitted_size_max) {
@@ -455,8 +453,8 @@ void swk_raft_status(const swk_raft *raft, struct swk_raft_status *out_status)
         .announced = raft->announced,
         .failure = raft->failure.code,
     };
-    size_t size = out_status->size < sizeof(status) ? out_status->size
-                                                    : sizeof(status);
+    size_t size =
+        out_status->size < sizeof(status) ? out_status->size : sizeof(status);
 
     memcpy(out_status, &status, size);
 }

@@ -48,7 +48,7 @@ struct swk_raft {
     uint64_t uncommitted_size; /* bytes proposed by this leader, not applied */
     uint64_t own_first;        /* index of the leader's first entry; else 0 */
 
-    uint64_t last_ticket; /* given out */
+    uint64_t last_ticket;                                /* given out */
     struct swki_raft_write writes[SWKI_RAFT_WRITES_MAX]; /* a ring */
     size_t writes_first;
     size_t writes_count;
@@ -61,8 +61,8 @@ struct swk_raft {
     uint64_t abandoned;     /* applied when one was given up; else 0 */
 
     bool state_restored;
-    bool announced; /* leadership was gained, by the actions */
-    bool lost;      /* must be said by the next actions */
+    bool announced;    /* leadership was gained, by the actions */
+    bool lost;         /* must be said by the next actions */
     bool failure_told; /* by the actions */
     struct swk_error failure;
     struct swk_raft_actions actions;

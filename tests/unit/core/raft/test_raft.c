@@ -256,8 +256,8 @@ static void r_ele_8_leader_begins_with_an_empty_entry(void **state)
 
     make(f);
     start(f);
-    assert_int_equal(
-        swk_raft_persisted(f->raft, take(f)->persist_ticket, NULL), 0);
+    assert_int_equal(swk_raft_persisted(f->raft, take(f)->persist_ticket, NULL),
+                     0);
     const struct swk_raft_actions *a = take(f);
     assert_int_equal(a->entries_count, 1);
     assert_int_equal(a->entries[0].index, 1);
@@ -393,9 +393,9 @@ static void r_pro_4_an_entry_has_a_largest_size(void **state)
                                       SWK_RAFT_ENTRY_SIZE_MAX + 1, NULL, &err),
                      SWK_ELIMIT);
     assert_int_equal(err.code, SWK_ELIMIT);
-    assert_int_equal(swk_raft_propose(f->raft, data, SWK_RAFT_ENTRY_SIZE_MAX,
-                                      NULL, NULL),
-                     0);
+    assert_int_equal(
+        swk_raft_propose(f->raft, data, SWK_RAFT_ENTRY_SIZE_MAX, NULL, NULL),
+        0);
     assert_int_equal(swk_raft_propose(f->raft, NULL, 1, NULL, NULL),
                      SWK_EINVAL);
     free(data);
@@ -410,8 +410,8 @@ static void r_app_1_entries_to_apply_are_limited_in_bytes(void **state)
     for (int i = 0; i < 5; i++) {
         propose(f, "four");
     }
-    assert_int_equal(
-        swk_raft_persisted(f->raft, take(f)->persist_ticket, NULL), 0);
+    assert_int_equal(swk_raft_persisted(f->raft, take(f)->persist_ticket, NULL),
+                     0);
     const struct swk_raft_actions *a = take(f);
     assert_int_equal(a->committed_count, 2);
     assert_int_equal(a->committed[0].index, 2);
@@ -423,16 +423,17 @@ static void r_app_1_entries_to_apply_are_limited_in_bytes(void **state)
     assert_int_equal(a->committed[0].index, 4);
 }
 
-static void restore(struct f *f, uint64_t term, uint64_t commit,
-                    uint64_t first, uint64_t last)
+static void restore(struct f *f, uint64_t term, uint64_t commit, uint64_t first,
+                    uint64_t last)
 {
     const struct swk_hard_state hard = {term, ID, commit};
 
     assert_int_equal(swk_raft_restore_hard_state(f->raft, &hard, NULL), 0);
     for (uint64_t i = first; i <= last; i++) {
-        const struct swk_log_entry entry = {
-            .index = i, .term = term, .data = (const uint8_t *)"e",
-            .data_len = 1};
+        const struct swk_log_entry entry = {.index = i,
+                                            .term = term,
+                                            .data = (const uint8_t *)"e",
+                                            .data_len = 1};
 
         assert_int_equal(swk_raft_restore_entry(f->raft, &entry, NULL), 0);
     }
@@ -451,7 +452,7 @@ static void restarted_leader_is_announced_after_all_is_applied(void **state)
 
     const struct swk_raft_actions *a = take(f);
     assert_int_equal(a->hard_state->term, 5);
-    assert_int_equal(a->entries_count, 0); /* stored already */
+    assert_int_equal(a->entries_count, 0);   /* stored already */
     assert_int_equal(a->committed_count, 2); /* up to the stored commit */
     assert_int_equal(a->committed[0].index, 11);
     assert_int_equal(swk_raft_persisted(f->raft, a->persist_ticket, NULL), 0);
@@ -583,8 +584,8 @@ static void a_snapshot_is_wanted_before_further_entries_are_applied(void **s)
     for (int i = 0; i < 6; i++) {
         propose(f, "x");
     }
-    assert_int_equal(
-        swk_raft_persisted(f->raft, take(f)->persist_ticket, NULL), 0);
+    assert_int_equal(swk_raft_persisted(f->raft, take(f)->persist_ticket, NULL),
+                     0);
     assert_int_equal(take(f)->committed_count, 2); /* 2 and 3 */
     assert_int_equal(swk_raft_applied(f->raft, 2, NULL), 0);
     assert_int_equal(take(f)->committed_count, 1); /* 4 */
@@ -730,7 +731,7 @@ static void no_memory_leaves_the_member_as_it_was(void **state)
     assert_true(refused > 3);
 }
 
-#define TEST(function) \
+#define TEST(function)                                                         \
     cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(void)
