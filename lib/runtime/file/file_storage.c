@@ -1,0 +1,518 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The storage port: what is accepted is gathered, one thread writes it. */
+
+#include "runtime/file/file_storage.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/buf.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/options.h"
+#include "runtime/file/wal.h"
+
+enum {
+    SPARE_SIZE_MAX = 1024 * 1024, /* larger buffers are not kept */
+    PID_TEXT_SIZE = 24,
+};
+
+static const char lock_name[] = "lock";
+
+/* What goes to the disk in one go: records, then perhaps a snapshot. */
+struct batch {
+    struct batch *next;
+    struct swki_buf records;
+    uint64_t first_ticket; /* of the records */
+    uint64_t last_ticket;
+    bool has_snapshot;
+    uint64_t snapshot_ticket;
+    struct swk_snapshot_meta meta;
+    const uint8_t *data;
+    size_t data_len;
+    void (*release)(void *release_ctx);
+    void *release_ctx;
+};
+
+struct storage {
+    const struct swki_file_io *io;
+    const struct swk_alloc *alloc;
+    char *dir_path;
+    swk_storage_done_fn done;
+    void *done_ctx;
+    uint64_t pending_size_max;
+    int dir;
+    int lock_fd;
+    bool loaded;         /* load() was called */
+    bool started;        /* the thread runs */
+    struct swki_wal wal; /* load()'s, then the thread's */
+    pthread_t thread;
+
+    pthread_mutex_t mutex; /* guards what follows */
+    pthread_cond_t work;
+    struct batch *oldest;
+    struct batch *newest;
+    struct batch *spare; /* one, or NULL */
+    uint64_t pending_size;
+    uint64_t last_ticket;
+    uint64_t snapshot_index; /* of the newest accepted snapshot */
+    bool closing;
+    struct swk_error failure; /* code 0: none */
+};
+
+static void free_batch(struct storage *s, struct batch *batch)
+{
+    if (batch != NULL) {
+        swki_buf_fini(&batch->records);
+        swki_free(s->alloc, batch);
+    }
+}
+
+/* An empty batch at the end of the queue; NULL for no memory. */
+static struct batch *add_batch(struct storage *s)
+{
+    struct batch *batch = s->spare;
+
+    s->spare = NULL;
+    if (batch == NULL) {
+        batch = swki_calloc(s->alloc, 1, sizeof(*batch));
+        if (batch == NULL) {
+            return NULL;
+        }
+        swki_buf_init(&batch->records, s->alloc, SIZE_MAX);
+    }
+    if (s->newest != NULL) {
+        s->newest->next = batch;
+    } else {
+        s->oldest = batch;
+    }
+    s->newest = batch;
+    return batch;
+}
+
+/* Keeps an emptied batch for the next need. Under the mutex. */
+static void recycle_batch(struct storage *s, struct batch *batch)
+{
+    s->pending_size -= batch->records.len;
+    if (s->spare != NULL || batch->records.size > SPARE_SIZE_MAX) {
+        free_batch(s, batch);
+        return;
+    }
+    struct swki_buf records = batch->records;
+    swki_buf_clear(&records);
+    *batch = (struct batch){.records = records};
+    s->spare = batch;
+}
+
+static int check_accepting(const struct storage *s, uint64_t ticket,
+                           struct swk_error *err)
+{
+    if (!s->started) {
+        return swki_fail(err, SWK_EPRECONDITION, "%s was not loaded",
+                         s->dir_path);
+    }
+    if (s->failure.code != 0) {
+        return swki_fail(err, s->failure.code, "%s", s->failure.text);
+    }
+    if (ticket <= s->last_ticket) {
+        return swki_fail(err, SWK_EINVAL, "storage: tickets must ascend");
+    }
+    return SWK_OK;
+}
+
+static int add_record(struct storage *s, const struct swk_hard_state *state,
+                      const struct swk_log_entry *entries, size_t entries_count,
+                      uint64_t ticket, struct swk_error *err)
+{
+    size_t payload_len = swki_append_size(state, entries, entries_count);
+    size_t size = swki_record_size(payload_len);
+    struct batch *batch = s->newest;
+
+    if (payload_len == 0 || size > s->pending_size_max - s->pending_size) {
+        return swki_fail(err, SWK_ELIMIT,
+                         "storage: more than %llu bytes wait to be written",
+                         (unsigned long long)s->pending_size_max);
+    }
+    if (batch == NULL || batch->has_snapshot) {
+        batch = add_batch(s);
+    }
+    uint8_t *at =
+        batch != NULL ? swki_buf_reserve(&batch->records, size) : NULL;
+    if (at == NULL) {
+        return swki_fail_nomem(err);
+    }
+    swki_record_begin(at, SWKI_RECORD_APPEND, payload_len);
+    swki_append_encode(at + SWKI_RECORD_HEADER_SIZE, state, entries,
+                       entries_count);
+    if (batch->records.len == 0) {
+        batch->first_ticket = ticket;
+    }
+    batch->records.len += size;
+    batch->last_ticket = ticket;
+    s->pending_size += size;
+    s->last_ticket = ticket;
+    return SWK_OK;
+}
+
+static int append(void *ctx, const struct swk_hard_state *state,
+                  const struct swk_log_entry *entries, size_t entries_count,
+                  uint64_t ticket, struct swk_error *err)
+{
+    struct storage *s = ctx;
+
+    pthread_mutex_lock(&s->mutex);
+    int rc = check_accepting(s, ticket, err);
+    if (rc == SWK_OK) {
+        rc = add_record(s, state, entries, entries_count, ticket, err);
+    }
+    if (rc == SWK_OK) {
+        pthread_cond_signal(&s->work);
+    }
+    pthread_mutex_unlock(&s->mutex);
+    return rc;
+}
+
+static int add_snapshot(struct storage *s, const struct swk_snapshot_meta *meta,
+                        uint64_t ticket, struct batch **out_batch,
+                        struct swk_error *err)
+{
+    struct batch *batch = s->newest;
+
+    if (meta->index <= s->snapshot_index) {
+        return swki_fail(err, SWK_EINVAL,
+                         "storage: snapshots must ascend in index");
+    }
+    if (batch == NULL || batch->has_snapshot) {
+        batch = add_batch(s);
+    }
+    if (batch == NULL) {
+        return swki_fail_nomem(err);
+    }
+    batch->has_snapshot = true;
+    batch->snapshot_ticket = ticket;
+    batch->meta = *meta;
+    s->snapshot_index = meta->index;
+    s->last_ticket = ticket;
+    *out_batch = batch;
+    return SWK_OK;
+}
+
+static int save_snapshot(void *ctx, const struct swk_snapshot_meta *meta,
+                         const uint8_t *data, size_t data_len,
+                         void (*release)(void *release_ctx), void *release_ctx,
+                         uint64_t ticket, struct swk_error *err)
+{
+    struct storage *s = ctx;
+    struct batch *batch = NULL;
+
+    pthread_mutex_lock(&s->mutex);
+    int rc = check_accepting(s, ticket, err);
+    if (rc == SWK_OK) {
+        rc = add_snapshot(s, meta, ticket, &batch, err);
+    }
+    if (rc == SWK_OK) {
+        batch->data = data;
+        batch->data_len = data_len;
+        batch->release = release;
+        batch->release_ctx = release_ctx;
+        pthread_cond_signal(&s->work);
+    }
+    pthread_mutex_unlock(&s->mutex);
+    return rc;
+}
+
+/* The oldest batch, off the queue; NULL when closing and all is written. */
+static struct batch *next_batch(struct storage *s)
+{
+    struct batch *batch = NULL;
+
+    pthread_mutex_lock(&s->mutex);
+    while (s->oldest == NULL && !s->closing) {
+        pthread_cond_wait(&s->work, &s->mutex);
+    }
+    batch = s->oldest;
+    if (batch != NULL) {
+        s->oldest = batch->next;
+        batch->next = NULL;
+    }
+    if (s->oldest == NULL) {
+        s->newest = NULL;
+    }
+    pthread_mutex_unlock(&s->mutex);
+    return batch;
+}
+
+/* Tells how a write ended. The first failure is the last word of all. */
+static void report(struct storage *s, uint64_t first_ticket,
+                   uint64_t last_ticket, int code, const struct swk_error *err)
+{
+    if (code == SWK_OK) {
+        s->done(s->done_ctx, last_ticket, SWK_OK, NULL);
+        return;
+    }
+    pthread_mutex_lock(&s->mutex);
+    s->failure = *err;
+    pthread_mutex_unlock(&s->mutex);
+    swki_log(s->wal.logger, SWK_LOG_ERROR, "file",
+             "%s; nothing is written any more", err->text);
+    s->done(s->done_ctx, first_ticket, code, err);
+}
+
+/* Nothing is tried after a failure: not even a sync that "succeeds" would tell
+ * what is on the disk. Only the thread sets the failure, so it may read it. */
+static void write_batch(struct storage *s, struct batch *batch)
+{
+    struct swk_error err = {0};
+
+    if (s->failure.code == 0 && batch->records.len > 0) {
+        int rc = swki_wal_write(&s->wal, batch->records.data,
+                                batch->records.len, &err);
+
+        report(s, batch->first_ticket, batch->last_ticket, rc, &err);
+    }
+    if (s->failure.code == 0 && batch->has_snapshot) {
+        int rc = swki_wal_save_snapshot(&s->wal, &batch->meta, batch->data,
+                                        batch->data_len, &err);
+
+        report(s, batch->snapshot_ticket, batch->snapshot_ticket, rc, &err);
+    }
+    if (batch->release != NULL) {
+        batch->release(batch->release_ctx);
+    }
+    pthread_mutex_lock(&s->mutex);
+    recycle_batch(s, batch);
+    pthread_mutex_unlock(&s->mutex);
+}
+
+static void *run(void *ctx)
+{
+    struct storage *s = ctx;
+
+    for (struct batch *batch = next_batch(s); batch != NULL;
+         batch = next_batch(s)) {
+        write_batch(s, batch);
+    }
+    return NULL;
+}
+
+static int load(void *ctx, const struct swk_storage_replay *replay,
+                struct swk_error *err)
+{
+    struct storage *s = ctx;
+
+    if (s->loaded) {
+        return swki_fail(err, SWK_EPRECONDITION, "%s was loaded already",
+                         s->dir_path);
+    }
+    s->loaded = true;
+    int rc = swki_wal_load(&s->wal, replay, err);
+    if (rc != SWK_OK) {
+        return rc;
+    }
+    s->snapshot_index = s->wal.snapshot.index;
+    int error = pthread_create(&s->thread, NULL, run, s);
+    if (error != 0) {
+        return swki_fail(err, SWK_ENOMEM, "cannot start a thread: %s",
+                         strerror(error));
+    }
+    s->started = true;
+    return SWK_OK;
+}
+
+/* Also of a half-opened one. */
+static void destroy(struct storage *s)
+{
+    swki_wal_close(&s->wal);
+    if (s->lock_fd >= 0) {
+        s->io->close(s->io->ctx, s->lock_fd);
+    }
+    if (s->dir >= 0) {
+        s->io->close(s->io->ctx, s->dir);
+    }
+    free_batch(s, s->spare);
+    pthread_cond_destroy(&s->work);
+    pthread_mutex_destroy(&s->mutex);
+    swki_free(s->alloc, s->dir_path);
+    swki_free(s->alloc, s);
+}
+
+static void close_storage(void *ctx)
+{
+    struct storage *s = ctx;
+
+    if (s->started) {
+        pthread_mutex_lock(&s->mutex);
+        s->closing = true;
+        pthread_cond_signal(&s->work);
+        pthread_mutex_unlock(&s->mutex);
+        pthread_join(s->thread, NULL);
+    }
+    destroy(s);
+}
+
+static int read_config(const struct swk_file_storage_config *config,
+                       struct swk_file_storage_config *out_config,
+                       struct swk_error *err)
+{
+    struct swk_file_storage_config c;
+    int rc = swki_options_read(&c, sizeof(c), config, "swk_file_storage_config",
+                               err);
+
+    if (rc != SWK_OK) {
+        return rc;
+    }
+    if (c.dir == NULL || c.dir[0] == '\0' || c.done == NULL) {
+        return swki_fail(err, SWK_EINVAL,
+                         "file storage: dir or done is missing");
+    }
+    if (c.segment_size == 0) {
+        c.segment_size = SWK_FILE_STORAGE_SEGMENT_SIZE;
+    }
+    if (c.segment_size < SWK_FILE_STORAGE_SEGMENT_SIZE_MIN ||
+        c.segment_size > SWK_FILE_STORAGE_SEGMENT_SIZE_MAX) {
+        return swki_fail(err, SWK_EINVAL,
+                         "file storage: segment_size out of range");
+    }
+    if (c.pending_size_max == 0) {
+        c.pending_size_max = SWK_FILE_STORAGE_PENDING_SIZE_MAX;
+    }
+    if (c.snapshots_max == 0) {
+        c.snapshots_max = SWK_FILE_STORAGE_SNAPSHOTS_MAX;
+    }
+    *out_config = c;
+    return SWK_OK;
+}
+
+static int in_use(struct storage *s, struct swk_error *err)
+{
+    char text[PID_TEXT_SIZE] = "";
+    int64_t len =
+        swki_io_read_all(s->io, s->lock_fd, text, sizeof(text) - 1, 0);
+    long pid = len > 0 ? strtol(text, NULL, 10) : 0;
+
+    return swki_fail(err, SWK_EBUSY, "%s is in use by process %ld", s->dir_path,
+                     pid);
+}
+
+static int take_lock(struct storage *s, struct swk_error *err)
+{
+    const struct swki_file_io *io = s->io;
+    char text[PID_TEXT_SIZE];
+
+    s->lock_fd = io->open(io->ctx, s->dir, lock_name);
+    if (s->lock_fd == -ENOENT) {
+        s->lock_fd = io->create(io->ctx, s->dir, lock_name);
+    }
+    if (s->lock_fd < 0) {
+        return swki_io_fail(err, s->lock_fd, "make", s->dir_path, lock_name);
+    }
+    int rc = io->lock(io->ctx, s->lock_fd);
+    if (rc == -EAGAIN) {
+        return in_use(s, err);
+    }
+    int len = snprintf(text, sizeof(text), "%ld\n", (long)getpid());
+    if (rc >= 0) {
+        rc = io->truncate(io->ctx, s->lock_fd, 0);
+    }
+    if (rc >= 0) {
+        rc = swki_io_write_all(io, s->lock_fd, text, (size_t)len, 0);
+    }
+    return rc < 0 ? swki_io_fail(err, rc, "lock", s->dir_path, lock_name)
+                  : SWK_OK;
+}
+
+static int open_dir(struct storage *s, struct swk_error *err)
+{
+    int rc = s->io->make_dir(s->io->ctx, s->dir_path);
+
+    if (rc < 0) {
+        return swki_io_fail(err, rc, "make directory", s->dir_path, "");
+    }
+    s->dir = s->io->open_dir(s->io->ctx, s->dir_path);
+    if (s->dir < 0) {
+        return swki_io_fail(err, s->dir, "open directory", s->dir_path, "");
+    }
+    return take_lock(s, err);
+}
+
+static struct storage *new_storage(const struct swk_file_storage_config *config,
+                                   const struct swki_file_io *io)
+{
+    struct storage *s = swki_calloc(config->alloc, 1, sizeof(*s));
+
+    if (s == NULL) {
+        return NULL;
+    }
+    s->io = io;
+    s->alloc = config->alloc;
+    s->done = config->done;
+    s->done_ctx = config->done_ctx;
+    s->pending_size_max = config->pending_size_max;
+    s->dir = -1;
+    s->lock_fd = -1;
+    s->dir_path = swki_strdup(config->alloc, config->dir);
+    pthread_mutex_init(&s->mutex, NULL);
+    pthread_cond_init(&s->work, NULL);
+    s->wal = (struct swki_wal){
+        .io = io,
+        .alloc = config->alloc,
+        .logger = config->logger,
+        .dir_path = s->dir_path,
+        .segment_size = config->segment_size,
+        .snapshots_max = (size_t)config->snapshots_max,
+        .fd = -1,
+    };
+    return s;
+}
+
+int swki_file_storage_open(const struct swk_file_storage_config *config,
+                           const struct swki_file_io *io,
+                           struct swk_storage *out_storage,
+                           struct swk_error *err)
+{
+    struct swk_file_storage_config known = {0};
+    int rc = read_config(config, &known, err);
+
+    if (rc != SWK_OK) {
+        return rc;
+    }
+    struct storage *s = new_storage(&known, io);
+    if (s == NULL || s->dir_path == NULL) {
+        if (s != NULL) {
+            destroy(s);
+        }
+        return swki_fail_nomem(err);
+    }
+    rc = open_dir(s, err);
+    if (rc != SWK_OK) {
+        destroy(s);
+        return rc;
+    }
+    s->wal.dir = s->dir;
+    *out_storage = (struct swk_storage){
+        .size = sizeof(*out_storage),
+        .ctx = s,
+        .load = load,
+        .append = append,
+        .save_snapshot = save_snapshot,
+        .close = close_storage,
+    };
+    return SWK_OK;
+}
+
+int swk_file_storage_open(const struct swk_file_storage_config *config,
+                          struct swk_storage *out_storage,
+                          struct swk_error *err)
+{
+    if (out_storage == NULL) {
+        return swki_fail(err, SWK_EINVAL, "file storage: NULL argument");
+    }
+    return swki_file_storage_open(config, &swki_file_io_posix, out_storage,
+                                  err);
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Opening a storage over system calls of one's own, for tests. */
+
+#ifndef SWKI_RUNTIME_FILE_FILE_STORAGE_H
+#define SWKI_RUNTIME_FILE_FILE_STORAGE_H
+
+#include <swarmkit/file_storage.h>
+
+#include "runtime/file/io.h"
+
+/* io is borrowed until close(). */
+int swki_file_storage_open(const struct swk_file_storage_config *config,
+                           const struct swki_file_io *io,
+                           struct swk_storage *out_storage,
+                           struct swk_error *err);
+
+#endif
