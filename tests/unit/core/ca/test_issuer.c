@@ -336,8 +336,9 @@ static void founder_is_an_accepted_manager_to_be(void **state)
 {
     struct f *f = *state;
     struct swki_ca_bootstrap bootstrap = bootstrap_of(f);
-    Swkpb__Node node = SWKPB__NODE__INIT;
+    Swkpb__Node node;
 
+    swkpb__node__init(&node);
     bootstrap.availability = SWKPB__NODE_SPEC__AVAILABILITY__DRAIN;
     assert_int_equal(
         swki_ca_bootstrap_node(&bootstrap, &f->arena, &node, NULL), 0);
@@ -362,9 +363,10 @@ static void short_memory_is_an_error_everywhere(void **state)
 
     for (size_t limit = 0; rc != 0; limit += 64) {
         Swkpb__Cluster c = SWKPB__CLUSTER__INIT;
-        Swkpb__Node node = SWKPB__NODE__INIT;
         struct swki_arena arena;
+        Swkpb__Node node;
 
+        swkpb__node__init(&node);
         swki_arena_init(&arena, NULL, limit);
         rc = swki_ca_bootstrap_cluster(&bootstrap, &arena, &c, NULL);
         if (rc == 0) {
@@ -393,7 +395,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(
             swarm_without_a_key_has_no_signer, set_up, tear_down),
         cmocka_unit_test_setup_teardown(
-            rotation_signs_with_the_new_key_under_the_old_root, set_up, tear_down),
+            rotation_signs_with_the_new_key_under_the_old_root, set_up,
+            tear_down),
         cmocka_unit_test_setup_teardown(
             new_cluster_has_the_documented_defaults, set_up, tear_down),
         cmocka_unit_test_setup_teardown(
