@@ -4,8 +4,9 @@
 
 #include "crypto/csr.h"
 
-#include <string.h>
-
+#include <mbedtls/asn1.h>
+#include <mbedtls/oid.h>
+#include <mbedtls/pem.h>
 #include <mbedtls/platform.h>
 
 #include "base/error.h"
@@ -67,58 +68,144 @@ int swki_csr_create(struct swki_pem key_pem, const char *common_name,
     return rc;
 }
 
-/* The library reads requests without looking at their signature. */
-static bool is_self_signed(mbedtls_x509_csr *csr)
-{
-    struct swki_mbed_signature signature = {
-        .body = &csr->cri,
-        .bytes = &csr->sig,
-        .digest = csr->sig_md,
-        .type = csr->sig_pk,
-        .options = csr->sig_opts,
-    };
+/* What counts in a request. It points into the request's DER. */
+struct request {
+    mbedtls_x509_buf body;
+    mbedtls_x509_buf signature;
+    mbedtls_md_type_t digest;
+    mbedtls_pk_type_t type;
+};
 
-    return swki_mbed_verify(&signature, &csr->pk);
+/* CertificationRequestInfo: past the version and the name to the key; the
+ * attributes behind it are of no interest. */
+static bool parse_body(unsigned char *at, const unsigned char *end,
+                       mbedtls_pk_context *key)
+{
+    int version;
+    size_t len;
+
+    if (mbedtls_asn1_get_int(&at, end, &version) != 0 || version != 0 ||
+        mbedtls_asn1_get_tag(&at, end, &len, SWKI_DER_SEQUENCE) != 0) {
+        return false;
+    }
+    at += len;
+    return mbedtls_pk_parse_subpubkey(&at, end, key) == 0;
 }
 
-int swki_csr_parse(mbedtls_x509_csr *csr, struct swki_pem pem,
-                   struct swk_error *err)
+static bool parse_signature(unsigned char **at, const unsigned char *end,
+                            struct request *request)
 {
-    unsigned char *text;
-    int rc;
+    mbedtls_asn1_buf oid;
+    mbedtls_asn1_buf parameters;
 
-    if (pem.text == NULL || pem.len == 0 || pem.len > SWKI_CSR_LEN_MAX) {
-        return swki_fail(err, SWK_EMALFORMED,
-                         "certificate request of %zu bytes", pem.len);
+    if (mbedtls_asn1_get_alg(at, end, &oid, &parameters) != 0 ||
+        mbedtls_oid_get_sig_alg(&oid, &request->digest, &request->type) != 0 ||
+        mbedtls_asn1_get_bitstring_null(at, end, &request->signature.len) !=
+            0) {
+        return false;
     }
-    text = swki_mbed_pem_text(pem);
-    if (text == NULL) {
-        return swki_fail_nomem(err);
+    request->signature.p = *at;
+    *at += request->signature.len;
+    return *at == end;
+}
+
+/*
+ * Read here and not by the library, which does not verify the signature, and
+ * whose versions differ in the extensions that they stumble over; none of them
+ * is even looked at.
+ */
+static bool parse_der(unsigned char *der, size_t der_len,
+                      struct request *out_request, mbedtls_pk_context *key)
+{
+    const unsigned char *end = der + der_len;
+    unsigned char *at = der;
+    size_t len;
+
+    if (mbedtls_asn1_get_tag(&at, end, &len, SWKI_DER_SEQUENCE) != 0 ||
+        at + len != end) {
+        return false;
     }
-    rc = mbedtls_x509_csr_parse(csr, text, pem.len + 1);
-    mbedtls_free(text);
-    if (rc != 0) {
+    out_request->body.p = at;
+    if (mbedtls_asn1_get_tag(&at, end, &len, SWKI_DER_SEQUENCE) != 0 ||
+        !parse_body(at, at + len, key)) {
+        return false;
+    }
+    at += len;
+    out_request->body.len = (size_t)(at - out_request->body.p);
+    return parse_signature(&at, end, out_request);
+}
+
+static bool is_self_signed(const struct request *request,
+                           mbedtls_pk_context *key)
+{
+    struct swki_mbed_signature signature = {
+        .body = &request->body,
+        .bytes = &request->signature,
+        .digest = request->digest,
+        .type = request->type,
+    };
+
+    return request->type == MBEDTLS_PK_ECDSA &&
+           swki_mbed_verify(&signature, key);
+}
+
+static int parse_request(mbedtls_pem_context *pem, mbedtls_pk_context *key,
+                         struct swk_error *err)
+{
+    struct request request;
+
+    if (!parse_der(pem->buf, pem->buflen, &request, key)) {
         return swki_fail(err, SWK_EMALFORMED,
                          "certificate request cannot be read");
     }
-    if (swki_mbed_curve(&csr->pk) != MBEDTLS_ECP_DP_SECP256R1) {
+    if (swki_mbed_curve(key) != MBEDTLS_ECP_DP_SECP256R1) {
         return swki_fail(err, SWK_EMALFORMED,
                          "certificate request is not for a P-256 key");
     }
-    if (!is_self_signed(csr)) {
+    if (!is_self_signed(&request, key)) {
         return swki_fail(err, SWK_EMALFORMED,
                          "certificate request has a bad signature");
     }
     return SWK_OK;
 }
 
-int swki_csr_check(struct swki_pem pem, struct swk_error *err)
+int swki_csr_parse(struct swki_pem csr, mbedtls_pk_context *key,
+                   struct swk_error *err)
 {
-    mbedtls_x509_csr csr;
+    mbedtls_pem_context pem;
+    unsigned char *text;
+    size_t used_len;
     int rc;
 
-    mbedtls_x509_csr_init(&csr);
-    rc = swki_csr_parse(&csr, pem, err);
-    mbedtls_x509_csr_free(&csr);
+    if (csr.text == NULL || csr.len == 0 || csr.len > SWKI_CSR_LEN_MAX) {
+        return swki_fail(err, SWK_EMALFORMED,
+                         "certificate request of %zu bytes", csr.len);
+    }
+    text = swki_mbed_pem_text(csr);
+    if (text == NULL) {
+        return swki_fail_nomem(err);
+    }
+    mbedtls_pem_init(&pem);
+    if (mbedtls_pem_read_buffer(&pem, "-----BEGIN CERTIFICATE REQUEST-----",
+                                "-----END CERTIFICATE REQUEST-----", text, NULL,
+                                0, &used_len) != 0) {
+        rc = swki_fail(err, SWK_EMALFORMED,
+                       "certificate request cannot be read");
+    } else {
+        rc = parse_request(&pem, key, err);
+    }
+    mbedtls_pem_free(&pem);
+    mbedtls_free(text);
+    return rc;
+}
+
+int swki_csr_check(struct swki_pem csr, struct swk_error *err)
+{
+    mbedtls_pk_context key;
+    int rc;
+
+    mbedtls_pk_init(&key);
+    rc = swki_csr_parse(csr, &key, err);
+    mbedtls_pk_free(&key);
     return rc;
 }

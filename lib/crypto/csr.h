@@ -7,9 +7,9 @@
 
 #include "crypto/mbed.h"
 
-/* Reads what swki_csr_check() accepts; csr is initialised, and freed by the
- * caller in any case. */
-int swki_csr_parse(mbedtls_x509_csr *csr, struct swki_pem pem,
+/* The key of what swki_csr_check() accepts; key is initialised, and freed by
+ * the caller in any case. */
+int swki_csr_parse(struct swki_pem csr, mbedtls_pk_context *key,
                    struct swk_error *err);
 
 #endif

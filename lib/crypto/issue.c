@@ -376,18 +376,18 @@ int swki_signer_issue(struct swki_signer *signer, struct swki_pem csr_pem,
                       struct swk_error *err)
 {
     size_t start_len = out_pem->len;
-    mbedtls_x509_csr csr;
+    mbedtls_pk_context key;
     struct swki_buf body;
     int rc = check_leaf(leaf, err);
 
     if (rc != 0) {
         return rc;
     }
-    mbedtls_x509_csr_init(&csr);
+    mbedtls_pk_init(&key);
     swki_buf_init(&body, NULL, SIZE_MAX);
-    rc = swki_csr_parse(&csr, csr_pem, err);
+    rc = swki_csr_parse(csr_pem, &key, err);
     if (rc == 0) {
-        rc = put_leaf(&body, signer, &csr.pk, leaf, err);
+        rc = put_leaf(&body, signer, &key, leaf, err);
     }
     if (rc == 0) {
         rc = sign_body(&signer->key, &body, &signer->entropy, out_pem, err);
@@ -398,7 +398,7 @@ int swki_signer_issue(struct swki_signer *signer, struct swki_pem csr_pem,
         rc = swki_fail_nomem(err);
     }
     swki_buf_fini(&body);
-    mbedtls_x509_csr_free(&csr);
+    mbedtls_pk_free(&key);
     return rc;
 }
 

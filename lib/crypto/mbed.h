@@ -20,7 +20,6 @@
 #include <mbedtls/pk.h>
 #include <mbedtls/x509.h>
 #include <mbedtls/x509_crt.h>
-#include <mbedtls/x509_csr.h>
 
 #include <swarmkit/error.h>
 #include <swarmkit/port/entropy.h>

@@ -60,6 +60,8 @@ static const uint16_t groups[] = {MBEDTLS_SSL_IANA_TLS_GROUP_SECP256R1,
                                   MBEDTLS_SSL_IANA_TLS_GROUP_NONE};
 #endif
 
+static const char refused_text[] = "the peer refused our certificate";
+
 struct swki_tls_context {
     const struct swk_alloc *alloc;
     atomic_uint refs;
@@ -422,20 +424,34 @@ static int refuse_peer(struct swki_tls *tls, struct swk_error *err)
     return end_with(tls, SWK_EUNAUTHENTICATED, text, err);
 }
 
-/* The peer ended the connection by an alert, which the library keeps last. */
-static int end_by_alert(struct swki_tls *tls, struct swk_error *err)
+/* Whether the alert received last, which the library keeps, refuses us. */
+static bool is_refused(const struct swki_tls *tls)
 {
     unsigned alert = tls->ssl.in_msg != NULL ? tls->ssl.in_msg[1] : 0;
 
-    if ((alert >= ALERT_BAD_CERTIFICATE &&
-         alert <= ALERT_CERTIFICATE_UNKNOWN) ||
-        alert == ALERT_UNKNOWN_CA || alert == ALERT_ACCESS_DENIED ||
-        alert == ALERT_DECRYPT_ERROR || alert == ALERT_CERTIFICATE_REQUIRED) {
-        return end_with(tls, SWK_EUNAUTHENTICATED,
-                        "the peer refused our certificate", err);
+    if (alert == 0 || tls->ssl.in_msg[0] != MBEDTLS_SSL_ALERT_LEVEL_FATAL) {
+        return false;
     }
-    return end_with(tls, SWK_EMALFORMED, "the peer gave up", err);
+    return (alert >= ALERT_BAD_CERTIFICATE &&
+            alert <= ALERT_CERTIFICATE_UNKNOWN) ||
+           alert == ALERT_UNKNOWN_CA || alert == ALERT_ACCESS_DENIED ||
+           alert == ALERT_DECRYPT_ERROR || alert == ALERT_CERTIFICATE_REQUIRED;
 }
+
+#if MBEDTLS_VERSION_MAJOR >= 3
+/*
+ * In TLS 1.3 a refusal may look like damage: a client of 3.6 refuses by an
+ * alert in the clear, which the server cannot open; and it learns that it was
+ * refused itself only when it takes its own handshake to be over.
+ */
+static bool is_hidden_refusal(const struct swki_tls *tls)
+{
+    if (tls->state == STATE_HANDSHAKE) {
+        return is_refused(tls);
+    }
+    return !tls->has_read && tls->context->side == SWKI_TLS_CLIENT;
+}
+#endif
 
 static int end_by(struct swki_tls *tls, int rc, struct swk_error *err)
 {
@@ -448,7 +464,10 @@ static int end_by(struct swki_tls *tls, int rc, struct swk_error *err)
     case MBEDTLS_ERR_X509_FATAL_ERROR:
         return refuse_peer(tls, err);
     case MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE:
-        return end_by_alert(tls, err);
+        if (is_refused(tls)) {
+            return end_with(tls, SWK_EUNAUTHENTICATED, refused_text, err);
+        }
+        return end_with(tls, SWK_EMALFORMED, "the peer gave up", err);
     case MBEDTLS_ERR_SSL_ALLOC_FAILED:
     case MBEDTLS_ERR_X509_ALLOC_FAILED:
         return end_with(tls, SWK_ENOMEM, "out of memory", err);
@@ -456,11 +475,8 @@ static int end_by(struct swki_tls *tls, int rc, struct swk_error *err)
     case MBEDTLS_ERR_SSL_BAD_CERTIFICATE:
         return refuse_peer(tls, err);
     case MBEDTLS_ERR_SSL_INVALID_MAC:
-        /* How 3.6 reports the refusal that a 1.3 client learns of late. */
-        if (tls->state == STATE_OPEN && !tls->has_read &&
-            tls->context->side == SWKI_TLS_CLIENT) {
-            return end_with(tls, SWK_EUNAUTHENTICATED,
-                            "the peer refused our certificate", err);
+        if (is_hidden_refusal(tls)) {
+            return end_with(tls, SWK_EUNAUTHENTICATED, refused_text, err);
         }
         break;
 #else
