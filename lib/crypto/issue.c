@@ -51,7 +51,6 @@ static int put_serial(struct swki_buf *body, struct swk_entropy *entropy,
         return swki_fail(err, SWK_EUNAVAILABLE, "no entropy for a serial");
     }
     serial[0] &= 0x7f; /* a positive number of at most 20 bytes */
-    serial[SERIAL_SIZE - 1] |= 1;
     swki_der_put_number(body, serial, sizeof(serial));
     return SWK_OK;
 }
