@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "core/ca/issuer.h"
+#include "crypto/digest.h"
 #include "wire/message.h"
 
 enum {
@@ -17,6 +18,88 @@ enum {
 };
 
 static const uint64_t heartbeat_period = 5 * SWK_SECOND;
+
+static int make_root(struct swki_ca_founding *founding, swk_wall now,
+                     const struct swk_entropy *entropy, struct swk_error *err)
+{
+    int rc = swki_key_generate(entropy, &founding->root_key, err);
+
+    if (rc != 0) {
+        return rc;
+    }
+    return swki_root_create(swki_pem_of_buf(&founding->root_key), now, entropy,
+                            &founding->root_certificate, err);
+}
+
+static int make_node(struct swki_ca_founding *founding,
+                     const struct swki_ca_grant *grant,
+                     const struct swk_entropy *entropy, struct swk_error *err)
+{
+    const struct swki_signer_config config = {
+        .certificate = swki_pem_of_buf(&founding->root_certificate),
+        .key = swki_pem_of_buf(&founding->root_key),
+        .entropy = entropy,
+    };
+    struct swki_signer *signer = NULL;
+    struct swki_buf csr;
+    int rc;
+
+    swki_buf_init(&csr, NULL, SIZE_MAX);
+    rc = swki_signer_new(NULL, &config, &signer, err);
+    if (rc == 0) {
+        rc = swki_key_generate(entropy, &founding->node_key, err);
+    }
+    if (rc == 0) {
+        rc = swki_csr_create(swki_pem_of_buf(&founding->node_key),
+                             grant->node_id, entropy, &csr, err);
+    }
+    if (rc == 0) {
+        rc = swki_ca_sign(signer, swki_pem_of_buf(&csr), grant,
+                          &founding->node_chain, err);
+    }
+    swki_buf_fini(&csr);
+    swki_signer_free(signer);
+    return rc;
+}
+
+int swki_ca_founding_init(struct swki_ca_founding *founding,
+                          const char *cluster_id, const char *node_id,
+                          uint64_t node_cert_expiry_ns, swk_wall now,
+                          const struct swk_entropy *entropy,
+                          struct swk_error *err)
+{
+    const struct swki_ca_grant grant = {
+        .node_id = node_id,
+        .swarm_id = cluster_id,
+        .role = SWKPB__NODE_ROLE__MANAGER,
+        .expiry_ns = node_cert_expiry_ns,
+        .now = now,
+    };
+    int rc;
+
+    swki_buf_init(&founding->root_key, NULL, SIZE_MAX);
+    swki_buf_init(&founding->root_certificate, NULL, SIZE_MAX);
+    swki_buf_init(&founding->node_key, NULL, SIZE_MAX);
+    swki_buf_init(&founding->node_chain, NULL, SIZE_MAX);
+    rc = make_root(founding, now, entropy, err);
+    if (rc == 0) {
+        rc = make_node(founding, &grant, entropy, err);
+    }
+    if (rc != 0) {
+        swki_ca_founding_fini(founding);
+    }
+    return rc;
+}
+
+void swki_ca_founding_fini(struct swki_ca_founding *founding)
+{
+    swki_wipe(founding->root_key.data, founding->root_key.size);
+    swki_wipe(founding->node_key.data, founding->node_key.size);
+    swki_buf_fini(&founding->root_key);
+    swki_buf_fini(&founding->root_certificate);
+    swki_buf_fini(&founding->node_key);
+    swki_buf_fini(&founding->node_chain);
+}
 
 static uint64_t or_default(uint64_t value, uint64_t fallback)
 {
