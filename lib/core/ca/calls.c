@@ -1,0 +1,387 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The calls that the server answers, and who may have a certificate. */
+
+#include "core/ca/server_impl.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/roles.h"
+#include "ca.pb-c.h"
+#include "core/ca/issuer.h"
+
+#define SERVICES "/docker.swarmkit.v1."
+
+enum {
+    ID_ATTEMPTS = 4,
+};
+
+static int serve_root(struct swki_ca_server *server,
+                      const struct swki_call *call,
+                      const struct swki_object *cluster,
+                      struct swki_answers *answers)
+{
+    Swkpb__GetRootCACertificateResponse response =
+        SWKPB__GET_ROOT_CACERTIFICATE_RESPONSE__INIT;
+
+    response.certificate = swki_ca_root_of(cluster)->ca_cert;
+    swki_answer_reply(answers, call->id, &response.base, 0);
+    return SWK_OK;
+}
+
+static int serve_unlock_key(struct swki_ca_server *server,
+                            const struct swki_call *call,
+                            const struct swki_object *object,
+                            struct swki_answers *answers)
+{
+    Swkpb__GetUnlockKeyResponse response =
+        SWKPB__GET_UNLOCK_KEY_RESPONSE__INIT;
+    const Swkpb__Cluster *cluster = swki_cluster(object);
+    const Swkpb__ClusterSpec *spec = cluster->spec;
+    bool locked = spec != NULL && spec->encryption_config != NULL &&
+                  spec->encryption_config->auto_lock_managers;
+
+    for (size_t i = 0; locked && i < cluster->n_unlock_keys; i++) {
+        if (strcmp(cluster->unlock_keys[i]->subsystem, SWKI_OU_MANAGER) == 0) {
+            response.unlock_key = cluster->unlock_keys[i]->key;
+        }
+    }
+    response.version = cluster->meta != NULL ? cluster->meta->version : NULL;
+    swki_answer_reply(answers, call->id, &response.base, 0);
+    return SWK_OK;
+}
+
+static int serve_status(struct swki_ca_server *server,
+                        const struct swki_call *call,
+                        struct swki_answers *answers, struct swk_error *err)
+{
+    const Swkpb__NodeCertificateStatusRequest *request =
+        (const Swkpb__NodeCertificateStatusRequest *)call->request;
+    const struct swki_object *node;
+
+    if (request->node_id[0] == '\0') {
+        return swki_fail(err, SWK_EINVAL, "node ID is empty");
+    }
+    node = swki_view_get(swki_store_committed(server->store), SWKI_KIND_NODE,
+                         request->node_id);
+    if (node == NULL) {
+        return swki_fail(err, SWK_ENOTFOUND, "no such node");
+    }
+    if (swki_ca_is_final(swki_node(node))) {
+        swki_ca_answer_status(answers, call->id, swki_node(node));
+        return SWK_OK;
+    }
+    return swki_ca_waiting_add(&server->waiting, call->id,
+                               swki_object_id(node), err);
+}
+
+/* A certificate that waits for the signer. */
+static int set_request(struct swki_object *object,
+                       const ProtobufCBinaryData *csr, Swkpb__NodeRole role,
+                       Swkpb__IssuanceStatus__State state,
+                       struct swk_error *err)
+{
+    struct swki_arena *arena = swki_object_arena(object);
+    Swkpb__Node *node = swki_node_edit(object);
+    Swkpb__Certificate *certificate =
+        swki_arena_alloc(arena, sizeof(*certificate));
+    Swkpb__IssuanceStatus *status = swki_arena_alloc(arena, sizeof(*status));
+
+    if (certificate == NULL || status == NULL) {
+        return swki_fail_nomem(err);
+    }
+    swkpb__certificate__init(certificate);
+    swkpb__issuance_status__init(status);
+    certificate->role = role;
+    certificate->cn = swki_arena_strdup(arena, node->id);
+    certificate->csr.data = swki_arena_memdup(arena, csr->data, csr->len);
+    certificate->csr.len = csr->len;
+    certificate->status = status;
+    status->state = state;
+    if (certificate->cn == NULL || certificate->csr.data == NULL) {
+        return swki_fail_nomem(err);
+    }
+    node->certificate = certificate;
+    return SWK_OK;
+}
+
+/* Writes one node in a transaction of its own; object is taken. */
+static int write_node(struct swki_ca_server *server, swk_wall wall,
+                      struct swki_object *object,
+                      int (*write)(struct swki_tx *tx,
+                                   struct swki_object *object,
+                                   struct swk_error *err),
+                      uint64_t *out_index, struct swk_error *err)
+{
+    struct swki_tx *tx = swki_store_begin(server->store, SWKI_ACTOR_CA, wall);
+    int rc;
+
+    if (tx == NULL) {
+        swki_object_unref(object);
+        return swki_fail_nomem(err);
+    }
+    rc = write(tx, object, err);
+    if (rc != 0) {
+        swki_tx_abort(tx);
+        return rc;
+    }
+    return swki_tx_commit(tx, NULL, NULL, out_index, err);
+}
+
+static void answer_issue(struct swki_answers *answers, uint64_t call_id,
+                         const char *node_id,
+                         Swkpb__NodeSpec__Membership membership, uint64_t index)
+{
+    Swkpb__IssueNodeCertificateResponse response =
+        SWKPB__ISSUE_NODE_CERTIFICATE_RESPONSE__INIT;
+    char id[SWK_ID_LEN_MAX + 1];
+
+    snprintf(id, sizeof(id), "%s", node_id);
+    response.node_id = id;
+    response.node_membership = membership;
+    swki_answer_reply(answers, call_id, &response.base, index);
+}
+
+/* The role granted is the one observed, whatever the old certificate says. */
+static int renew(struct swki_ca_server *server, swk_wall wall,
+                 const struct swki_call *call, const char *node_id,
+                 struct swki_answers *answers, struct swk_error *err)
+{
+    const Swkpb__IssueNodeCertificateRequest *request =
+        (const Swkpb__IssueNodeCertificateRequest *)call->request;
+    const struct swki_object *old = swki_view_get(
+        swki_store_head(server->store), SWKI_KIND_NODE, node_id);
+    Swkpb__NodeSpec__Membership membership;
+    struct swki_object *object;
+    uint64_t index = 0;
+    int rc;
+
+    if (old == NULL) {
+        return swki_fail(
+            err, SWK_ENOTFOUND,
+            "node %s not found when attempting to renew certificate", node_id);
+    }
+    membership = swki_node(old)->spec != NULL
+                     ? swki_node(old)->spec->membership
+                     : SWKPB__NODE_SPEC__MEMBERSHIP__PENDING;
+    object = swki_object_edit(old);
+    if (object == NULL) {
+        return swki_fail_nomem(err);
+    }
+    rc = set_request(object, &request->csr, swki_node(old)->role,
+                     SWKPB__ISSUANCE_STATUS__STATE__RENEW, err);
+    if (rc != 0) {
+        swki_object_unref(object);
+        return rc;
+    }
+    rc = write_node(server, wall, object, swki_tx_update, &index, err);
+    if (rc == 0) {
+        answer_issue(answers, call->id, node_id, membership, index);
+    }
+    return rc;
+}
+
+static int fill_new_node(struct swki_ca_server *server,
+                         struct swki_object *object, const char *id,
+                         const Swkpb__IssueNodeCertificateRequest *request,
+                         Swkpb__NodeRole role, struct swk_error *err)
+{
+    struct swki_arena *arena = swki_object_arena(object);
+    Swkpb__Node *node = swki_node_edit(object);
+
+    node->id = swki_arena_strdup(arena, id);
+    node->spec = swki_arena_alloc(arena, sizeof(*node->spec));
+    if (node->id == NULL || node->spec == NULL) {
+        return swki_fail_nomem(err);
+    }
+    swkpb__node_spec__init(node->spec);
+    node->spec->desired_role = role;
+    node->spec->membership = SWKPB__NODE_SPEC__MEMBERSHIP__ACCEPTED;
+    node->spec->availability = request->availability;
+    node->role = role;
+    node->vxlanudpport = swki_cluster(server->cluster)->vxlanudpport;
+    return set_request(object, &request->csr, role,
+                       SWKPB__ISSUANCE_STATUS__STATE__PENDING, err);
+}
+
+/* A node ID that is not taken; false if chance will not give one. */
+static bool draw_id(struct swki_ca_server *server, char out_id[SWK_ID_LEN + 1])
+{
+    for (int i = 0; i < ID_ATTEMPTS; i++) {
+        swki_rng_id(&server->rng, out_id);
+        if (swki_view_get(swki_store_head(server->store), SWKI_KIND_NODE,
+                          out_id) == NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int join(struct swki_ca_server *server, swk_wall wall,
+                const struct swki_call *call, Swkpb__NodeRole role,
+                struct swki_answers *answers, struct swk_error *err)
+{
+    const Swkpb__IssueNodeCertificateRequest *request =
+        (const Swkpb__IssueNodeCertificateRequest *)call->request;
+    struct swki_object *object;
+    char id[SWK_ID_LEN + 1];
+    uint64_t index = 0;
+    int rc;
+
+    if (!draw_id(server, id)) {
+        return swki_fail(err, SWK_EUNAVAILABLE, "no free node ID was found");
+    }
+    object = swki_object_new(server->alloc, SWKI_KIND_NODE);
+    if (object == NULL) {
+        return swki_fail_nomem(err);
+    }
+    rc = fill_new_node(server, object, id, request, role, err);
+    if (rc != 0) {
+        swki_object_unref(object);
+        return rc;
+    }
+    rc = write_node(server, wall, object, swki_tx_create, &index, err);
+    if (rc == 0) {
+        answer_issue(answers, call->id, id,
+                     SWKPB__NODE_SPEC__MEMBERSHIP__ACCEPTED, index);
+    }
+    return rc;
+}
+
+static bool is_blacklisted(const Swkpb__Cluster *cluster, const char *node_id)
+{
+    for (size_t i = 0; i < cluster->n_blacklisted_certificates; i++) {
+        if (strcmp(cluster->blacklisted_certificates[i]->key, node_id) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Whose certificate a call may renew without a token; NULL for nobody's. */
+static const char *renewer(const struct swki_ca_server *server,
+                           const struct swki_caller *caller)
+{
+    const Swkpb__Cluster *cluster = swki_cluster(server->cluster);
+
+    if (caller->local) {
+        return server->node_id;
+    }
+    if ((caller->role & (SWKI_ROLE_WORKER | SWKI_ROLE_MANAGER)) == 0 ||
+        caller->node_id[0] == '\0' ||
+        strcmp(caller->swarm_id, cluster->id) != 0 ||
+        is_blacklisted(cluster, caller->node_id)) {
+        return NULL;
+    }
+    return caller->node_id;
+}
+
+static int check_request(const Swkpb__IssueNodeCertificateRequest *request,
+                         struct swk_error *err)
+{
+    if (request->csr.len == 0) {
+        return swki_fail(err, SWK_EINVAL, "certificate request is empty");
+    }
+    if (request->csr.len > SWKI_CSR_LEN_MAX) {
+        return swki_fail(err, SWK_EINVAL, "certificate request is too long");
+    }
+    switch ((int)request->availability) {
+    case SWKPB__NODE_SPEC__AVAILABILITY__ACTIVE:
+    case SWKPB__NODE_SPEC__AVAILABILITY__PAUSE:
+    case SWKPB__NODE_SPEC__AVAILABILITY__DRAIN:
+        return SWK_OK;
+    default:
+        return swki_fail(err, SWK_EINVAL, "unknown availability");
+    }
+}
+
+static int serve_issue(struct swki_ca_server *server, swk_wall wall,
+                       const struct swki_call *call,
+                       struct swki_answers *answers, struct swk_error *err)
+{
+    const Swkpb__IssueNodeCertificateRequest *request =
+        (const Swkpb__IssueNodeCertificateRequest *)call->request;
+    const char *node_id = renewer(server, call->caller);
+    enum swki_role role;
+
+    if (node_id != NULL) {
+        return renew(server, wall, call, node_id, answers, err);
+    }
+    role = swki_ca_token_role(swki_ca_root_of(server->cluster)->join_tokens,
+                              request->token);
+    if (role == SWKI_ROLE_NONE) {
+        return swki_fail(err, SWK_EINVAL,
+                         "A valid join token is necessary to join this "
+                         "cluster");
+    }
+    return join(server, wall, call,
+                role == SWKI_ROLE_MANAGER ? SWKPB__NODE_ROLE__MANAGER
+                                          : SWKPB__NODE_ROLE__WORKER,
+                answers, err);
+}
+
+/* The cluster object that leaves the manager, once there is one; it is also
+ * what decides whether calls are served at all. */
+static int find_material(struct swki_ca_server *server,
+                         const struct swki_object **out_cluster,
+                         struct swk_error *err)
+{
+    if (!server->running) {
+        return swki_fail(err, SWK_EABORTED, "CA signer is stopped");
+    }
+    /* Tokens may have changed since the last step. */
+    swki_ca_server_follow(server);
+    *out_cluster = swki_ca_find_cluster(swki_store_committed(server->store));
+    if (swki_ca_root_of(*out_cluster) == NULL ||
+        swki_ca_root_of(server->cluster) == NULL) {
+        return swki_fail(err, SWK_EABORTED, "CA signer is still starting");
+    }
+    return SWK_OK;
+}
+
+static int serve(struct swki_ca_server *server, swk_wall wall,
+                 const struct swki_call *call, struct swki_answers *answers,
+                 struct swk_error *err)
+{
+    bool issue =
+        strcmp(call->path, SERVICES "NodeCA/IssueNodeCertificate") == 0;
+    const struct swki_object *cluster = NULL;
+    int rc = SWK_OK;
+
+    if (issue) {
+        rc = check_request(
+            (const Swkpb__IssueNodeCertificateRequest *)call->request, err);
+    }
+    if (rc == 0) {
+        rc = find_material(server, &cluster, err);
+    }
+    if (rc != 0) {
+        return rc;
+    }
+    if (issue) {
+        return serve_issue(server, wall, call, answers, err);
+    }
+    if (strcmp(call->path, SERVICES "NodeCA/NodeCertificateStatus") == 0) {
+        return serve_status(server, call, answers, err);
+    }
+    if (strcmp(call->path, SERVICES "CA/GetRootCACertificate") == 0) {
+        return serve_root(server, call, cluster, answers);
+    }
+    if (strcmp(call->path, SERVICES "CA/GetUnlockKey") == 0) {
+        return serve_unlock_key(server, call, cluster, answers);
+    }
+    return swki_fail(err, SWK_ENOTSUP, "no such call");
+}
+
+void swki_ca_server_call(struct swki_ca_server *server, swk_wall wall,
+                         const struct swki_call *call,
+                         struct swki_answers *answers)
+{
+    struct swk_error err = {0};
+
+    if (serve(server, wall, call, answers, &err) != 0) {
+        swki_answer_fail(answers, call->id, &err);
+    }
+}

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * The authority of a swarm, on the leader: takes requests for certificates,
+ * signs them, and tells those who wait.
+ *
+ * A request becomes part of a Node object; the signer follows the store's head
+ * and writes certificates into those objects; a call that asks for the outcome
+ * stays open until the outcome is committed. So a new leader goes on where the
+ * last one stopped, from the store alone.
+ *
+ * What a node object's certificate goes through:
+ *
+ *     (new node)  -> PENDING -> ISSUED | FAILED
+ *     (renewal)   -> RENEW   -> ISSUED | FAILED
+ *     ROTATE: the node is asked to renew; for those who wait as good as ISSUED
+ *
+ * Only the swarm's own key signs. A swarm without one keeps its requests until
+ * it has a key again.
+ *
+ * Signing is done here, but only a few signatures a step: the deadline then
+ * asks for the next step at once.
+ */
+
+#ifndef SWKI_CA_SERVER_H
+#define SWKI_CA_SERVER_H
+
+#include <stdbool.h>
+
+#include <swarmkit/alloc.h>
+#include <swarmkit/log.h>
+#include <swarmkit/port/entropy.h>
+
+#include "core/store/store.h"
+#include "wire/service.h"
+
+enum {
+    SWKI_CA_WAITING_MAX = 16384,     /* calls kept open */
+    SWKI_CA_SIGNATURES_PER_STEP = 4, /* about 2 ms each */
+    SWKI_CA_EVENTS_MAX = 65536,      /* a watch may fall behind so far */
+};
+
+/* After a failure that may pass, all that is outstanding is tried again. */
+#define SWKI_CA_RETRY_INTERVAL (10 * SWK_SECOND)
+
+struct swki_ca_server_config {
+    const struct swk_alloc *alloc;
+    const struct swk_logger *logger;
+    struct swki_store *store;
+    const char *node_id; /* of this manager; copied */
+    const struct swk_entropy *entropy; /* for serials; copied */
+    uint64_t seed; /* of the generator of node IDs */
+    size_t waiting_max;         /* 0: SWKI_CA_WAITING_MAX */
+    size_t signatures_per_step; /* 0: SWKI_CA_SIGNATURES_PER_STEP */
+};
+
+struct swki_ca_server;
+
+int swki_ca_server_new(const struct swki_ca_server_config *config,
+                       struct swki_ca_server **out_server,
+                       struct swk_error *err);
+void swki_ca_server_free(struct swki_ca_server *server);
+
+/* This manager leads: reads head and starts to follow the store. What is
+ * outstanding is signed by the steps that follow. SWK_ENOMEM. */
+int swki_ca_server_start(struct swki_ca_server *server, struct swk_error *err);
+
+/* Leadership ended: every call that waits is ended. Without effect on a server
+ * that is not running. */
+void swki_ca_server_stop(struct swki_ca_server *server,
+                         struct swki_answers *answers);
+
+/*
+ * Serves a call of docker.swarmkit.v1.CA or NodeCA; whether the caller may make
+ * it was decided before. The answer is appended at once, except that of
+ * NodeCertificateStatus, which may come from a later step.
+ */
+void swki_ca_server_call(struct swki_ca_server *server, swk_wall wall,
+                         const struct swki_call *call,
+                         struct swki_answers *answers);
+
+/* The caller has gone: forgets a call that waits, if there is such a one. */
+void swki_ca_server_cancel(struct swki_ca_server *server, uint64_t call_id);
+
+/* Takes in what has changed, signs a little, and answers. */
+void swki_ca_server_step(struct swki_ca_server *server, swk_time now,
+                         swk_wall wall, struct swki_answers *answers);
+
+/* Whether the store has changed in a way that asks for a step. */
+bool swki_ca_server_pending(const struct swki_ca_server *server);
+
+/* When to step if nothing changes first: 0 for at once, or SWK_NEVER. */
+swk_time swki_ca_server_deadline(const struct swki_ca_server *server);
+
+/* Calls that wait, and nodes whose certificates are to be signed. */
+size_t swki_ca_server_waiting(const struct swki_ca_server *server);
+size_t swki_ca_server_outstanding(const struct swki_ca_server *server);
+
+#endif
