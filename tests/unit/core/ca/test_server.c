@@ -447,6 +447,25 @@ static void rotated_token_counts_at_once_and_the_old_one_no_more(void **state)
     join_swarm(f, tokens_of(f)->worker, id);
 }
 
+static void changed_validity_counts_for_the_next_certificate(void **state)
+{
+    struct f *f = *state;
+    struct swki_object *object = swki_object_edit(swki_view_get(
+        swki_store_head(f->store), SWKI_KIND_CLUSTER, PKI_SWARM));
+    Swkpb__Cluster *cluster = swki_cluster_edit(object);
+    Swkpb__ClusterSpec *spec = swki_object_own(object, &cluster->spec);
+    char id[SWK_ID_LEN_MAX + 1];
+
+    spec->ca_config->node_cert_expiry = swki_duration_from_ns(
+        (int64_t)(2 * SWK_HOUR), swki_object_arena(object));
+    change(f, SWKI_ACTOR_CONTROL, object);
+    join_swarm(f, tokens_of(f)->worker, id);
+    settle(f);
+    assert_true(
+        identity_of(&node_of(f, id)->certificate->certificate).not_after ==
+        PKI_NOW + (swk_wall)(2 * SWK_HOUR));
+}
+
 static struct swki_caller caller_of(const char *node_id, const char *swarm_id,
                                     uint32_t role)
 {
@@ -914,6 +933,9 @@ int main(void)
             wrong_token_is_refused_in_these_words, set_up, tear_down),
         cmocka_unit_test_setup_teardown(
             rotated_token_counts_at_once_and_the_old_one_no_more, set_up,
+            tear_down),
+        cmocka_unit_test_setup_teardown(
+            changed_validity_counts_for_the_next_certificate, set_up,
             tear_down),
         cmocka_unit_test_setup_teardown(
             certificate_of_this_swarm_renews_without_a_token, set_up,
