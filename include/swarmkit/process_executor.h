@@ -87,7 +87,8 @@ swk_process_executor_new(const struct swk_process_executor_config *config,
  * Stops the thread and forgets the controllers, not the workloads.
  *
  * Operations under way do not report their end any more. Not to be called
- * from the done callback.
+ * from the done callback. Shims that this executor started are children of
+ * this process; those that end later than the executor are not reaped by it.
  *
  * @param executor  As made by swk_process_executor_new(), or zeroed; zeroed by
  *                  the call; may be NULL.

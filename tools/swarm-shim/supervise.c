@@ -480,11 +480,7 @@ static void supervise(struct supervisor *s)
 int shim_run(void)
 {
     static struct supervisor s; /* too much for a small stack */
-    pid_t pid = fork();
 
-    if (pid != 0) {
-        return pid < 0 ? 1 : 0; /* nobody has to wait for the shim itself */
-    }
     for (int fd = SWK_SHIM_FD_DIR; fd <= SWK_SHIM_FD_CONTROL; fd++) {
         fcntl(fd, F_SETFD, FD_CLOEXEC);
     }

@@ -106,8 +106,9 @@ void swki_controller_retry(struct swki_process_executor *x, swk_controller *c);
 void swki_controller_destroy(struct swki_process_executor *x,
                              swk_controller *c);
 
-/* Has a child reaped; the controller, which may be NULL, is told. Without
- * memory it is waited for here: it ends by itself. */
+/* Has a child reaped when it ends; the controller, which may be NULL, is told.
+ * Without memory, one that somebody waits for is waited for here: it ends by
+ * itself; another stays a zombie, which is the smaller evil. */
 void swki_executor_adopt(struct swki_process_executor *x, pid_t pid,
                          swk_controller *controller);
 bool swki_executor_watch(struct swki_process_executor *x,

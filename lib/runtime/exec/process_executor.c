@@ -72,14 +72,12 @@ void swki_executor_adopt(struct swki_process_executor *x, pid_t pid,
     }
     if (child == NULL || child->watch.fd < 0 ||
         !swki_executor_watch(x, &child->watch)) {
-        bool ok = reap(pid);
-
         if (child != NULL && child->watch.fd >= 0) {
             close(child->watch.fd);
         }
         free(child);
         if (controller != NULL) {
-            swki_controller_child(x, controller, ok);
+            swki_controller_child(x, controller, reap(pid));
         }
         return;
     }
@@ -520,7 +518,12 @@ static void executor_destroy(struct swki_process_executor *x)
         struct swki_child *child =
             SWKI_CONTAINER(x->children.next, struct swki_child, link);
 
-        handle_child(x, child);
+        /* Those that supervise go on without us, and stay unreaped for as
+         * long as this process lives; deletions end soon. */
+        waitpid(child->pid, NULL, WNOHANG);
+        swki_executor_unwatch(x, &child->watch);
+        swki_list_remove(&child->link);
+        free(child);
     }
     swki_executor_unwatch(x, &x->mailbox);
     if (x->epoll_fd >= 0) {

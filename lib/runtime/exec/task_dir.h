@@ -60,7 +60,7 @@ int swki_task_prepare(const struct swki_task_dirs *dirs, const char *id,
 /*
  * Starts the shim of a prepared task. SWK_EEXIST if that was attempted before;
  * otherwise, on failure, nothing was started and another try is possible.
- * out_pid is a child to be reaped, which ends when the shim is on its own.
+ * out_pid is the shim, a child to be reaped if it ends before the agent does.
  */
 int swki_task_start(const struct swki_task_dirs *dirs, const char *id,
                     int *out_socket, pid_t *out_pid, struct swk_error *err);
