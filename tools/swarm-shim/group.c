@@ -128,8 +128,8 @@ void shim_groups_delete(const struct shim_instructions *in)
     for (size_t i = in->cgroups.count; i-- > 0;) {
         const char *group = in->cgroups.items[i];
 
-        for (int round = 0; rmdir(group) != 0 && errno == EBUSY &&
-                            round < DELETE_ROUNDS_MAX;
+        for (int round = 0;
+             rmdir(group) != 0 && errno == EBUSY && round < DELETE_ROUNDS_MAX;
              round++) {
             kill_members(group);
             shim_pause_ms(round < 10 ? 1 : 20);

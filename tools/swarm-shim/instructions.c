@@ -35,6 +35,12 @@ static const struct key {
     {"stop", 2, offsetof(struct shim_instructions, stop)},
 };
 
+static struct shim_list *list_of(struct shim_instructions *in,
+                                 const struct key *key)
+{
+    return (struct shim_list *)(void *)((char *)in + key->list_offset);
+}
+
 static const struct key *find_key(const char *name)
 {
     for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
@@ -93,10 +99,7 @@ static bool parse(struct shim_instructions *in, size_t len)
         for (size_t i = 0; i < key->values_count; i++) {
             char *value = take(&next, end);
 
-            if (value == NULL ||
-                !append((struct shim_list *)(void *)((char *)in +
-                                                     key->list_offset),
-                        value)) {
+            if (value == NULL || !append(list_of(in, key), value)) {
                 return false;
             }
         }
@@ -132,6 +135,15 @@ bool shim_instructions_load(struct shim_instructions *in, const char *name)
         ok = parse(in, len);
     }
     return ok;
+}
+
+void shim_instructions_free(struct shim_instructions *in)
+{
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+        free(list_of(in, &keys[i])->items);
+    }
+    free(in->text);
+    memset(in, 0, sizeof(*in));
 }
 
 const char *shim_text(const struct shim_list *list, const char *fallback)

@@ -20,7 +20,7 @@ enum {
     LOCK_PAUSE_MS = 2,
     LOCK_WAIT_MS = 20000, /* for a shim that kills its workload */
     LOCK_AGAIN_MS = 2000, /* for a shim that was killed itself */
-    DEPTH_MAX = 64, /* directories that are open at once */
+    DEPTH_MAX = 64,       /* directories that are open at once */
 };
 
 static bool wait_lock(int lock, unsigned milliseconds)
@@ -39,8 +39,7 @@ static bool wait_lock(int lock, unsigned milliseconds)
 /* Has a living shim kill its workload; kills a shim that does not obey. */
 static bool end_shim(int lock)
 {
-    struct sockaddr_un address = {.sun_family = AF_UNIX,
-                                  .sun_path = "control"};
+    struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "control"};
     int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
     uint64_t deadline = shim_now() + LOCK_AGAIN_MS * SWK_MILLISECOND;
     struct ucred peer = {0};
@@ -81,6 +80,7 @@ static bool clean(void)
         shim_groups_kill(&in);
         shim_groups_delete(&in);
     }
+    shim_instructions_free(&in);
     shim_session_kill();
     return true;
 }
@@ -117,8 +117,8 @@ static void delete_directory(struct deletion *d, int parent_fd,
     if (depth > DEPTH_MAX) {
         /* To the top, where the next round finds it: no tree is too deep. */
         snprintf(moved_name, sizeof(moved_name), "deep.%u", d->moved++);
-        d->again = renameat(parent_fd, name, d->top_fd, moved_name) == 0 ||
-                   d->again;
+        d->again =
+            renameat(parent_fd, name, d->top_fd, moved_name) == 0 || d->again;
         return;
     }
     fd = openat(parent_fd, name,

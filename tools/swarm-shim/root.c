@@ -104,7 +104,8 @@ static int open_source(const char *source, const char *flags, char *failure)
     if (strchr(flags, SWK_SHIM_BIND_CREATE) != NULL) {
         shim_directory_make(source, 0755);
     }
-    fd = open_tree(AT_FDCWD, source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | deep);
+    fd =
+        open_tree(AT_FDCWD, source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | deep);
     if (fd < 0 && errno == ENOENT) {
         shim_fail(failure, 0,
                   "invalid bind mount source, source path not found: %s",

@@ -53,6 +53,8 @@ struct shim_instructions {
 /* Reads the file of that name in the current directory; false if it is absent
  * or damaged. */
 bool shim_instructions_load(struct shim_instructions *in, const char *name);
+/* Also after a load that failed. */
+void shim_instructions_free(struct shim_instructions *in);
 
 /* The last value of a key of one value, or fallback. */
 const char *shim_text(const struct shim_list *list, const char *fallback);

@@ -92,16 +92,15 @@ static void write_exit(struct supervisor *s)
                          ? 128 + WTERMSIG(s->wait_status)
                          : WEXITSTATUS(s->wait_status);
 
-        len = snprintf(text, sizeof(text), "status=%d\npid=%d\n", status,
-                       s->pid);
+        len =
+            snprintf(text, sizeof(text), "status=%d\npid=%d\n", status, s->pid);
     } else {
         len = snprintf(text, sizeof(text), "failed=%s\n",
                        s->failure[0] != '\0' ? s->failure
                                              : "ended before it ran");
     }
     len += snprintf(text + len, sizeof(text) - (size_t)len,
-                    "oom=%d\nlog_lost=%llu\nend\n",
-                    s->oom ? 1 : 0,
+                    "oom=%d\nlog_lost=%llu\nend\n", s->oom ? 1 : 0,
                     (unsigned long long)s->log.lost);
     if (fd >= 0 && shim_write(fd, text, (size_t)len) && fsync(fd) == 0) {
         rename("exit.new", "exit");
@@ -134,8 +133,7 @@ static bool persist_attempt(struct supervisor *s)
 
 static bool listen_control(struct supervisor *s)
 {
-    struct sockaddr_un address = {.sun_family = AF_UNIX,
-                                  .sun_path = "control"};
+    struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "control"};
     int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
     unlink("control");
@@ -156,8 +154,7 @@ static void run_child(struct supervisor *s, pid_t parent, int out, int err,
     int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 
     close(SWK_SHIM_FD_LOCK); /* tells whether the shim lives */
-    if (null < 0 || dup2(null, 0) < 0 || dup2(out, 1) < 0 ||
-        dup2(err, 2) < 0) {
+    if (null < 0 || dup2(null, 0) < 0 || dup2(out, 1) < 0 || dup2(err, 2) < 0) {
         shim_fail(failure, errno, "standard streams");
     } else {
         shim_workload_run(&s->in, parent, failure);
@@ -291,8 +288,8 @@ static void handle_peer(struct supervisor *s, int index)
 /* Text is the reason of a failure; nothing but the end means exec worked. */
 static void handle_report(struct supervisor *s)
 {
-    ssize_t n = read(s->polls[POLL_REPORT].fd, s->failure,
-                     sizeof(s->failure) - 1);
+    ssize_t n =
+        read(s->polls[POLL_REPORT].fd, s->failure, sizeof(s->failure) - 1);
 
     if (n < 0 && errno == EINTR) {
         return;
@@ -403,8 +400,7 @@ static int poll_timeout(const struct supervisor *s)
 static void loop(struct supervisor *s)
 {
     while (!s->gone) {
-        if (poll(s->polls, POLL_COUNT, poll_timeout(s)) < 0 &&
-            errno != EINTR) {
+        if (poll(s->polls, POLL_COUNT, poll_timeout(s)) < 0 && errno != EINTR) {
             shim_pause_ms(10);
             continue;
         }

@@ -87,8 +87,7 @@ static bool set_rlimits(const struct shim_instructions *in, char *failure)
 
 /* For root the bounding set is what it has after exec; others have nothing
  * then but what a file's capabilities give them within the set. */
-static bool drop_capabilities(const struct shim_instructions *in,
-                              char *failure)
+static bool drop_capabilities(const struct shim_instructions *in, char *failure)
 {
     unsigned long long kept;
 

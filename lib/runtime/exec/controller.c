@@ -159,8 +159,8 @@ static void send_command(struct swki_process_executor *x, swk_controller *c)
                  c->plan.grace_ms);
     }
     /* A failure means that the shim is ending, which the socket tells. */
-    c->command_sent = send(c->socket.fd, text, strlen(text),
-                           MSG_NOSIGNAL | MSG_DONTWAIT) > 0;
+    c->command_sent =
+        send(c->socket.fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT) > 0;
     (void)x;
 }
 
@@ -356,8 +356,7 @@ void swki_controller_retry(struct swki_process_executor *x, swk_controller *c)
     proceed(x, c);
 }
 
-void swki_controller_destroy(struct swki_process_executor *x,
-                             swk_controller *c)
+void swki_controller_destroy(struct swki_process_executor *x, swk_controller *c)
 {
     if (c->child != NULL) {
         c->child->controller = NULL;

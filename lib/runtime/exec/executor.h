@@ -58,10 +58,10 @@ struct swk_controller {
     struct swki_plan plan; /* not changed */
     void *controller_ctx;  /* not changed */
 
-    int operation;      /* under way, or 0 */
-    bool command_sent;  /* of SHUTDOWN, TERMINATE, REMOVE */
-    bool cleaned;       /* what a dead shim left is gone */
-    int64_t pid;        /* of the workload, or 0 */
+    int operation;     /* under way, or 0 */
+    bool command_sent; /* of SHUTDOWN, TERMINATE, REMOVE */
+    bool cleaned;      /* what a dead shim left is gone */
+    int64_t pid;       /* of the workload, or 0 */
     struct swki_watch socket;
     struct swki_child *child;    /* the operation waits for it */
     struct swki_link retry_link; /* of executor->retries */

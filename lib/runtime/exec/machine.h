@@ -20,9 +20,9 @@ struct swki_machine {
     char architecture[65]; /* as uname says */
     int64_t nano_cpus;
     int64_t memory_bytes;
-    uint64_t capabilities;       /* this process's effective ones */
-    bool root;                   /* effective user 0 */
-    int oom_score_adj;           /* this process's */
+    uint64_t capabilities; /* this process's effective ones */
+    bool root;             /* effective user 0 */
+    int oom_score_adj;     /* this process's */
     uint64_t rlimits_hard[SWKI_RLIMITS_COUNT]; /* by number; UINT64_MAX: none */
     struct swki_cgroups cgroups;
 };

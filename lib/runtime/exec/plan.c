@@ -92,8 +92,8 @@ static int add_image(struct swki_plan *plan, const Swkpb__ContainerSpec *spec,
     return SWK_OK;
 }
 
-static int add_command(struct swki_plan *plan,
-                       const Swkpb__ContainerSpec *spec, struct swk_error *err)
+static int add_command(struct swki_plan *plan, const Swkpb__ContainerSpec *spec,
+                       struct swk_error *err)
 {
     if (spec->n_command + spec->n_args == 0) {
         return swki_fail(err, SWK_EINVAL,
@@ -202,8 +202,8 @@ static int add_ulimits(struct swki_plan *plan, const Swkpb__ContainerSpec *spec,
         char text[32];
 
         if (number < 0 || u->soft < -1 || u->hard < -1 || soft > hard) {
-            return swki_fail(err, SWK_EINVAL,
-                             "container.ulimits: %.64s: %s", u->name,
+            return swki_fail(err, SWK_EINVAL, "container.ulimits: %.64s: %s",
+                             u->name,
                              number < 0 ? "unknown name" : "bad values");
         }
         if (hard > machine->rlimits_hard[number] &&
@@ -329,8 +329,7 @@ static void add_cpu(struct swki_plan *plan, const struct swki_cgroups *cgroups,
 
     limit_group(plan, cgroups, SWKI_CGROUP_CPU, group);
     if (cgroups->in_unified[SWKI_CGROUP_CPU]) {
-        snprintf(text, sizeof(text), "%" PRId64 " %d", quota_us,
-                 CPU_PERIOD_US);
+        snprintf(text, sizeof(text), "%" PRId64 " %d", quota_us, CPU_PERIOD_US);
         add_limit(plan, group, "cpu.max", text);
         return;
     }

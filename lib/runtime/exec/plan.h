@@ -51,8 +51,8 @@ bool swki_task_id_valid(const char *text);
 /* Parts of the above, in files of their own. */
 
 /* What this executor, or this machine, cannot do at all (refuse.c). */
-int swki_plan_refuse(const Swkpb__Task *task, const struct swki_machine *machine,
-                     struct swk_error *err);
+int swki_plan_refuse(const Swkpb__Task *task,
+                     const struct swki_machine *machine, struct swk_error *err);
 
 /* Adds the environment (plan_env.c), and the mounts (plan_mounts.c). */
 int swki_plan_add_env(struct swki_plan *plan, const Swkpb__Task *task,

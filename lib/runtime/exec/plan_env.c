@@ -58,8 +58,7 @@ static int add_resource(struct swki_plan *plan, const Swkpb__Task *task,
                         size_t index, struct swk_error *err)
 {
     struct swki_buf *buf = &plan->instructions;
-    const char *kind =
-        resource_kind(task->assigned_generic_resources[index]);
+    const char *kind = resource_kind(task->assigned_generic_resources[index]);
     const char *separator = "=";
 
     if (kind == NULL || *kind == '\0' || strchr(kind, '=') != NULL) {
@@ -98,8 +97,7 @@ int swki_plan_add_env(struct swki_plan *plan, const Swkpb__Task *task,
 
     if (spec->n_env > SWKI_PLAN_ENV_MAX ||
         task->n_assigned_generic_resources > SWKI_PLAN_ENV_MAX) {
-        return swki_fail(err, SWK_ELIMIT,
-                         "container.env: more than %d entries",
+        return swki_fail(err, SWK_ELIMIT, "container.env: more than %d entries",
                          SWKI_PLAN_ENV_MAX);
     }
     for (size_t i = 0; i < spec->n_env; i++) {

@@ -21,10 +21,9 @@ static int check_mount(const Swkpb__Mount *mount, struct swk_error *err)
                          "process executor");
     }
     if (mount->target[0] != '/') {
-        return swki_fail(
-            err, SWK_EINVAL,
-            "invalid mount target, must be an absolute path: %s",
-            mount->target);
+        return swki_fail(err, SWK_EINVAL,
+                         "invalid mount target, must be an absolute path: %s",
+                         mount->target);
     }
     if (strlen(mount->target) >= PATH_MAX ||
         strlen(mount->source) >= PATH_MAX) {
@@ -54,8 +53,10 @@ static int add_bind(struct swki_plan *plan, const Swkpb__Mount *mount,
                          mount->target);
     }
     if (options != NULL &&
-        options->propagation != SWKPB__MOUNT__BIND_OPTIONS__PROPAGATION__RPRIVATE &&
-        options->propagation != SWKPB__MOUNT__BIND_OPTIONS__PROPAGATION__PRIVATE) {
+        options->propagation !=
+            SWKPB__MOUNT__BIND_OPTIONS__PROPAGATION__RPRIVATE &&
+        options->propagation !=
+            SWKPB__MOUNT__BIND_OPTIONS__PROPAGATION__PRIVATE) {
         return swki_fail(err, SWK_ENOTSUP,
                          "container.mounts: %s: the process executor mounts "
                          "with propagation private only",

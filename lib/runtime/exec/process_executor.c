@@ -163,8 +163,8 @@ static bool handle_event(struct swki_process_executor *x,
     case SWKI_WATCH_MAILBOX:
         return handle_mailbox(x);
     case SWKI_WATCH_SOCKET:
-        swki_controller_socket(
-            x, SWKI_CONTAINER(watch, swk_controller, socket));
+        swki_controller_socket(x,
+                               SWKI_CONTAINER(watch, swk_controller, socket));
         break;
     case SWKI_WATCH_CHILD:
         handle_child(x, SWKI_CONTAINER(watch, struct swki_child, watch));
@@ -484,8 +484,7 @@ static int start_thread(struct swki_process_executor *x, struct swk_error *err)
     x->mailbox.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (x->epoll_fd < 0 || x->mailbox.fd < 0 ||
         !swki_executor_watch(x, &x->mailbox)) {
-        return swki_fail(err, SWK_EIO, "process executor: %s",
-                         strerror(errno));
+        return swki_fail(err, SWK_EIO, "process executor: %s", strerror(errno));
     }
     if (pthread_create(&x->thread, NULL, run, x) != 0) {
         return swki_fail(err, SWK_EIO, "process executor: no thread");
@@ -540,8 +539,8 @@ static int set_up(struct swki_process_executor *x,
                   const struct swk_process_executor_config *config,
                   struct swk_error *err)
 {
-    int rc = swki_task_dirs_open(&x->dirs, config->state_dir,
-                                 config->shim_path, err);
+    int rc = swki_task_dirs_open(&x->dirs, config->state_dir, config->shim_path,
+                                 err);
 
     if (rc != SWK_OK) {
         return rc;

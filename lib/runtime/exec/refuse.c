@@ -281,8 +281,7 @@ static int refuse_unprivileged(const Swkpb__ContainerSpec *spec,
     };
 
     for (size_t i = 0; i < sizeof(needs) / sizeof(needs[0]); i++) {
-        if (needs[i].asked &&
-            !swki_machine_can(machine, needs[i].capability)) {
+        if (needs[i].asked && !swki_machine_can(machine, needs[i].capability)) {
             return swki_fail(err, SWK_ENOTSUP,
                              "%s: the agent on this node lacks CAP_%s",
                              needs[i].field, needs[i].capability);

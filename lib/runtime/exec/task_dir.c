@@ -180,8 +180,7 @@ static int spawn(const char *shim_path, const char *verb, const char *name,
         posix_spawn_file_actions_addopen(&actions, fd, "/dev/null", O_RDWR, 0);
     }
     for (int i = 0; i < fds_count; i++) {
-        posix_spawn_file_actions_adddup2(&actions, fds[i],
-                                         SWK_SHIM_FD_DIR + i);
+        posix_spawn_file_actions_adddup2(&actions, fds[i], SWK_SHIM_FD_DIR + i);
     }
     /* The embedder's files are none of the shim's business. */
     posix_spawn_file_actions_addclosefrom_np(&actions,
@@ -266,8 +265,8 @@ int swki_task_start(const struct swki_task_dirs *dirs, const char *id,
                 ? errno
                 : 0;
     if (error == 0) {
-        fds[0] = move_up(openat(dirs->tasks_fd, id,
-                                O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+        fds[0] = move_up(
+            openat(dirs->tasks_fd, id, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
         fds[1] = lock;
         fds[2] = move_up(pair[1]);
         error = fds[0] < 0 || fds[2] < 0
@@ -365,8 +364,8 @@ static int connect_shim(const struct swki_task_dirs *dirs, const char *id)
 static bool shim_lives(const struct swki_task_dirs *dirs, const char *id)
 {
     char path[PATH_SIZE];
-    int fd = openat(dirs->tasks_fd, path_of(path, id, "lock"),
-                    O_RDWR | O_CLOEXEC);
+    int fd =
+        openat(dirs->tasks_fd, path_of(path, id, "lock"), O_RDWR | O_CLOEXEC);
     bool lives = fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0;
 
     if (fd >= 0) {
@@ -403,8 +402,8 @@ int swki_task_clean(const struct swki_task_dirs *dirs, const char *id,
                     pid_t *out_pid, struct swk_error *err)
 {
     int fd = fcntl(dirs->tasks_fd, F_DUPFD_CLOEXEC, SPAWN_FD_FIRST);
-    int error = fd < 0 ? errno
-                       : spawn(dirs->shim_path, "clean", id, &fd, 1, out_pid);
+    int error =
+        fd < 0 ? errno : spawn(dirs->shim_path, "clean", id, &fd, 1, out_pid);
 
     if (fd >= 0) {
         close(fd);
@@ -416,9 +415,9 @@ static int spawn_remove(const struct swki_task_dirs *dirs, const char *name,
                         pid_t *out_pid)
 {
     int fd = fcntl(dirs->removed_fd, F_DUPFD_CLOEXEC, SPAWN_FD_FIRST);
-    int error = fd < 0 ? errno
-                       : spawn(dirs->shim_path, "remove", name, &fd, 1,
-                               out_pid);
+    int error = fd < 0
+                    ? errno
+                    : spawn(dirs->shim_path, "remove", name, &fd, 1, out_pid);
 
     if (fd >= 0) {
         close(fd);

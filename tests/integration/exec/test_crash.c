@@ -121,8 +121,9 @@ static void an_exit_while_no_agent_ran_is_reported(void **state)
     char script[700];
     struct task t;
 
-    snprintf(script, sizeof(script), "while [ ! -e %s ]; do sleep 0.01; done; "
-                                     "exit 5",
+    snprintf(script, sizeof(script),
+             "while [ ! -e %s ]; do sleep 0.01; done; "
+             "exit 5",
              in_dir(node, "go"));
     task_init(&t, node, "t1", script);
     task_run(&t);

@@ -99,7 +99,8 @@ static void the_image_is_the_root(void **state)
     struct f *f = *state;
 
     init(f, "ls", "/", "cat", "/etc/mark", "pwd");
-    assert_string_equal(output(f), "dev etc probe proc tmp \nof the image\n/\n");
+    assert_string_equal(output(f),
+                        "dev etc probe proc tmp \nof the image\n/\n");
 }
 
 static void changes_are_not_written_to_the_image(void **state)
@@ -122,8 +123,8 @@ static void a_read_only_root_cannot_be_written(void **state)
 
     init(f, "write", "/etc/mark", "write", "/tmp/x", NULL);
     f->t.container.read_only = 1;
-    assert_string_equal(
-        output(f), "/etc/mark: Read-only file system\n/tmp/x: written\n");
+    assert_string_equal(output(f),
+                        "/etc/mark: Read-only file system\n/tmp/x: written\n");
 }
 
 static void devices_and_proc_are_there(void **state)
@@ -182,15 +183,15 @@ static void bind_and_tmpfs_mounts_appear(void **state)
     f->t.container.n_mounts = 3;
     assert_string_equal(output(f), "/etc/one: Read-only file system\n"
                                    "/mnt/deep/rw/new: written\n");
-    assert_string_equal(wait_file(in_dir(&f->node, "shared/new")),
-                        "written\n");
+    assert_string_equal(wait_file(in_dir(&f->node, "shared/new")), "written\n");
 
     init(f, "cat", "/proc/self/mounts", NULL, NULL, NULL);
     f->t.message.id = (char *)"t2";
     f->t.container.mounts = list;
     f->t.container.n_mounts = 3;
     text = output(f);
-    assert_non_null(strstr(text, "tmpfs /scratch tmpfs rw,nosuid,nodev,noexec"));
+    assert_non_null(
+        strstr(text, "tmpfs /scratch tmpfs rw,nosuid,nodev,noexec"));
     assert_non_null(strstr(text, "size=1024k,mode=700"));
     assert_null(strstr(text, " /tmp/swk")); /* nothing of the old root */
     free(mounts[0].source);

@@ -478,8 +478,8 @@ static void two_executors_do_not_share_a_state_directory(void **state)
     assert_non_null(strstr(err.text, "in use by another executor"));
 }
 
-static void an_update_of_metadata_is_accepted_and_one_of_the_spec_refused(
-    void **state)
+static void
+an_update_of_metadata_is_accepted_and_one_of_the_spec_refused(void **state)
 {
     struct node *node = *state;
     uint8_t data[4096];
@@ -490,15 +490,15 @@ static void an_update_of_metadata_is_accepted_and_one_of_the_spec_refused(
     task_open(&t);
     t.message.desired_state = SWKPB__TASK_STATE__SHUTDOWN;
     len = protobuf_c_message_pack(&t.message.base, data);
-    node->executor.begin(node->executor.ctx, t.controller,
-                         SWK_OPERATION_UPDATE, data, len);
+    node->executor.begin(node->executor.ctx, t.controller, SWK_OPERATION_UPDATE,
+                         data, len);
     assert_int_equal(task_end(&t), SWK_OUTCOME_DONE);
 
     t.args[2] = (char *)"sleep 61";
     len = protobuf_c_message_pack(&t.message.base, data);
     t.ends = 0;
-    node->executor.begin(node->executor.ctx, t.controller,
-                         SWK_OPERATION_UPDATE, data, len);
+    node->executor.begin(node->executor.ctx, t.controller, SWK_OPERATION_UPDATE,
+                         data, len);
     assert_int_equal(task_end(&t), SWK_OUTCOME_FATAL);
     assert_non_null(strstr(t.result.text, "task update rejected"));
     task_close(&t);

@@ -16,11 +16,13 @@ static void signals_have_names_and_numbers(void **state)
         const char *text;
         int number;
     } cases[] = {
-        {"TERM", SIGTERM},   {"SIGTERM", SIGTERM}, {"sigkill", SIGKILL},
-        {"15", 15},          {"USR1", SIGUSR1},    {"0", 0},
-        {"999", 0},          {"-1", 0},            {"SIG", 0},
-        {"", 0},             {"NOPE", 0},          {"15x", 0},
-        {"RTMIN+", 0},       {"RTMIN+999", 0},
+        {"TERM", SIGTERM},    {"SIGTERM", SIGTERM},
+        {"sigkill", SIGKILL}, {"15", 15},
+        {"USR1", SIGUSR1},    {"0", 0},
+        {"999", 0},           {"-1", 0},
+        {"SIG", 0},           {"", 0},
+        {"NOPE", 0},          {"15x", 0},
+        {"RTMIN+", 0},        {"RTMIN+999", 0},
     };
 
     (void)state;
@@ -100,8 +102,12 @@ static void a_unified_mount_table_is_understood(void **state)
 static void damaged_mount_tables_give_nothing(void **state)
 {
     static const char *const cases[] = {
-        "", "\n\n", "1 2 3", "30 23 0:26 / /sys/fs/cgroup rw",
-        "30 23 0:26 / /sys/fs/cgroup rw -", "30 23 0:26 / /x rw - cgroup2",
+        "",
+        "\n\n",
+        "1 2 3",
+        "30 23 0:26 / /sys/fs/cgroup rw",
+        "30 23 0:26 / /sys/fs/cgroup rw -",
+        "30 23 0:26 / /x rw - cgroup2",
         "- - - - - - - - - -",
     };
 

@@ -473,7 +473,13 @@ static void wrong_values_are_refused_by_name(void **state)
 static void ids_that_are_no_file_names_are_refused(void **state)
 {
     static const char *const ids[] = {
-        "", ".", "..", ".hidden", "a/b", "a b", "\xc3\xa4",
+        "",
+        ".",
+        "..",
+        ".hidden",
+        "a/b",
+        "a b",
+        "\xc3\xa4",
         "0123456789012345678901234567890123456789012345678901234567890123x",
     };
 
@@ -577,8 +583,9 @@ static void mounts_are_checked_and_planned(void **state)
     f.c.n_mounts = 1;
     f.mount.source = (char *)"/src";
     f.mount.target = (char *)"dst";
-    assert_fails(&f, SWK_EINVAL, "invalid mount target, must be an absolute "
-                                 "path: dst");
+    assert_fails(&f, SWK_EINVAL,
+                 "invalid mount target, must be an absolute "
+                 "path: dst");
     f.mount.target = (char *)"/dst";
     f.mount.source = (char *)"src";
     assert_fails(&f, SWK_EINVAL, "invalid bind mount source");
