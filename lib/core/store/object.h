@@ -68,6 +68,10 @@ const char *swki_object_id(const struct swki_object *object);
  * name (written to buf of size bytes); "" if there is none. */
 const char *swki_object_name(const struct swki_object *object, char *buf,
                              size_t size);
+/* spec.annotations or annotations; may be NULL. */
+const Swkpb__Annotations *
+swki_object_annotations(const struct swki_object *object);
+
 uint64_t swki_object_version(const struct swki_object *object);
 
 /* Any kind's message, for encoding and comparing. */

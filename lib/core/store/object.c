@@ -1,0 +1,755 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include "core/store/object.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "core/store/object_impl.h"
+#include "wire/fields.h"
+#include "wire/message.h"
+
+enum {
+    NO_PART = 0xff,
+    /* The unknown fields' place behind those of the message. */
+    UNKNOWN_FIELDS = SWKI_OBJECT_FIELDS_MAX - 1,
+    /* Bytes up to which the old version's memory is copied, rather than kept
+     * alive for the few fields that still need it. */
+    COPY_MAX = 1024,
+};
+
+static const struct {
+    const char *name;
+    const ProtobufCMessageDescriptor *type;
+} kinds[SWKI_KINDS_COUNT] = {
+    [SWKI_KIND_CLUSTER] = {"cluster", &swkpb__cluster__descriptor},
+    [SWKI_KIND_CONFIG] = {"config", &swkpb__config__descriptor},
+    [SWKI_KIND_EXTENSION] = {"extension", &swkpb__extension__descriptor},
+    [SWKI_KIND_NETWORK] = {"network", &swkpb__network__descriptor},
+    [SWKI_KIND_NODE] = {"node", &swkpb__node__descriptor},
+    [SWKI_KIND_RESOURCE] = {"resource", &swkpb__resource__descriptor},
+    [SWKI_KIND_SECRET] = {"secret", &swkpb__secret__descriptor},
+    [SWKI_KIND_SERVICE] = {"service", &swkpb__service__descriptor},
+    [SWKI_KIND_TASK] = {"task", &swkpb__task__descriptor},
+    [SWKI_KIND_VOLUME] = {"volume", &swkpb__volume__descriptor},
+};
+
+/* What all ten messages begin with. */
+struct common {
+    ProtobufCMessage base;
+    char *id;
+    Swkpb__Meta *meta;
+};
+
+static struct common *common(struct swki_object *object)
+{
+    return (struct common *)(void *)object->message;
+}
+
+static const struct common *common_const(const struct swki_object *object)
+{
+    return (const struct common *)(const void *)object->message;
+}
+
+const char *swki_kind_name(enum swki_kind kind)
+{
+    return kinds[kind].name;
+}
+
+const ProtobufCMessageDescriptor *swki_kind_type(enum swki_kind kind)
+{
+    return kinds[kind].type;
+}
+
+/* -- Parts ----------------------------------------------------------------- */
+
+static struct swki_part *part_new(const struct swk_alloc *alloc)
+{
+    struct swki_part *part = swki_alloc(alloc, sizeof(*part));
+
+    if (part != NULL) {
+        atomic_init(&part->refs, 1);
+        part->is_shared = false;
+        swki_arena_init(&part->arena, alloc, SIZE_MAX);
+    }
+    return part;
+}
+
+static void part_unref(struct swki_part *part)
+{
+    if (atomic_fetch_sub_explicit(&part->refs, 1, memory_order_acq_rel) == 1) {
+        swki_arena_fini(&part->arena);
+        swki_free(part->arena.alloc, part);
+    }
+}
+
+/* The place of a part among an object's, which it is given if there is room;
+ * NO_PART if there is none. */
+static uint8_t keep_part(struct swki_object *object, struct swki_part *part)
+{
+    for (uint8_t i = 0; i < object->parts_count; i++) {
+        if (object->parts[i] == part) {
+            return i;
+        }
+    }
+    if (object->parts_count == SWKI_OBJECT_PARTS_MAX) {
+        return NO_PART;
+    }
+    atomic_fetch_add_explicit(&part->refs, 1, memory_order_relaxed);
+    object->parts[object->parts_count] = part;
+    return object->parts_count++;
+}
+
+/* -- Making and counting --------------------------------------------------- */
+
+static struct swki_object *make(const struct swk_alloc *alloc,
+                                enum swki_kind kind)
+{
+    size_t size = sizeof(struct swki_object) + kinds[kind].type->sizeof_message;
+    struct swki_object *object = swki_alloc(alloc, size);
+
+    if (object == NULL) {
+        return NULL;
+    }
+    memset(object, 0, sizeof(*object));
+    memset(object->owners, NO_PART, sizeof(object->owners));
+    atomic_init(&object->refs, 1);
+    object->kind = (uint8_t)kind;
+    object->alloc = alloc;
+    object->parts[0] = part_new(alloc);
+    if (object->parts[0] == NULL) {
+        swki_free(alloc, object);
+        return NULL;
+    }
+    object->parts_count = 1;
+    return object;
+}
+
+struct swki_object *swki_object_new(const struct swk_alloc *alloc,
+                                    enum swki_kind kind)
+{
+    struct swki_object *object = make(alloc, kind);
+
+    if (object != NULL) {
+        kinds[kind].type->message_init((void *)object->message);
+    }
+    return object;
+}
+
+struct swki_object *swki_object_edit(const struct swki_object *base)
+{
+    struct swki_object *object = make(base->alloc, base->kind);
+
+    assert(base->is_sealed);
+    if (object != NULL) {
+        memcpy(object->message, base->message,
+               kinds[base->kind].type->sizeof_message);
+        object->base = swki_object_ref(base);
+    }
+    return object;
+}
+
+struct swki_object *swki_object_ref(const struct swki_object *object)
+{
+    struct swki_object *counted = (struct swki_object *)object;
+
+    atomic_fetch_add_explicit(&counted->refs, 1, memory_order_relaxed);
+    return counted;
+}
+
+void swki_object_unref(const struct swki_object *object)
+{
+    struct swki_object *counted = (struct swki_object *)object;
+
+    if (object == NULL || atomic_fetch_sub_explicit(&counted->refs, 1,
+                                                    memory_order_acq_rel) > 1) {
+        return;
+    }
+    for (uint8_t i = 0; i < counted->parts_count; i++) {
+        if (counted->parts[i] != NULL) {
+            part_unref(counted->parts[i]);
+        }
+    }
+    swki_object_unref(counted->base);
+    swki_free(counted->alloc, counted);
+}
+
+struct swki_arena *swki_object_arena(struct swki_object *object)
+{
+    assert(!object->is_sealed);
+    return &object->parts[0]->arena;
+}
+
+/* -- Fields ---------------------------------------------------------------- */
+
+static const ProtobufCMessageDescriptor *type_of(const struct swki_object *o)
+{
+    return kinds[o->kind].type;
+}
+
+/* What a field of the top points to; NULL if it needs no memory. */
+static const void *field_memory(const struct swki_object *object,
+                                const ProtobufCFieldDescriptor *field)
+{
+    const void *member = object->message + field->offset;
+
+    if (field->label == PROTOBUF_C_LABEL_REPEATED) {
+        return swki_field_count(swki_object_message(object), field) > 0
+                   ? swki_pointer_at(member, 0)
+                   : NULL;
+    }
+    switch (field->type) {
+    case PROTOBUF_C_TYPE_BYTES:
+        return ((const ProtobufCBinaryData *)member)->data;
+    case PROTOBUF_C_TYPE_STRING:
+        return swki_pointer_at(member, 0) != protobuf_c_empty_string
+                   ? swki_pointer_at(member, 0)
+                   : NULL;
+    case PROTOBUF_C_TYPE_MESSAGE:
+        return swki_pointer_at(member, 0);
+    default:
+        return NULL;
+    }
+}
+
+static unsigned field_index(enum swki_kind kind, uint32_t number)
+{
+    const ProtobufCMessageDescriptor *type = kinds[kind].type;
+    unsigned i = 0;
+
+    while (i < type->n_fields && type->fields[i].id != number) {
+        i++;
+    }
+    assert(i < type->n_fields);
+    return i;
+}
+
+void *swki_object_own(struct swki_object *object, void *field)
+{
+    ProtobufCMessage **member = field;
+    const ProtobufCMessageDescriptor *type = type_of(object);
+    size_t offset = (size_t)((unsigned char *)field - object->message);
+    ProtobufCMessage *copy;
+
+    assert(!object->is_sealed);
+    if (*member == NULL) {
+        return NULL;
+    }
+    copy = swki_message_copy(*member, swki_object_arena(object));
+    if (copy == NULL) {
+        return NULL;
+    }
+    *member = copy;
+    for (unsigned i = 0; i < type->n_fields; i++) {
+        if (type->fields[i].offset == offset) {
+            object->owners[i] = NO_PART; /* shared before, perhaps */
+        }
+    }
+    return copy;
+}
+
+int swki_object_share(struct swki_object *object, uint32_t field,
+                      const struct swki_object *from, uint32_t from_field)
+{
+    uint8_t owner = from->owners[field_index(from->kind, from_field)];
+    uint8_t place;
+
+    assert(!object->is_sealed && from->is_sealed);
+    if (owner == NO_PART) {
+        return SWK_OK; /* nothing there, or memory that is always there */
+    }
+    place = keep_part(object, from->parts[owner]);
+    if (place == NO_PART) {
+        return SWK_ELIMIT;
+    }
+    from->parts[owner]->is_shared = true;
+    object->owners[field_index(object->kind, field)] = place;
+    return SWK_OK;
+}
+
+/* -- Sealing --------------------------------------------------------------- */
+
+/* Which part of the old version holds this memory. Nearly always the field's
+ * own; but makers move memory among fields, as to previous_spec. */
+static struct swki_part *base_part(const struct swki_object *base,
+                                   unsigned index, const void *memory)
+{
+    const ProtobufCMessageDescriptor *type = type_of(base);
+
+    if (field_memory(base, &type->fields[index]) != memory) {
+        for (index = 0; index < type->n_fields; index++) {
+            if (field_memory(base, &type->fields[index]) == memory) {
+                break;
+            }
+        }
+    }
+    if (index == type->n_fields || base->owners[index] == NO_PART) {
+        return NULL;
+    }
+    return base->parts[base->owners[index]];
+}
+
+/* Keeps another's memory, unless there is so little that a copy is better: the
+ * old version has other fields there, which nobody needs any more. */
+static bool keep_or_copy(struct swki_object *object, unsigned index,
+                         struct swki_part *part)
+{
+    const ProtobufCFieldDescriptor *field = &type_of(object)->fields[index];
+
+    if (part->is_shared || part->arena.used > COPY_MAX) {
+        object->owners[index] = keep_part(object, part);
+    }
+    if (object->owners[index] == NO_PART) {
+        object->owners[index] = 0;
+        return swki_field_copy((void *)object->message, field,
+                               &object->parts[0]->arena);
+    }
+    return true;
+}
+
+static bool seal_field(struct swki_object *object, unsigned index)
+{
+    const void *memory =
+        field_memory(object, &type_of(object)->fields[index]);
+    struct swki_part *part = NULL;
+
+    if (memory == NULL || memory == &object->meta) {
+        object->owners[index] = NO_PART;
+        return true;
+    }
+    if (object->owners[index] != NO_PART) {
+        return true; /* shared explicitly */
+    }
+    if (object->base != NULL) {
+        part = base_part(object->base, index, memory);
+    }
+    if (part != NULL) {
+        return keep_or_copy(object, index, part);
+    }
+    object->owners[index] = 0;
+    return true;
+}
+
+/* Fields of a newer schema, which nobody edits, are the old version's. */
+static bool seal_unknown(struct swki_object *object)
+{
+    ProtobufCMessage *message = (void *)object->message;
+    struct swki_part *part;
+
+    if (message->n_unknown_fields == 0) {
+        return true;
+    }
+    if (object->base == NULL ||
+        swki_object_message(object->base)->unknown_fields !=
+            message->unknown_fields ||
+        object->base->owners[UNKNOWN_FIELDS] == NO_PART) {
+        object->owners[UNKNOWN_FIELDS] = 0;
+        return true;
+    }
+    part = object->base->parts[object->base->owners[UNKNOWN_FIELDS]];
+    object->owners[UNKNOWN_FIELDS] = keep_part(object, part);
+    return object->owners[UNKNOWN_FIELDS] != NO_PART;
+}
+
+static bool has_unknown(const ProtobufCMessage *message)
+{
+    return message != NULL && message->n_unknown_fields > 0;
+}
+
+/* Brings the meta into the object itself, where every version has its own. */
+static void seal_meta(struct swki_object *object)
+{
+    Swkpb__Meta *meta = common(object)->meta;
+
+    if (meta == NULL || meta == &object->meta || has_unknown(&meta->base) ||
+        (meta->version != NULL && has_unknown(&meta->version->base)) ||
+        (meta->created_at != NULL && has_unknown(&meta->created_at->base)) ||
+        (meta->updated_at != NULL && has_unknown(&meta->updated_at->base))) {
+        return;
+    }
+    object->meta = *meta;
+    if (meta->version != NULL) {
+        object->version = *meta->version;
+        object->meta.version = &object->version;
+    }
+    if (meta->created_at != NULL) {
+        object->created_at = *meta->created_at;
+        object->meta.created_at = &object->created_at;
+    }
+    if (meta->updated_at != NULL) {
+        object->updated_at = *meta->updated_at;
+        object->meta.updated_at = &object->updated_at;
+    }
+    common(object)->meta = &object->meta;
+}
+
+int swki_object_seal(struct swki_object *object)
+{
+    bool ok;
+
+    if (object->is_sealed) {
+        return SWK_OK;
+    }
+    seal_meta(object);
+    ok = seal_unknown(object);
+    for (unsigned i = 0; ok && i < type_of(object)->n_fields; i++) {
+        ok = seal_field(object, i);
+    }
+    if (!ok) {
+        return SWK_ENOMEM;
+    }
+    if (object->parts[0]->arena.used == 0) {
+        part_unref(object->parts[0]);
+        object->parts[0] = NULL;
+    }
+    swki_object_unref(object->base);
+    object->base = NULL;
+    object->is_sealed = true;
+    return SWK_OK;
+}
+
+void swki_object_stamp(struct swki_object *object, uint64_t index,
+                       swk_wall wall)
+{
+    Swkpb__Meta *meta = common(object)->meta;
+    bool has_created = meta != NULL && meta->created_at != NULL;
+
+    swkpb__version__init(&object->version);
+    object->version.index = index;
+    swkpb__timestamp__init(&object->updated_at);
+    swki_timestamp_write(wall, &object->updated_at);
+    object->created_at = has_created ? *meta->created_at : object->updated_at;
+    if (meta != &object->meta) {
+        swkpb__meta__init(&object->meta);
+    }
+    object->meta.version = &object->version;
+    object->meta.created_at = &object->created_at;
+    object->meta.updated_at = &object->updated_at;
+    common(object)->meta = &object->meta;
+}
+
+void swki_object_restamp(struct swki_object *object, uint64_t index)
+{
+    object->version.index = index;
+}
+
+/* Every version has a meta of its own, most often in the object itself. */
+static void take_meta(struct swki_object *object, Swkpb__Meta *meta)
+{
+    Swkpb__Meta *old = common(object)->meta;
+
+    common(object)->meta = meta;
+    seal_meta(object);
+    if (meta != NULL && common(object)->meta == meta) {
+        common(object)->meta = old; /* to be copied as any field */
+    }
+}
+
+/* A deep copy of a field of another message of the type. */
+static bool take_field(ProtobufCMessage *top, const ProtobufCMessage *message,
+                       const ProtobufCFieldDescriptor *field,
+                       struct swki_arena *arena)
+{
+    bool is_repeated = field->label == PROTOBUF_C_LABEL_REPEATED;
+
+    memcpy((char *)top + field->offset, (const char *)message + field->offset,
+           is_repeated ? sizeof(void *) : swki_type_size(field->type));
+    if (is_repeated) {
+        memcpy((char *)top + field->quantifier_offset,
+               (const char *)message + field->quantifier_offset,
+               sizeof(size_t));
+    }
+    return swki_field_copy(top, field, arena);
+}
+
+static bool take_unknown(ProtobufCMessage *top, const ProtobufCMessage *message,
+                         struct swki_arena *arena)
+{
+    ProtobufCMessageUnknownField *fields;
+
+    top->n_unknown_fields = message->n_unknown_fields;
+    top->unknown_fields = NULL;
+    if (message->n_unknown_fields == 0) {
+        return true;
+    }
+    fields = swki_arena_memdup(arena, message->unknown_fields,
+                               message->n_unknown_fields * sizeof(*fields));
+    top->unknown_fields = fields;
+    for (unsigned i = 0; fields != NULL && i < top->n_unknown_fields; i++) {
+        fields[i].data =
+            swki_arena_memdup(arena, fields[i].data, fields[i].len);
+        if (fields[i].data == NULL) {
+            return false;
+        }
+    }
+    return fields != NULL;
+}
+
+struct swki_object *swki_object_from_message(const struct swk_alloc *alloc,
+                                             enum swki_kind kind,
+                                             const ProtobufCMessage *message,
+                                             const struct swki_object *old)
+{
+    const ProtobufCMessageDescriptor *type = kinds[kind].type;
+    struct swki_object *object =
+        old != NULL ? swki_object_edit(old) : swki_object_new(alloc, kind);
+    ProtobufCMessage *top;
+    Swkpb__Meta *meta = ((const struct common *)(const void *)message)->meta;
+    struct swki_arena *arena;
+    bool ok;
+
+    if (object == NULL) {
+        return NULL;
+    }
+    top = (void *)object->message;
+    arena = swki_object_arena(object);
+    ok = take_unknown(top, message, arena);
+    if (old == NULL || !swki_message_equal((ProtobufCMessage *)meta,
+                                           (ProtobufCMessage *)
+                                               common(object)->meta)) {
+        take_meta(object, meta);
+    }
+    for (unsigned i = 0; ok && i < type->n_fields; i++) {
+        const ProtobufCFieldDescriptor *field = &type->fields[i];
+
+        if (field_memory(object, field) != &object->meta &&
+            (old == NULL || !swki_field_equal(message, top, field))) {
+            ok = take_field(top, message, field, arena);
+        }
+    }
+    if (!ok) {
+        swki_object_unref(object);
+        return NULL;
+    }
+    return object;
+}
+
+size_t swki_object_memory(const struct swki_object *object)
+{
+    size_t bytes = sizeof(*object) + type_of(object)->sizeof_message;
+
+    if (object->parts[0] != NULL) {
+        bytes += sizeof(struct swki_part) + object->parts[0]->arena.used;
+    }
+    return bytes;
+}
+
+/* -- Reading --------------------------------------------------------------- */
+
+enum swki_kind swki_object_kind(const struct swki_object *object)
+{
+    return object->kind;
+}
+
+const char *swki_object_id(const struct swki_object *object)
+{
+    const char *id = common_const(object)->id;
+
+    return id != NULL ? id : "";
+}
+
+uint64_t swki_object_version(const struct swki_object *object)
+{
+    const Swkpb__Meta *meta = common_const(object)->meta;
+
+    return meta != NULL && meta->version != NULL ? meta->version->index : 0;
+}
+
+const ProtobufCMessage *swki_object_message(const struct swki_object *object)
+{
+    return (const void *)object->message;
+}
+
+static const char *text(const char *value)
+{
+    return value != NULL ? value : "";
+}
+
+static const char *task_name(const Swkpb__Task *task, char *buf, size_t size)
+{
+    const char *service = "";
+
+    if (task->annotations != NULL && *text(task->annotations->name) != '\0') {
+        return task->annotations->name;
+    }
+    if (task->service_annotations != NULL) {
+        service = text(task->service_annotations->name);
+    }
+    if (task->slot != 0) {
+        snprintf(buf, size, "%s.%llu.%s", service,
+                 (unsigned long long)task->slot, text(task->id));
+    } else {
+        snprintf(buf, size, "%s.%s.%s", service, text(task->node_id),
+                 text(task->id));
+    }
+    return buf;
+}
+
+const Swkpb__Annotations *
+swki_object_annotations(const struct swki_object *object)
+{
+    const ProtobufCMessage *message = swki_object_message(object);
+
+    switch (swki_object_kind(object)) {
+    case SWKI_KIND_EXTENSION:
+        return ((const Swkpb__Extension *)message)->annotations;
+    case SWKI_KIND_RESOURCE:
+        return ((const Swkpb__Resource *)message)->annotations;
+    case SWKI_KIND_TASK:
+        return ((const Swkpb__Task *)message)->annotations;
+    case SWKI_KIND_CLUSTER:
+    case SWKI_KIND_CONFIG:
+    case SWKI_KIND_NETWORK:
+    case SWKI_KIND_NODE:
+    case SWKI_KIND_SECRET:
+    case SWKI_KIND_SERVICE:
+    case SWKI_KIND_VOLUME:
+    case SWKI_KINDS_COUNT:
+        break;
+    }
+    /* The others have a spec, whose first member are the annotations. */
+    const struct {
+        struct common common;
+        const struct {
+            ProtobufCMessage base;
+            Swkpb__Annotations *annotations;
+        } *spec;
+    } *with_spec = (const void *)message;
+
+    return with_spec->spec != NULL ? with_spec->spec->annotations : NULL;
+}
+
+const char *swki_object_name(const struct swki_object *object, char *buf,
+                             size_t size)
+{
+    const Swkpb__Annotations *annotations;
+
+    if (object->kind == SWKI_KIND_TASK) {
+        return task_name(swki_task(object), buf, size);
+    }
+    if (object->kind == SWKI_KIND_NODE) {
+        const Swkpb__Node *node = swki_node(object);
+
+        return node->description != NULL ? text(node->description->hostname)
+                                         : "";
+    }
+    annotations = swki_object_annotations(object);
+    return annotations != NULL ? text(annotations->name) : "";
+}
+
+/* -- By type --------------------------------------------------------------- */
+
+static const void *read_as(const struct swki_object *object,
+                           enum swki_kind kind)
+{
+    assert(object->kind == kind);
+    return object->message;
+}
+
+static void *edit_as(struct swki_object *object, enum swki_kind kind)
+{
+    assert(object->kind == kind && !object->is_sealed);
+    return object->message;
+}
+
+const Swkpb__Cluster *swki_cluster(const struct swki_object *object)
+{
+    return read_as(object, SWKI_KIND_CLUSTER);
+}
+
+const Swkpb__Config *swki_config(const struct swki_object *object)
+{
+    return read_as(object, SWKI_KIND_CONFIG);
+}
+
+const Swkpb__Extension *swki_extension(const struct swki_object *object)
+{
+    return read_as(object, SWKI_KIND_EXTENSION);
+}
+
+const Swkpb__Network *swki_network(const struct swki_object *object)
+{
+    return read_as(object, SWKI_KIND_NETWORK);
+}
+
+const Swkpb__Node *swki_node(const struct swki_object *object)
+{
+    return read_as(object, SWKI_KIND_NODE);
+}
+
+const Swkpb__Resource *swki_resource(const struct swki_object *object)
+{
+    return read_as(object, SWKI_KIND_RESOURCE);
+}
+
+const Swkpb__Secret *swki_secret(const struct swki_object *object)
+{
+    return read_as(object, SWKI_KIND_SECRET);
+}
+
+const Swkpb__Service *swki_service(const struct swki_object *object)
+{
+    return read_as(object, SWKI_KIND_SERVICE);
+}
+
+const Swkpb__Task *swki_task(const struct swki_object *object)
+{
+    return read_as(object, SWKI_KIND_TASK);
+}
+
+const Swkpb__Volume *swki_volume(const struct swki_object *object)
+{
+    return read_as(object, SWKI_KIND_VOLUME);
+}
+
+Swkpb__Cluster *swki_cluster_edit(struct swki_object *object)
+{
+    return edit_as(object, SWKI_KIND_CLUSTER);
+}
+
+Swkpb__Config *swki_config_edit(struct swki_object *object)
+{
+    return edit_as(object, SWKI_KIND_CONFIG);
+}
+
+Swkpb__Extension *swki_extension_edit(struct swki_object *object)
+{
+    return edit_as(object, SWKI_KIND_EXTENSION);
+}
+
+Swkpb__Network *swki_network_edit(struct swki_object *object)
+{
+    return edit_as(object, SWKI_KIND_NETWORK);
+}
+
+Swkpb__Node *swki_node_edit(struct swki_object *object)
+{
+    return edit_as(object, SWKI_KIND_NODE);
+}
+
+Swkpb__Resource *swki_resource_edit(struct swki_object *object)
+{
+    return edit_as(object, SWKI_KIND_RESOURCE);
+}
+
+Swkpb__Secret *swki_secret_edit(struct swki_object *object)
+{
+    return edit_as(object, SWKI_KIND_SECRET);
+}
+
+Swkpb__Service *swki_service_edit(struct swki_object *object)
+{
+    return edit_as(object, SWKI_KIND_SERVICE);
+}
+
+Swkpb__Task *swki_task_edit(struct swki_object *object)
+{
+    return edit_as(object, SWKI_KIND_TASK);
+}
+
+Swkpb__Volume *swki_volume_edit(struct swki_object *object)
+{
+    return edit_as(object, SWKI_KIND_VOLUME);
+}

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Snapshots: docker.swarmkit.v1.Snapshot, written and read object by object. */
+
+#include <stdio.h>
+
+#include "base/error.h"
+#include "core/store/codec.h"
+#include "core/store/object_impl.h"
+#include "core/store/store_impl.h"
+#include "wire/message.h"
+
+enum {
+    VERSION = 0,
+    STORE_FIELD = 3,
+    LEN_SIZE = 5, /* a length of up to 32 GiB, with padding */
+};
+
+/* -- Saving ---------------------------------------------------------------- */
+
+static int save_table(const struct swki_view *view, enum swki_kind kind,
+                      struct swki_buf *out, struct swk_error *err)
+{
+    const struct swki_selector all = {.by = SWKI_BY_ALL};
+    struct swki_cursor cursor;
+    const struct swki_object *object;
+    int rc = swki_view_find(view, kind, &all, &cursor, err);
+
+    while (rc == SWK_OK && (object = swki_cursor_next(&cursor)) != NULL) {
+        rc = swki_codec_add_object(out, object, err);
+    }
+    if (rc == SWK_OK) {
+        swki_cursor_close(&cursor);
+    }
+    return rc;
+}
+
+/* Writes a length into the room that was left for it: a varint whose last
+ * bytes may be empty. */
+static void put_len(uint8_t *room, size_t len)
+{
+    for (unsigned i = 0; i < LEN_SIZE; i++) {
+        room[i] = (uint8_t)((len >> (7 * i) & 0x7f) |
+                            (i + 1 < LEN_SIZE ? 0x80 : 0));
+    }
+}
+
+int swki_view_save(const struct swki_view *view, struct swki_buf *out,
+                   struct swk_error *err)
+{
+    static const uint8_t head[] = {STORE_FIELD << 3 | 2, 0, 0, 0, 0, 0};
+    size_t start = out->len;
+    int rc = SWK_OK;
+
+    /* Version 0 is what its absence stands for. */
+    if (!swki_buf_append(out, head, sizeof(head))) {
+        return swki_fail_nomem(err);
+    }
+    for (unsigned i = 0; i < SWKI_KINDS_COUNT && rc == SWK_OK; i++) {
+        rc = save_table(view, swki_codec_snapshot_order(i), out, err);
+    }
+    if (rc < 0) {
+        out->len = start;
+        return rc;
+    }
+    put_len(out->data + start + 1, out->len - start - sizeof(head));
+    return SWK_OK;
+}
+
+/* -- Restoring ------------------------------------------------------------- */
+
+static int restore_object(struct swki_tx *tx, enum swki_kind kind,
+                          const struct swki_field *field,
+                          struct swki_arena *arena, struct swk_error *err)
+{
+    ProtobufCMessage *message;
+    const struct swki_object *old;
+    struct swki_object *object;
+    int rc = swki_message_unpack(swki_kind_type(kind), field->data, field->len,
+                                 arena, &message, err);
+
+    if (rc < 0) {
+        return rc;
+    }
+    old = swki_view_get(tx->view, kind, ((const Swkpb__Node *)message)->id);
+    object = swki_store_take(tx->view, tx->store->alloc, kind, message, old);
+    if (object == NULL) {
+        return swki_fail_nomem(err);
+    }
+    return old == NULL ? swki_tx_put_new(tx, object, err)
+                       : swki_tx_put_next(tx, old, object, err);
+}
+
+static int restore_store(struct swki_tx *tx, const uint8_t *data, size_t len,
+                         struct swk_error *err)
+{
+    struct swki_reader reader = {.data = data, .len = len};
+    struct swki_arena arena;
+    struct swki_field field;
+    int rc;
+
+    swki_arena_init(&arena, tx->store->alloc, 0);
+    while ((rc = swki_reader_next(&reader, &field)) > 0) {
+        enum swki_kind kind = swki_codec_snapshot_kind(field.number);
+
+        if (kind == SWKI_KINDS_COUNT) {
+            continue; /* of a newer version */
+        }
+        if (field.data == NULL) {
+            rc = SWK_EMALFORMED;
+            break;
+        }
+        swki_arena_reset(&arena);
+        arena.limit = swki_message_memory_max(field.len);
+        rc = restore_object(tx, kind, &field, &arena, err);
+        if (rc < 0) {
+            break;
+        }
+    }
+    swki_arena_fini(&arena);
+    return rc == SWK_EMALFORMED
+               ? swki_fail(err, rc, "store: the snapshot is malformed")
+               : rc;
+}
+
+/* Deletes what the snapshot does not have: what it has is of this epoch. */
+static int delete_others(struct swki_tx *tx, enum swki_kind kind,
+                         struct swk_error *err)
+{
+    const struct swki_selector all = {.by = SWKI_BY_ALL};
+    struct swki_cursor cursor;
+    const struct swki_object *object;
+    int rc = swki_view_find(tx->view, kind, &all, &cursor, err);
+
+    if (rc < 0) {
+        return rc;
+    }
+    while (rc == SWK_OK && (object = swki_cursor_next(&cursor)) != NULL) {
+        if (object->born != tx->writer.epoch) {
+            rc = swki_tx_put_gone(tx, object, err);
+        }
+    }
+    swki_cursor_close(&cursor);
+    return rc;
+}
+
+static int restore_all(struct swki_tx *tx, const uint8_t *data, size_t len,
+                       struct swk_error *err)
+{
+    struct swki_reader reader = {.data = data, .len = len};
+    struct swki_field field;
+    int rc;
+
+    while ((rc = swki_reader_next(&reader, &field)) > 0) {
+        if (field.number == 1 && field.value != VERSION) {
+            return swki_fail(err, SWK_ENOTSUP,
+                             "unrecognized snapshot version %d",
+                             (int)field.value);
+        }
+        if (field.number == STORE_FIELD && field.data != NULL) {
+            rc = restore_store(tx, field.data, field.len, err);
+            if (rc < 0) {
+                return rc;
+            }
+        }
+    }
+    if (rc < 0) {
+        return swki_fail(err, rc, "store: the snapshot is malformed");
+    }
+    for (int kind = 0; kind < SWKI_KINDS_COUNT && rc == SWK_OK; kind++) {
+        rc = delete_others(tx, (enum swki_kind)kind, err);
+    }
+    return rc;
+}
+
+int swki_store_restore(struct swki_store *store, uint64_t index,
+                       const uint8_t *data, size_t len, struct swk_error *err)
+{
+    struct swki_tx *tx;
+    int rc;
+
+    swki_store_lose_leadership(store);
+    if (store->tx != NULL) {
+        store->tx->is_stale = true;
+    }
+    tx = swki_tx_open(store);
+    if (tx == NULL) {
+        return swki_fail_nomem(err);
+    }
+    rc = restore_all(tx, data, len, err);
+    if (rc < 0) {
+        swki_tx_abort(tx);
+        return rc;
+    }
+    swki_tx_install(tx, index);
+    store->failed = SWK_OK;
+    return SWK_OK;
+}

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The store's inside: shared by its transactions, events and log side. */
+
+#ifndef SWKI_STORE_STORE_IMPL_H
+#define SWKI_STORE_STORE_IMPL_H
+
+#include "base/list.h"
+#include "core/store/index.h"
+#include "core/store/view.h"
+
+/* A write of a transaction. Each pointer is a reference. */
+struct swki_write {
+    enum swki_change change;
+    struct swki_object *object; /* new one; the last for a delete */
+    struct swki_object *old;    /* before an update, or NULL */
+    size_t encoded_end;         /* of its action in the entry */
+};
+
+struct swki_writes {
+    struct swki_write *items;
+    size_t count;
+    size_t size;
+};
+
+/* A transaction that was proposed, in the order of the log. */
+struct swki_pending {
+    struct swki_link link;
+    uint64_t index;
+    struct swki_view *view;
+    struct swki_writes writes;
+    swki_tx_done_fn done;
+    void *done_ctx;
+};
+
+struct swki_store {
+    const struct swk_alloc *alloc;
+    const struct swk_logger *logger;
+    struct swki_proposer proposer;
+    struct swki_versions versions;
+    struct swki_view *head;
+    struct swki_view *committed;
+    struct swki_link pending;
+    size_t in_flight;
+    struct swki_link watches;
+    struct swki_tx *tx; /* the open one, or NULL */
+    struct swki_keys keys;     /* room to work in */
+    struct swki_keys old_keys;
+    uint64_t denials;
+    int failed; /* why this copy diverges; it then refuses all work */
+};
+
+struct swki_tx {
+    struct swki_store *store;
+    enum swki_actor actor;
+    swk_wall wall;
+    uint64_t index; /* of the entry that it will be; 0 if none can be made */
+    const struct swki_view *base; /* what the view is a fork of */
+    struct swki_view *view;
+    struct swki_writer writer;
+    struct swki_writes writes;
+    struct swki_buf entry;
+    size_t encoded; /* writes in the entry so far */
+    struct swk_error failure; /* of the last write; code 0 for none */
+    bool is_broken; /* memory was short half-way: it can only be aborted */
+    bool is_stale;  /* what it was built upon is gone */
+};
+
+/* A transaction of the store's own: without actor, checks and proposal. */
+struct swki_tx *swki_tx_open(struct swki_store *store);
+
+/* Plain writes, which check what keeps the tables sound and no more. They take
+ * the object, on failure too. */
+int swki_tx_put_new(struct swki_tx *tx, struct swki_object *object,
+                    struct swk_error *err);
+int swki_tx_put_next(struct swki_tx *tx, const struct swki_object *old,
+                     struct swki_object *object, struct swk_error *err);
+int swki_tx_put_gone(struct swki_tx *tx, const struct swki_object *old,
+                     struct swk_error *err);
+
+/* Names and kinds that collide. */
+int swki_names_check_create(const struct swki_view *view,
+                            const struct swki_object *object,
+                            struct swk_error *err);
+int swki_names_check_update(const struct swki_view *view,
+                            const struct swki_object *object,
+                            struct swk_error *err);
+int swki_names_check_delete(const struct swki_view *view,
+                            const struct swki_object *object,
+                            struct swk_error *err);
+
+/* Encodes the writes that are not in the entry yet. */
+int swki_tx_encode(struct swki_tx *tx, struct swk_error *err);
+
+/* Ends a transaction of the store's own: it becomes head and committed. */
+void swki_tx_install(struct swki_tx *tx, uint64_t index);
+
+void swki_writes_fini(struct swki_writes *writes,
+                      const struct swk_alloc *alloc);
+
+/* Tells the watches of a feed about a transaction. */
+void swki_events_publish(struct swki_store *store, enum swki_feed feed,
+                         const struct swki_writes *writes, uint64_t index);
+/* Tells the watches of a feed that all may be different. */
+void swki_events_reset(struct swki_store *store, enum swki_feed feed,
+                       uint64_t index);
+
+/* Watches that outlive the store get no more events. */
+void swki_events_detach(struct swki_store *store);
+
+/* An object of a decoded message, which shares what it can: with its old
+ * version, and a task with its service. NULL for no memory. */
+struct swki_object *swki_store_take(const struct swki_view *view,
+                                    const struct swk_alloc *alloc,
+                                    enum swki_kind kind,
+                                    ProtobufCMessage *message,
+                                    const struct swki_object *old);
+
+/* The oldest proposal is committed. */
+void swki_store_commit_oldest(struct swki_store *store);
+
+#endif
