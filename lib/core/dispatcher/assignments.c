@@ -1,0 +1,449 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* What each node is sent: the difference between what it has and what is
+ * committed, with the secrets and configs that its tasks name. */
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "core/dispatcher/internal.h"
+#include "dispatcher.pb-c.h"
+#include "wire/message.h"
+
+/* Changes that come closer together than this travel in one message. */
+#define ASSIGNMENTS_GAP (20 * SWK_MILLISECOND)
+
+/* The changes of one message while it is made. */
+struct changes {
+    struct swki_arena arena;
+    Swkpb__AssignmentChange **list;
+    size_t count;
+    size_t size;
+    bool failed;
+};
+
+static Swkpb__Assignment *add_change(
+    struct changes *changes, Swkpb__AssignmentChange__AssignmentAction action,
+    Swkpb__Assignment__ItemCase item)
+{
+    Swkpb__AssignmentChange *change =
+        swki_arena_alloc(&changes->arena, sizeof(*change));
+    Swkpb__Assignment *assignment =
+        swki_arena_alloc(&changes->arena, sizeof(*assignment));
+
+    if (changes->count == changes->size) {
+        size_t size = changes->size > 0 ? changes->size * 2 : 16;
+        Swkpb__AssignmentChange **list =
+            swki_arena_calloc(&changes->arena, size, sizeof(list[0]));
+
+        if (list != NULL && changes->count > 0) {
+            memcpy(list, changes->list, changes->count * sizeof(list[0]));
+        }
+        changes->list = list;
+        changes->size = size;
+    }
+    if (change == NULL || assignment == NULL || changes->list == NULL) {
+        changes->failed = true;
+        changes->size = 0;
+        changes->count = 0;
+        return NULL;
+    }
+    swkpb__assignment_change__init(change);
+    swkpb__assignment__init(assignment);
+    assignment->item_case = item;
+    change->assignment = assignment;
+    change->action = action;
+    changes->list[changes->count++] = change;
+    return assignment;
+}
+
+static void add_task(struct changes *changes,
+                     Swkpb__AssignmentChange__AssignmentAction action,
+                     const char *id, const struct swki_object *object)
+{
+    Swkpb__Assignment *assignment =
+        add_change(changes, action, SWKPB__ASSIGNMENT__ITEM_TASK);
+
+    if (assignment == NULL) {
+        return;
+    }
+    if (object != NULL) {
+        assignment->task = (Swkpb__Task *)swki_task(object);
+        return;
+    }
+    assignment->task =
+        swki_arena_alloc(&changes->arena, sizeof(*assignment->task));
+    if (assignment->task == NULL) {
+        changes->failed = true;
+        return;
+    }
+    swkpb__task__init(assignment->task);
+    assignment->task->id = (char *)id;
+}
+
+/* A secret or config: whole, or by its ID alone when it is to go. */
+static void add_dependency(struct changes *changes,
+                           const struct dependency *dependency,
+                           const struct swki_object *object)
+{
+    bool secret = dependency->kind == SWKI_KIND_SECRET;
+    Swkpb__Assignment *assignment = add_change(
+        changes,
+        object != NULL ? SWKPB__ASSIGNMENT_CHANGE__ASSIGNMENT_ACTION__UPDATE
+                       : SWKPB__ASSIGNMENT_CHANGE__ASSIGNMENT_ACTION__REMOVE,
+        secret ? SWKPB__ASSIGNMENT__ITEM_SECRET
+               : SWKPB__ASSIGNMENT__ITEM_CONFIG);
+    char *id = (char *)dependency->key + 2;
+
+    if (assignment == NULL) {
+        return;
+    }
+    if (secret && object != NULL) {
+        assignment->secret = (Swkpb__Secret *)swki_secret(object);
+    } else if (object != NULL) {
+        assignment->config = (Swkpb__Config *)swki_config(object);
+    } else if (secret) {
+        assignment->secret =
+            swki_arena_alloc(&changes->arena, sizeof(*assignment->secret));
+        if (assignment->secret != NULL) {
+            swkpb__secret__init(assignment->secret);
+            assignment->secret->id = swki_arena_strdup(&changes->arena, id);
+        }
+        changes->failed |= assignment->secret == NULL;
+    } else {
+        assignment->config =
+            swki_arena_alloc(&changes->arena, sizeof(*assignment->config));
+        if (assignment->config != NULL) {
+            swkpb__config__init(assignment->config);
+            assignment->config->id = swki_arena_strdup(&changes->arena, id);
+        }
+        changes->failed |= assignment->config == NULL;
+    }
+}
+
+/* -- Dependencies --------------------------------------------------------- */
+
+static struct dependency *find_dependency(struct swki_dispatcher *d,
+                                          struct node *node,
+                                          enum swki_kind kind, const char *id)
+{
+    char key[sizeof(((struct dependency *)0)->key)];
+    struct dependency *dependency;
+
+    snprintf(key, sizeof(key), "%c:%s", kind == SWKI_KIND_SECRET ? 's' : 'c',
+             id);
+    dependency = swki_map_get(&node->dependencies, key);
+    if (dependency != NULL) {
+        return dependency;
+    }
+    dependency = swki_calloc(d->config.alloc, 1, sizeof(*dependency));
+    if (dependency == NULL) {
+        return NULL;
+    }
+    memcpy(dependency->key, key, sizeof(key));
+    dependency->kind = kind;
+    if (!swki_map_put(&node->dependencies, dependency->key, dependency)) {
+        swki_free(d->config.alloc, dependency);
+        return NULL;
+    }
+    return dependency;
+}
+
+static void use_dependency(struct swki_dispatcher *d, struct node *node,
+                           enum swki_kind kind, const char *id, bool hold,
+                           struct changes *changes)
+{
+    struct dependency *dependency = find_dependency(d, node, kind, id);
+
+    if (dependency == NULL) {
+        changes->failed = true;
+        return;
+    }
+    if (hold) {
+        dependency->users++;
+    } else if (dependency->users > 0) {
+        dependency->users--;
+    }
+}
+
+/* Counts or uncounts a task as a user of what it names. */
+static void use_dependencies(struct swki_dispatcher *d, struct node *node,
+                             const Swkpb__Task *task, bool hold,
+                             struct changes *changes)
+{
+    const Swkpb__ContainerSpec *container;
+
+    if (task->spec == NULL ||
+        task->spec->runtime_case != SWKPB__TASK_SPEC__RUNTIME_CONTAINER) {
+        return;
+    }
+    container = task->spec->container;
+    for (size_t i = 0; i < container->n_secrets; i++) {
+        use_dependency(d, node, SWKI_KIND_SECRET,
+                       container->secrets[i]->secret_id, hold, changes);
+    }
+    for (size_t i = 0; i < container->n_configs; i++) {
+        use_dependency(d, node, SWKI_KIND_CONFIG,
+                       container->configs[i]->config_id, hold, changes);
+    }
+}
+
+/* After all tasks were looked at: sends what came into use, removes what went
+ * out of it. What is not in the store is left out; the task fails for it. */
+static void settle_dependencies(struct swki_dispatcher *d, struct node *node,
+                                const struct swki_view *view,
+                                struct changes *changes)
+{
+    size_t cursor = 0;
+    struct dependency *dependency;
+
+    while ((dependency = swki_map_next(&node->dependencies, &cursor)) !=
+           NULL) {
+        const struct swki_object *object = NULL;
+
+        if (dependency->users > 0 && !dependency->sent) {
+            object =
+                swki_view_get(view, dependency->kind, dependency->key + 2);
+            if (object != NULL) {
+                add_dependency(changes, dependency, object);
+                dependency->sent = true;
+            }
+        } else if (dependency->users == 0) {
+            if (dependency->sent) {
+                add_dependency(changes, dependency, NULL);
+            }
+            swki_map_remove(&node->dependencies, dependency->key);
+            swki_free(d->config.alloc, dependency);
+        }
+    }
+}
+
+/* -- Tasks ---------------------------------------------------------------- */
+
+/* Whether the two differ in anything that the node did not write itself. */
+static bool task_changed(const Swkpb__Task *before, const Swkpb__Task *now)
+{
+    Swkpb__Task a = *before;
+    Swkpb__Task b = *now;
+    bool status_is_ours =
+        now->status != NULL &&
+        now->status->state == SWKPB__TASK_STATE__ASSIGNED;
+
+    a.meta = b.meta = NULL;
+    if (!status_is_ours) {
+        a.status = b.status = NULL;
+    }
+    return !swki_message_equal(&a.base, &b.base);
+}
+
+static void hold_dependencies(struct swki_dispatcher *d, struct node *node,
+                              struct sent_task *sent, const Swkpb__Task *task,
+                              struct changes *changes)
+{
+    bool hold = task->status->state <= SWKPB__TASK_STATE__RUNNING;
+
+    if (hold != sent->holding) {
+        use_dependencies(d, node, task, hold, changes);
+        sent->holding = hold;
+    }
+}
+
+static void remove_task(struct swki_dispatcher *d, struct node *node,
+                        struct sent_task *sent, struct changes *changes)
+{
+    if (sent->object != NULL) {
+        char *id = swki_arena_strdup(&changes->arena, sent->id);
+
+        if (id == NULL) {
+            changes->failed = true;
+            return;
+        }
+        if (sent->holding) {
+            use_dependencies(d, node, swki_task(sent->object), false, changes);
+        }
+        add_task(changes, SWKPB__ASSIGNMENT_CHANGE__ASSIGNMENT_ACTION__REMOVE,
+                 id, NULL);
+        swki_object_unref(sent->object);
+    }
+    swki_map_remove(&node->tasks, sent->id);
+    swki_free(d->config.alloc, sent);
+}
+
+static void settle_task(struct swki_dispatcher *d, struct node *node,
+                        const struct swki_view *view, struct sent_task *sent,
+                        struct changes *changes)
+{
+    const struct swki_object *object =
+        swki_view_get(view, SWKI_KIND_TASK, sent->id);
+    const Swkpb__Task *task = object != NULL ? swki_task(object) : NULL;
+
+    sent->dirty = false;
+    if (task == NULL || strcmp(task->node_id, node->id) != 0) {
+        remove_task(d, node, sent, changes);
+        return;
+    }
+    if (task->status == NULL ||
+        task->status->state < SWKPB__TASK_STATE__ASSIGNED) {
+        return;
+    }
+    if (sent->object == NULL || task_changed(swki_task(sent->object), task)) {
+        add_task(changes, SWKPB__ASSIGNMENT_CHANGE__ASSIGNMENT_ACTION__UPDATE,
+                 NULL, object);
+    }
+    hold_dependencies(d, node, sent, task, changes);
+    swki_object_ref(object);
+    swki_object_unref(sent->object);
+    sent->object = object;
+}
+
+void swki_dispatcher_mark_task(struct node *node, const struct swk_alloc *alloc,
+                               const char *task_id)
+{
+    struct sent_task *sent = swki_map_get(&node->tasks, task_id);
+
+    if (sent == NULL) {
+        sent = swki_calloc(alloc, 1, sizeof(*sent));
+        if (sent == NULL) {
+            node->assignments_complete = true; /* list everything again */
+            return;
+        }
+        snprintf(sent->id, sizeof(sent->id), "%s", task_id);
+        if (!swki_map_put(&node->tasks, sent->id, sent)) {
+            swki_free(alloc, sent);
+            node->assignments_complete = true;
+            return;
+        }
+    }
+    sent->dirty = true;
+    node->assignments_due = true;
+}
+
+/* -- The stream ----------------------------------------------------------- */
+
+static void forget_sent(struct swki_dispatcher *d, struct node *node)
+{
+    struct sent_task *sent;
+    struct dependency *dependency;
+    size_t cursor = 0;
+
+    while ((sent = swki_map_next(&node->tasks, &cursor)) != NULL) {
+        swki_object_unref(sent->object);
+        swki_free(d->config.alloc, sent);
+    }
+    cursor = 0;
+    while ((dependency = swki_map_next(&node->dependencies, &cursor)) !=
+           NULL) {
+        swki_free(d->config.alloc, dependency);
+    }
+    swki_map_fini(&node->tasks);
+    swki_map_fini(&node->dependencies);
+}
+
+void swki_dispatcher_close_assignments(struct swki_dispatcher *d,
+                                       struct node *node)
+{
+    forget_sent(d, node);
+    swki_timers_cancel(&d->timers, &node->assignments_timer);
+    node->assignments_call = 0;
+    node->assignments_due = false;
+}
+
+int swki_dispatcher_open_assignments(struct swki_dispatcher *d,
+                                     struct node *node, uint64_t call_id)
+{
+    const struct swki_selector by_node = {.by = SWKI_BY_NODE_ID,
+                                          .text = node->id};
+    bool again = node->assignments_call == call_id;
+    struct swki_cursor cursor;
+    const struct swki_object *object;
+
+    forget_sent(d, node);
+    node->assignments_call = call_id;
+    if (!again) {
+        node->assignments_sequence = 0;
+        node->assignments_sent = 0;
+    }
+    node->assignments_complete = false;
+    if (swki_view_find(swki_store_committed(d->store), SWKI_KIND_TASK,
+                       &by_node, &cursor, NULL) != 0) {
+        return SWK_ENOMEM;
+    }
+    while ((object = swki_cursor_next(&cursor)) != NULL) {
+        swki_dispatcher_mark_task(node, d->config.alloc,
+                                  swki_object_id(object));
+    }
+    swki_cursor_close(&cursor);
+    if (node->assignments_complete) { /* a mark had no memory */
+        swki_dispatcher_close_assignments(d, node);
+        return SWK_ENOMEM;
+    }
+    node->assignments_complete = true;
+    node->assignments_due = true;
+    swki_dispatcher_note_due(d, node);
+    return SWK_OK;
+}
+
+static void send_message(struct node *node, struct changes *changes,
+                         struct swki_answers *answers)
+{
+    Swkpb__AssignmentsMessage message = SWKPB__ASSIGNMENTS_MESSAGE__INIT;
+    char applies_to[24] = "";
+    char results_in[24];
+
+    if (node->assignments_sequence > 0) {
+        snprintf(applies_to, sizeof(applies_to), "%" PRIu64,
+                 node->assignments_sequence);
+    }
+    node->assignments_sequence++;
+    snprintf(results_in, sizeof(results_in), "%" PRIu64,
+             node->assignments_sequence);
+    message.type = node->assignments_complete
+                       ? SWKPB__ASSIGNMENTS_MESSAGE__TYPE__COMPLETE
+                       : SWKPB__ASSIGNMENTS_MESSAGE__TYPE__INCREMENTAL;
+    message.applies_to = applies_to;
+    message.results_in = results_in;
+    message.changes = changes->list;
+    message.n_changes = changes->count;
+    swki_answer_send(answers, node->assignments_call, &message.base);
+    node->assignments_complete = false;
+}
+
+void swki_dispatcher_send_assignments(struct swki_dispatcher *d,
+                                      struct node *node,
+                                      struct swki_answers *answers)
+{
+    const struct swki_view *view = swki_store_committed(d->store);
+    struct changes changes = {0};
+    size_t cursor = 0;
+    struct sent_task *sent;
+
+    if (!node->assignments_due) {
+        return;
+    }
+    if (node->assignments_sent != 0 &&
+        d->now < node->assignments_sent + ASSIGNMENTS_GAP &&
+        swki_timers_set(&d->timers, &node->assignments_timer,
+                        node->assignments_sent + ASSIGNMENTS_GAP)) {
+        return;
+    }
+    node->assignments_due = false;
+    swki_arena_init(&changes.arena, d->config.alloc, SIZE_MAX);
+    while ((sent = swki_map_next(&node->tasks, &cursor)) != NULL) {
+        if (sent->dirty) {
+            settle_task(d, node, view, sent, &changes);
+        }
+    }
+    settle_dependencies(d, node, view, &changes);
+    if (changes.failed) {
+        /* The bookkeeping may be half done: let the node ask anew. */
+        swki_answer_end(answers, node->assignments_call,
+                        SWKI_STATUS_RESOURCE_EXHAUSTED, "out of memory");
+        swki_dispatcher_close_assignments(d, node);
+    } else if (changes.count > 0 || node->assignments_complete) {
+        send_message(node, &changes, answers);
+        node->assignments_sent = d->now;
+    }
+    swki_arena_fini(&changes.arena);
+}

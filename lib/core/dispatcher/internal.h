@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* What the dispatcher's files share. */
+
+#ifndef SWKI_DISPATCHER_INTERNAL_H
+#define SWKI_DISPATCHER_INTERNAL_H
+
+#include "base/list.h"
+#include "base/map.h"
+#include "base/rng.h"
+#include "base/timers.h"
+#include "core/dispatcher/dispatcher.h"
+
+/* A task as it was last sent to a node. */
+struct sent_task {
+    char id[SWK_ID_LEN_MAX + 1];
+    const struct swki_object *object; /* NULL: marked, but not sent yet */
+    bool dirty;   /* may differ from what is committed */
+    bool holding; /* counted as a user of its dependencies */
+};
+
+/* A secret or config that a node has, and how many of its tasks use it. */
+struct dependency {
+    char key[SWK_ID_LEN_MAX + 3]; /* kind's letter, ':', ID */
+    enum swki_kind kind;
+    size_t users;
+    bool sent; /* the node has it */
+};
+
+/* Tags of a node's timers. */
+enum {
+    TIMER_NODE,
+    TIMER_ASSIGNMENTS,
+};
+
+enum node_phase {
+    NODE_WAITING, /* not registered with this dispatcher; the timer runs */
+    NODE_READY,   /* has a session */
+    NODE_DOWN,    /* missed its heartbeats; the timer leads to orphaning */
+};
+
+struct node {
+    char id[SWK_ID_LEN_MAX + 1];
+    struct swki_link due; /* in the list of nodes with something to send */
+    enum node_phase phase;
+    char session_id[SWK_ID_LEN + 1]; /* "" without session */
+    struct swki_timer timer;         /* heartbeat, or orphaning */
+
+    /* registration */
+    swk_time registrations_since;
+    unsigned registrations_count;
+
+    /* what is still to be written */
+    bool write_status;
+    int32_t state; /* Swkpb__NodeStatus__State */
+    char message[128];
+    char address[64];
+    struct swki_arena description_arena;
+    Swkpb__NodeDescription *description; /* NULL: unchanged */
+    uint64_t registered_index; /* entry that made it READY; 0: not written */
+
+    /* streams: call IDs, 0 for none */
+    uint64_t session_call;
+    bool session_due; /* a session message is to be sent */
+    uint64_t assignments_call;
+    uint64_t assignments_sequence;
+    bool assignments_complete; /* the next message is the first */
+    bool assignments_due;
+    swk_time assignments_sent; /* when the last message went out */
+    struct swki_timer assignments_timer;
+    struct swki_map tasks;        /* struct sent_task by ID */
+    struct swki_map dependencies; /* struct dependency by key */
+};
+
+struct report {
+    char task_id[SWK_ID_LEN_MAX + 1];
+    struct swki_arena arena;
+    Swkpb__TaskStatus *status;
+};
+
+struct swki_dispatcher {
+    struct swki_dispatcher_config config;
+    struct swki_store *store;
+    struct swki_rng rng;
+    struct swki_timers timers;
+    struct swki_watch *watch;
+    struct swki_map nodes;   /* struct node by ID */
+    struct swki_map reports; /* struct report by task ID */
+    struct swki_arena managers_arena;
+    Swkpb__WeightedPeer **managers;
+    size_t managers_count;
+    swk_time period; /* between heartbeats */
+    swk_time now;    /* of the call or step under way */
+    bool running;
+    bool writes_due;  /* something waits for flush_writes() */
+    swk_time write_at; /* not before, after a write that failed */
+    struct swki_link due;  /* nodes with something to send */
+    bool streams_due;      /* the list is worth a walk */
+};
+
+/* Puts a node on the list of those with something to send. */
+void swki_dispatcher_note_due(struct swki_dispatcher *d, struct node *node);
+
+/* assignments.c */
+void swki_dispatcher_mark_task(struct node *node, const struct swk_alloc *alloc,
+                               const char *task_id);
+int swki_dispatcher_open_assignments(struct swki_dispatcher *d,
+                                     struct node *node, uint64_t call_id);
+void swki_dispatcher_send_assignments(struct swki_dispatcher *d,
+                                      struct node *node,
+                                      struct swki_answers *answers);
+void swki_dispatcher_close_assignments(struct swki_dispatcher *d,
+                                       struct node *node);
+
+/* writes.c */
+int swki_dispatcher_queue_report(struct swki_dispatcher *d,
+                                 const char *task_id,
+                                 const Swkpb__TaskStatus *status);
+void swki_dispatcher_flush_writes(struct swki_dispatcher *d, swk_wall wall);
+void swki_dispatcher_orphan(struct swki_dispatcher *d, struct node *node,
+                            swk_wall wall);
+void swki_dispatcher_free_reports(struct swki_dispatcher *d);
+
+#endif
