@@ -1,0 +1,440 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * The cluster: its settings, and the tokens by which nodes join.
+ *
+ * What is shown is made of the fields listed in show(), so that a field that
+ * is added one day stays hidden until somebody decides otherwise.
+ */
+
+#include <string.h>
+#include <strings.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "control.pb-c.h"
+#include "core/control/blacklist.h"
+#include "core/control/handlers.h"
+#include "core/control/tokens.h"
+#include "core/control/validate.h"
+#include "wire/message.h"
+
+#define SECONDS INT64_C(1000000000)
+#define NODE_CERT_EXPIRY_MIN (INT64_C(3600) * SECONDS)
+#define HEARTBEAT_MIN (SECONDS / 10)
+#define HEARTBEAT_MAX (INT64_C(3600) * SECONDS)
+
+enum {
+    DEFAULT_SUBNET_SIZE = 24,
+    DEFAULT_VXLAN_PORT = 4789,
+};
+
+static Swkpb__ClusterSpec *show_spec(const Swkpb__ClusterSpec *spec,
+                                     struct swki_arena *arena)
+{
+    Swkpb__ClusterSpec *shown = swki_arena_memdup(arena, spec, sizeof(*spec));
+
+    if (shown == NULL || spec->ca_config == NULL) {
+        return shown;
+    }
+
+    Swkpb__CAConfig *ca =
+        swki_arena_memdup(arena, spec->ca_config, sizeof(*spec->ca_config));
+    if (ca == NULL) {
+        return NULL;
+    }
+    /* The certificate is no secret. It is left out so that a client that
+     * writes back what it read does not ask for another CA. */
+    ca->signing_ca_key = (ProtobufCBinaryData){0};
+    ca->signing_ca_cert = (ProtobufCBinaryData){0};
+    shown->ca_config = ca;
+    return shown;
+}
+
+static Swkpb__RootCA *show_root(const Swkpb__RootCA *root,
+                                struct swki_arena *arena)
+{
+    Swkpb__RootCA *shown = swki_arena_memdup(arena, root, sizeof(*root));
+
+    if (shown == NULL) {
+        return NULL;
+    }
+    shown->ca_key = (ProtobufCBinaryData){0};
+    if (root->root_rotation != NULL) {
+        shown->root_rotation = swki_arena_memdup(arena, root->root_rotation,
+                                                 sizeof(*root->root_rotation));
+        if (shown->root_rotation == NULL) {
+            return NULL;
+        }
+        shown->root_rotation->ca_key = (ProtobufCBinaryData){0};
+    }
+    return shown;
+}
+
+/* NULL for no memory. */
+static Swkpb__Cluster *show(struct swki_control_request *r,
+                            const Swkpb__Cluster *cluster)
+{
+    static char default_pool[] = "10.0.0.0/8";
+    static char *default_pools[] = {default_pool};
+    Swkpb__Cluster *shown = swki_arena_alloc(r->arena, sizeof(*shown));
+
+    if (shown == NULL) {
+        return NULL;
+    }
+    swkpb__cluster__init(shown);
+    shown->id = cluster->id;
+    shown->meta = cluster->meta;
+    shown->n_blacklisted_certificates = cluster->n_blacklisted_certificates;
+    shown->blacklisted_certificates = cluster->blacklisted_certificates;
+    shown->n_defaultaddresspool = cluster->n_defaultaddresspool;
+    shown->defaultaddresspool = cluster->defaultaddresspool;
+    shown->subnetsize = cluster->subnetsize;
+    if (cluster->n_defaultaddresspool == 0) {
+        shown->n_defaultaddresspool = 1;
+        shown->defaultaddresspool = default_pools;
+        shown->subnetsize = DEFAULT_SUBNET_SIZE;
+    }
+    shown->vxlanudpport = cluster->vxlanudpport != 0 ? cluster->vxlanudpport
+                                                     : DEFAULT_VXLAN_PORT;
+    if (cluster->spec != NULL) {
+        shown->spec = show_spec(cluster->spec, r->arena);
+    }
+    if (cluster->root_ca != NULL) {
+        shown->root_ca = show_root(cluster->root_ca, r->arena);
+    }
+    bool complete = (cluster->spec == NULL) == (shown->spec == NULL) &&
+                    (cluster->root_ca == NULL) == (shown->root_ca == NULL);
+    return complete ? shown : NULL;
+}
+
+int swki_control_get_cluster(struct swki_control_request *r,
+                             const void *request, struct swk_error *err)
+{
+    const Swkpb__GetClusterRequest *get = request;
+    Swkpb__GetClusterResponse reply = SWKPB__GET_CLUSTER_RESPONSE__INIT;
+    const struct swki_object *object;
+    int rc = swki_control_find(swki_control_view(r), SWKI_KIND_CLUSTER,
+                               get->cluster_id, &object, err);
+
+    if (rc != SWK_OK) {
+        return rc;
+    }
+    reply.cluster = show(r, swki_cluster(object));
+    if (reply.cluster == NULL) {
+        return swki_fail_nomem(err);
+    }
+    swki_control_reply(r, &reply.base, 0);
+    return SWK_OK;
+}
+
+static int pick_cluster(struct swki_control_request *r,
+                        const struct swki_object *object, const void *filter,
+                        const void **out_message)
+{
+    const Swkpb__Cluster *cluster = swki_cluster(object);
+    const Swkpb__Annotations *a =
+        cluster->spec != NULL ? cluster->spec->annotations : NULL;
+
+    if (!swki_filter_all(filter, cluster->id, swki_annotations_name(a),
+                         swki_annotations_labels(a))) {
+        return SWK_OK;
+    }
+    *out_message = show(r, cluster);
+    return *out_message != NULL ? SWK_OK : SWK_ENOMEM;
+}
+
+int swki_control_list_clusters(struct swki_control_request *r,
+                               const void *request, struct swk_error *err)
+{
+    const Swkpb__ListClustersRequest *list = request;
+    const Swkpb__ListClustersRequest__Filters *filters = list->filters;
+    static const struct swki_selector all = {.by = SWKI_BY_ALL};
+    Swkpb__ListClustersResponse reply = SWKPB__LIST_CLUSTERS_RESPONSE__INIT;
+    struct swki_filter filter = {0};
+    struct swki_found found;
+
+    if (filters != NULL) {
+        filter.names = SWKI_TEXTS(filters, names);
+        filter.name_prefixes = SWKI_TEXTS(filters, name_prefixes);
+        filter.id_prefixes = SWKI_TEXTS(filters, id_prefixes);
+        filter.labels = SWKI_LABELS(filters, labels);
+    }
+
+    int rc = swki_control_list(r, SWKI_KIND_CLUSTER, &all, pick_cluster,
+                               &filter, &found, err);
+    if (rc == SWK_OK) {
+        reply.n_clusters = found.count;
+        reply.clusters = (Swkpb__Cluster **)found.items;
+        swki_control_reply(r, &reply.base, 0);
+    }
+    return rc;
+}
+
+/* -- Update --------------------------------------------------------------- */
+
+static int check_policies(const Swkpb__AcceptancePolicy *policy,
+                          struct swk_error *err)
+{
+    for (size_t i = 0; policy != NULL && i < policy->n_policies; i++) {
+        const Swkpb__AcceptancePolicy__RoleAdmissionPolicy__Secret *secret =
+            policy->policies[i]->secret;
+
+        if (secret != NULL && strcasecmp(secret->alg, "bcrypt") != 0) {
+            return swki_fail(err, SWK_EINVAL,
+                             "the hash of an acceptance policy's secret must "
+                             "be bcrypt");
+        }
+    }
+    return SWK_OK;
+}
+
+static int check_heartbeat(const Swkpb__DispatcherConfig *dispatcher,
+                           struct swk_error *err)
+{
+    int64_t period;
+
+    if (dispatcher == NULL || dispatcher->heartbeat_period == NULL) {
+        return SWK_OK;
+    }
+    if (swki_duration_read(dispatcher->heartbeat_period, &period, NULL) !=
+            SWK_OK ||
+        period < HEARTBEAT_MIN || period > HEARTBEAT_MAX) {
+        return swki_fail(err, SWK_EINVAL,
+                         "the heartbeat period must be between 100 ms and 1 h");
+    }
+    return SWK_OK;
+}
+
+static int check_raft(const Swkpb__RaftConfig *raft, struct swk_error *err)
+{
+    if (raft != NULL && raft->election_tick != 0 &&
+        raft->election_tick <= raft->heartbeat_tick) {
+        return swki_fail(err, SWK_EINVAL,
+                         "the election tick must be above the heartbeat tick");
+    }
+    return SWK_OK;
+}
+
+static int check_spec(const Swkpb__ClusterSpec *spec, struct swk_error *err)
+{
+    const Swkpb__Duration *expiry =
+        spec->ca_config != NULL ? spec->ca_config->node_cert_expiry : NULL;
+    int64_t ns;
+
+    if (expiry != NULL &&
+        (swki_duration_read(expiry, &ns, NULL) != SWK_OK ||
+         ns < NODE_CERT_EXPIRY_MIN)) {
+        return swki_fail(err, SWK_EINVAL,
+                         "the node certificates' expiry must be at least 1 h");
+    }
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+    int rc = check_policies(spec->acceptance_policy, err);
+#pragma GCC diagnostic pop
+    if (rc == SWK_OK) {
+        rc = check_heartbeat(spec->dispatcher, err);
+    }
+    if (rc == SWK_OK &&
+        strcmp(swki_annotations_name(spec->annotations), "default") != 0) {
+        rc = swki_fail(err, SWK_EINVAL, "the cluster's name must be default");
+    }
+    return rc == SWK_OK ? check_raft(spec->raft, err) : rc;
+}
+
+static bool same_external_cas(const Swkpb__CAConfig *a,
+                              const Swkpb__CAConfig *b)
+{
+    size_t count = a != NULL ? a->n_external_cas : 0;
+
+    if (count != (b != NULL ? b->n_external_cas : 0)) {
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (!swki_message_equal(&a->external_cas[i]->base,
+                                &b->external_cas[i]->base)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Requests that this release cannot fulfil name the field. */
+static int check_supported(const Swkpb__Cluster *cluster,
+                           const Swkpb__UpdateClusterRequest *update,
+                           struct swk_error *err)
+{
+    const Swkpb__CAConfig *ca = update->spec->ca_config;
+    const Swkpb__CAConfig *old =
+        cluster->spec != NULL ? cluster->spec->ca_config : NULL;
+    const char *field = NULL;
+
+    if (ca != NULL && ca->signing_ca_cert.len > 0) {
+        field = "ca_config.signing_ca_cert";
+    } else if (ca != NULL && ca->signing_ca_key.len > 0) {
+        field = "ca_config.signing_ca_key";
+    } else if (ca != NULL &&
+               ca->force_rotate !=
+                   (old != NULL ? old->force_rotate : 0)) {
+        field = "ca_config.force_rotate";
+    } else if (!same_external_cas(ca, old)) {
+        field = "ca_config.external_cas";
+    } else if (update->spec->encryption_config != NULL &&
+               update->spec->encryption_config->auto_lock_managers) {
+        field = "encryption_config.auto_lock_managers";
+    } else if (update->rotation != NULL &&
+               update->rotation->manager_unlock_key) {
+        field = "rotation.manager_unlock_key";
+    }
+    return field == NULL ? SWK_OK
+                         : swki_fail(err, SWK_ENOTSUP,
+                                     "%s is not supported by this release",
+                                     field);
+}
+
+static int rotate_tokens(struct swki_control_request *r,
+                         struct swki_object *object,
+                         const Swkpb__KeyRotation *rotation,
+                         struct swk_error *err)
+{
+    Swkpb__Cluster *cluster = swki_cluster_edit(object);
+
+    if (rotation == NULL ||
+        (!rotation->worker_join_token && !rotation->manager_join_token)) {
+        return SWK_OK;
+    }
+
+    struct swki_arena *arena = swki_object_arena(object);
+    Swkpb__RootCA *root = swki_object_own(object, &cluster->root_ca);
+    if (root == NULL) {
+        return swki_fail_nomem(err);
+    }
+    if (root->join_tokens == NULL) {
+        root->join_tokens = swki_arena_alloc(arena, sizeof(*root->join_tokens));
+        if (root->join_tokens == NULL) {
+            return swki_fail_nomem(err);
+        }
+        swkpb__join_tokens__init(root->join_tokens);
+    }
+
+    int rc = SWK_OK;
+    if (rotation->worker_join_token) {
+        rc = swki_new_join_token(cluster, r->config->entropy, arena,
+                                 &root->join_tokens->worker, err);
+    }
+    if (rc == SWK_OK && rotation->manager_join_token) {
+        rc = swki_new_join_token(cluster, r->config->entropy, arena,
+                                 &root->join_tokens->manager, err);
+    }
+    return rc;
+}
+
+static int fill_cluster(struct swki_control_request *r,
+                        struct swki_object *object,
+                        const Swkpb__UpdateClusterRequest *update,
+                        struct swk_error *err)
+{
+    Swkpb__Cluster *cluster = swki_cluster_edit(object);
+
+    cluster->spec = (Swkpb__ClusterSpec *)swki_message_copy(
+        &update->spec->base, swki_object_arena(object));
+    if (cluster->spec == NULL) {
+        return swki_fail_nomem(err);
+    }
+
+    int rc = swki_blacklist_prune(object, r->wall, err);
+    if (rc == SWK_OK) {
+        rc = rotate_tokens(r, object, update->rotation, err);
+    }
+    return rc == SWK_OK
+               ? swki_control_claim_version(object, &cluster->meta,
+                                            update->cluster_version, err)
+               : rc;
+}
+
+static int edit_cluster(struct swki_control_request *r,
+                        const struct swki_object *old,
+                        const Swkpb__UpdateClusterRequest *update,
+                        struct swki_object **out_object, struct swk_error *err)
+{
+    const Swkpb__Cluster *cluster = swki_cluster(old);
+
+    if (cluster->root_ca == NULL || cluster->root_ca->ca_cert.len == 0) {
+        return swki_fail(err, SWK_EINTERNAL,
+                         "the cluster has no root certificate");
+    }
+    int rc = check_supported(cluster, update, err);
+    if (rc != SWK_OK) {
+        return rc;
+    }
+
+    struct swki_object *object = swki_object_edit(old);
+    if (object == NULL) {
+        return swki_fail_nomem(err);
+    }
+    rc = fill_cluster(r, object, update, err);
+    if (rc != SWK_OK) {
+        swki_object_unref(object);
+        return rc;
+    }
+    *out_object = object;
+    return SWK_OK;
+}
+
+static void log_rotation(const struct swki_control_request *r,
+                         const Swkpb__KeyRotation *rotation)
+{
+    if (rotation != NULL && rotation->worker_join_token) {
+        swki_log(r->config->logger, SWK_LOG_INFO, "control",
+                 "the join token of workers was rotated");
+    }
+    if (rotation != NULL && rotation->manager_join_token) {
+        swki_log(r->config->logger, SWK_LOG_INFO, "control",
+                 "the join token of managers was rotated");
+    }
+}
+
+int swki_control_update_cluster(struct swki_control_request *r,
+                                const void *request, struct swk_error *err)
+{
+    const Swkpb__UpdateClusterRequest *update = request;
+    Swkpb__UpdateClusterResponse reply = SWKPB__UPDATE_CLUSTER_RESPONSE__INIT;
+    const struct swki_object *old;
+    struct swki_object *object = NULL;
+    struct swki_tx *tx;
+    uint64_t index;
+
+    if (update->cluster_id[0] == '\0' || update->cluster_version == NULL ||
+        update->spec == NULL) {
+        return swki_fail(err, SWK_EINVAL,
+                         "the cluster's ID, version and spec must be given");
+    }
+    int rc = check_spec(update->spec, err);
+    if (rc == SWK_OK) {
+        rc = swki_control_begin(r, &tx, err);
+    }
+    if (rc != SWK_OK) {
+        return rc;
+    }
+    rc = swki_control_find(swki_tx_view(tx), SWKI_KIND_CLUSTER,
+                           update->cluster_id, &old, err);
+    if (rc == SWK_OK) {
+        rc = edit_cluster(r, old, update, &object, err);
+    }
+    if (rc != SWK_OK) {
+        swki_tx_abort(tx);
+        return rc;
+    }
+    rc = swki_control_store(r, tx, object, SWKI_CHANGE_UPDATE, &old, &index,
+                            err);
+    if (rc != SWK_OK) {
+        return rc;
+    }
+    log_rotation(r, update->rotation);
+    reply.cluster = show(r, swki_cluster(old));
+    if (reply.cluster == NULL) {
+        return swki_fail_nomem(err);
+    }
+    swki_control_reply(r, &reply.base, index);
+    return SWK_OK;
+}

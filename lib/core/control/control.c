@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include "core/control/control.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/error.h"
+#include "control.pb-c.h"
+#include "core/control/handlers.h"
+#include "core/control/retries.h"
+#include "wire/message.h"
+
+#define SERVICE_PATH "/docker.swarmkit.v1.Control/"
+
+struct swki_control {
+    struct swki_control_config config;
+    struct swki_rng rng;
+    struct swki_arena arena;
+    struct swki_retries retries;
+};
+
+/* What is not in the table is not part of this release, and answered so. */
+struct method {
+    const char *name;
+    enum swki_verb verb;
+    const ProtobufCMessageDescriptor *request;
+    const ProtobufCMessageDescriptor *response;
+    swki_control_handler handler;
+};
+
+#define MESSAGES(name)                                                         \
+    &swkpb__##name##_request__descriptor, &swkpb__##name##_response__descriptor
+
+static const struct method methods[] = {
+    {"GetNode", SWKI_VERB_READ, MESSAGES(get_node), swki_control_get_node},
+    {"ListNodes", SWKI_VERB_READ, MESSAGES(list_nodes),
+     swki_control_list_nodes},
+    {"UpdateNode", SWKI_VERB_UPDATE, MESSAGES(update_node),
+     swki_control_update_node},
+    {"RemoveNode", SWKI_VERB_REMOVE, MESSAGES(remove_node),
+     swki_control_remove_node},
+    {"GetTask", SWKI_VERB_READ, MESSAGES(get_task), swki_control_get_task},
+    {"ListTasks", SWKI_VERB_READ, MESSAGES(list_tasks),
+     swki_control_list_tasks},
+    {"RemoveTask", SWKI_VERB_REMOVE, MESSAGES(remove_task),
+     swki_control_remove_task},
+    {"GetService", SWKI_VERB_READ, MESSAGES(get_service),
+     swki_control_get_service},
+    {"ListServices", SWKI_VERB_READ, MESSAGES(list_services),
+     swki_control_list_services},
+    {"CreateService", SWKI_VERB_CREATE, MESSAGES(create_service),
+     swki_control_create_service},
+    {"UpdateService", SWKI_VERB_UPDATE, MESSAGES(update_service),
+     swki_control_update_service},
+    {"RemoveService", SWKI_VERB_REMOVE, MESSAGES(remove_service),
+     swki_control_remove_service},
+    {"ListServiceStatuses", SWKI_VERB_READ, MESSAGES(list_service_statuses),
+     swki_control_list_service_statuses},
+    {"GetCluster", SWKI_VERB_READ, MESSAGES(get_cluster),
+     swki_control_get_cluster},
+    {"ListClusters", SWKI_VERB_READ, MESSAGES(list_clusters),
+     swki_control_list_clusters},
+    {"UpdateCluster", SWKI_VERB_UPDATE, MESSAGES(update_cluster),
+     swki_control_update_cluster},
+    {"GetSecret", SWKI_VERB_READ, MESSAGES(get_secret),
+     swki_control_get_secret},
+    {"ListSecrets", SWKI_VERB_READ, MESSAGES(list_secrets),
+     swki_control_list_secrets},
+    {"CreateSecret", SWKI_VERB_CREATE, MESSAGES(create_secret),
+     swki_control_create_secret},
+    {"UpdateSecret", SWKI_VERB_UPDATE, MESSAGES(update_secret),
+     swki_control_update_secret},
+    {"RemoveSecret", SWKI_VERB_REMOVE, MESSAGES(remove_secret),
+     swki_control_remove_secret},
+    {"GetConfig", SWKI_VERB_READ, MESSAGES(get_config),
+     swki_control_get_config},
+    {"ListConfigs", SWKI_VERB_READ, MESSAGES(list_configs),
+     swki_control_list_configs},
+    {"CreateConfig", SWKI_VERB_CREATE, MESSAGES(create_config),
+     swki_control_create_config},
+    {"UpdateConfig", SWKI_VERB_UPDATE, MESSAGES(update_config),
+     swki_control_update_config},
+    {"RemoveConfig", SWKI_VERB_REMOVE, MESSAGES(remove_config),
+     swki_control_remove_config},
+};
+
+static const struct method *find_method(const char *path)
+{
+    size_t prefix_len = strlen(SERVICE_PATH);
+
+    if (strncmp(path, SERVICE_PATH, prefix_len) != 0) {
+        return NULL;
+    }
+    for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++) {
+        if (strcmp(methods[i].name, path + prefix_len) == 0) {
+            return &methods[i];
+        }
+    }
+    return NULL;
+}
+
+int swki_control_new(const struct swki_control_config *config,
+                     struct swki_control **out_control, struct swk_error *err)
+{
+    struct swki_control *control =
+        swki_calloc(config->alloc, 1, sizeof(*control));
+
+    if (control == NULL) {
+        return swki_fail_nomem(err);
+    }
+    control->config = *config;
+    swki_rng_init(&control->rng, config->seed);
+    swki_arena_init(&control->arena, config->alloc, SIZE_MAX);
+    swki_retries_init(&control->retries, config->alloc,
+                      config->retries_max != 0 ? config->retries_max
+                                               : SWKI_CONTROL_RETRIES_MAX,
+                      config->retries_bytes != 0 ? config->retries_bytes
+                                                 : SWKI_CONTROL_RETRIES_BYTES);
+    *out_control = control;
+    return SWK_OK;
+}
+
+void swki_control_free(struct swki_control *control)
+{
+    if (control != NULL) {
+        swki_retries_fini(&control->retries);
+        swki_arena_fini(&control->arena);
+        swki_free(control->config.alloc, control);
+    }
+}
+
+/* Answers from memory; false if the call must be served. */
+static bool answer_retry(struct swki_control *control,
+                         const struct method *method, const char *key,
+                         struct swki_control_request *r)
+{
+    const struct swki_retry *retry = swki_retries_find(
+        &control->retries, key, swki_store_committed(control->config.store));
+    ProtobufCMessage *message;
+
+    if (retry == NULL ||
+        swki_message_unpack(method->response, retry->message,
+                            retry->message_len, r->arena, &message,
+                            NULL) != SWK_OK) {
+        return false;
+    }
+    swki_control_reply(r, message, retry->index);
+    return true;
+}
+
+static int serve(struct swki_control *control, const struct method *method,
+                 struct swki_control_request *r, struct swk_error *err)
+{
+    bool remember =
+        method->verb != SWKI_VERB_READ && r->call->caller->request_id[0] != '\0';
+    const char *key = NULL;
+
+    if (r->call->request->descriptor != method->request) {
+        return swki_fail(err, SWK_EINTERNAL, "%s was given a %s", method->name,
+                         r->call->request->descriptor->name);
+    }
+    if (remember) {
+        if (strlen(r->call->caller->request_id) >
+            SWKI_CONTROL_REQUEST_ID_LEN_MAX) {
+            return swki_fail(err, SWK_EINVAL,
+                             "the request ID is longer than %d bytes",
+                             SWKI_CONTROL_REQUEST_ID_LEN_MAX);
+        }
+        key = swki_retries_key(r->call, r->arena);
+        if (key == NULL) {
+            return swki_fail_nomem(err);
+        }
+        if (answer_retry(control, method, key, r)) {
+            return SWK_OK;
+        }
+    }
+
+    struct swki_answer **slot = r->answers->last;
+    int rc = method->handler(r, r->call->request, err);
+    if (rc == SWK_OK && remember && *slot != NULL) {
+        swki_retries_add(&control->retries, key, method->verb, r->kind, r->id,
+                         *slot);
+    }
+    return rc;
+}
+
+void swki_control_call(struct swki_control *control, swk_wall wall,
+                       const struct swki_call *call,
+                       struct swki_answers *answers)
+{
+    const struct method *method = find_method(call->path);
+    struct swk_error err = {0};
+    int rc;
+
+    if (method == NULL) {
+        rc = swki_fail(&err, SWK_ENOTSUP,
+                       "%.100s is not part of this release", call->path);
+    } else {
+        struct swki_control_request r = {
+            .config = &control->config,
+            .rng = &control->rng,
+            .wall = wall,
+            .call = call,
+            .answers = answers,
+            .arena = &control->arena,
+        };
+
+        rc = serve(control, method, &r, &err);
+        swki_arena_reset(&control->arena);
+    }
+    if (rc != SWK_OK) {
+        err.code = rc;
+        swki_answer_fail(answers, call->id, &err);
+    }
+}
+
+void swki_control_lose_leadership(struct swki_control *control)
+{
+    swki_retries_doubt(
+        &control->retries,
+        swki_view_index(swki_store_committed(control->config.store)));
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * The control API: what an administrator reads and changes.
+ *
+ * A call goes in, and its answer is appended to a list; nothing waits. Reads
+ * are answered from the committed view. A write is one transaction on the head
+ * view, and its answer carries the index at which it is committed, so that the
+ * runner holds the answer back until then.
+ *
+ * A write may carry a request ID. The answer is remembered under it, and a
+ * retry gets the same answer without being applied again.
+ *
+ * The caller's right to call is checked before, by the table of methods.
+ */
+
+#ifndef SWKI_CONTROL_H
+#define SWKI_CONTROL_H
+
+#include <stdbool.h>
+
+#include <swarmkit/alloc.h>
+#include <swarmkit/log.h>
+#include <swarmkit/port/entropy.h>
+
+#include "core/store/store.h"
+#include "wire/service.h"
+
+/* A member of the raft group. */
+struct swki_control_member {
+    const char *node_id;
+    uint64_t raft_id;
+    const char *addr;
+    bool leader;
+    uint32_t reachability; /* RaftMemberStatus.Reachability */
+};
+
+struct swki_control_config {
+    const struct swk_alloc *alloc;
+    const struct swk_logger *logger;
+    struct swki_store *store;
+    uint64_t seed; /* of the generator of identifiers */
+    /* For the secrets of join tokens; NULL: tokens cannot be rotated. */
+    const struct swk_entropy *entropy;
+    /* Points *out_members at the raft members, borrowed until the next call of
+     * the machine, and returns their count. NULL: there is no raft. */
+    size_t (*members)(void *ctx, const struct swki_control_member **out_members);
+    void *members_ctx;
+    size_t retries_max;   /* answers remembered; 0: SWKI_CONTROL_RETRIES_MAX */
+    size_t retries_bytes; /* of them in all; 0: SWKI_CONTROL_RETRIES_BYTES */
+};
+
+enum {
+    SWKI_CONTROL_RETRIES_MAX = 1024,
+    SWKI_CONTROL_RETRIES_BYTES = 4 * 1024 * 1024,
+    SWKI_CONTROL_REQUEST_ID_LEN_MAX = 128,
+};
+
+struct swki_control;
+
+int swki_control_new(const struct swki_control_config *config,
+                     struct swki_control **out_control, struct swk_error *err);
+void swki_control_free(struct swki_control *control);
+
+/* Serves a call: appends exactly one answer, unless memory is so short that
+ * answers->failed is set. */
+void swki_control_call(struct swki_control *control, swk_wall wall,
+                       const struct swki_call *call,
+                       struct swki_answers *answers);
+
+/* Leadership was lost: what was proposed and is not committed may be lost, so
+ * retries of it are looked into instead of being answered from memory. */
+void swki_control_lose_leadership(struct swki_control *control);
+
+#endif

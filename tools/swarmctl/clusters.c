@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* swarmctl cluster ..., and swarmctl join-token. */
+
+#include <stdio.h>
+#include <string.h>
+
+#include "flags.h"
+#include "lists.h"
+
+static const struct flag no_flags[] = {{0}};
+static const struct flag list_flags[] = {
+    {.name = "quiet", .letter = 'q', .help = "print IDs only"}, {0}};
+static const struct flag update_flags[] = {
+    {.name = "taskhistory",
+     .argument = "N",
+     .help = "ended tasks kept for each slot; -1 for all"},
+    {.name = "certexpiry",
+     .argument = "DURATION",
+     .help = "life of the nodes' certificates, at least 1h"},
+    {.name = "heartbeatperiod",
+     .argument = "DURATION",
+     .help = "how often nodes report"},
+    {.name = "rotate-join-token",
+     .argument = "ROLE",
+     .help = "make a new token for worker or manager",
+     .list = true},
+    {0}};
+static const struct flag token_flags[] = {
+    {.name = "rotate", .help = "make a new token; the old one is void"},
+    {.name = "quiet", .letter = 'q', .help = "print the token only"},
+    {0}};
+
+static int the_cluster(struct ctl *ctl, Swkpb__Cluster **out_cluster)
+{
+    return find_cluster(ctl, "default", out_cluster);
+}
+
+static int run_list(struct ctl *ctl, const struct args *args)
+{
+    static const char *const columns[] = {"ID", "NAME", NULL};
+    Swkpb__ListClustersRequest request = SWKPB__LIST_CLUSTERS_REQUEST__INIT;
+    Swkpb__ListClustersResponse *reply;
+    int rc = ctl_call(ctl, "ListClusters", &request.base,
+                      &swkpb__list_clusters_response__descriptor, &reply);
+
+    if (rc != EXIT_OK || ctl->json) {
+        return rc != EXIT_OK ? rc : ctl_print_json(ctl, &reply->base);
+    }
+    if (args_has(args, "quiet")) {
+        for (size_t i = 0; i < reply->n_clusters; i++) {
+            puts(reply->clusters[i]->id);
+        }
+        return EXIT_OK;
+    }
+
+    struct table *table = table_new(columns);
+    for (size_t i = 0; i < reply->n_clusters; i++) {
+        const Swkpb__Cluster *c = reply->clusters[i];
+        const char *const row[] = {
+            c->id,
+            annotations_name(c->spec != NULL ? c->spec->annotations : NULL)};
+
+        table_row(table, row);
+    }
+    table_end(table);
+    return EXIT_OK;
+}
+
+static int run_inspect(struct ctl *ctl, const struct args *args)
+{
+    Swkpb__Cluster *c;
+    int rc = args_count(args) > 0 ? find_cluster(ctl, args_at(args, 0), &c)
+                                  : the_cluster(ctl, &c);
+
+    if (rc != EXIT_OK || ctl->json) {
+        return rc != EXIT_OK ? rc : ctl_print_json(ctl, &c->base);
+    }
+
+    const Swkpb__ClusterSpec *spec = c->spec;
+    print_field("ID", "%s", c->id);
+    if (spec != NULL) {
+        print_field("Name", "%s", annotations_name(spec->annotations));
+    }
+    if (spec != NULL && spec->orchestration != NULL) {
+        print_field("Task history", "%lld",
+                    (long long)
+                        spec->orchestration->task_history_retention_limit);
+    }
+    if (spec != NULL && spec->dispatcher != NULL) {
+        print_field("Heartbeat period", "%s",
+                    duration_text(ctl, spec->dispatcher->heartbeat_period));
+    }
+    if (spec != NULL && spec->ca_config != NULL) {
+        print_field("Certificate expiry", "%s",
+                    duration_text(ctl, spec->ca_config->node_cert_expiry));
+    }
+    if (c->root_ca != NULL && c->root_ca->join_tokens != NULL) {
+        print_field("Root digest", "%s", c->root_ca->ca_cert_hash);
+        print_field("Worker token", "%s", c->root_ca->join_tokens->worker);
+        print_field("Manager token", "%s", c->root_ca->join_tokens->manager);
+    }
+    return EXIT_OK;
+}
+
+static int update(struct ctl *ctl, Swkpb__Cluster *cluster,
+                  Swkpb__KeyRotation *rotation, Swkpb__Cluster **out_cluster)
+{
+    Swkpb__UpdateClusterRequest request = SWKPB__UPDATE_CLUSTER_REQUEST__INIT;
+    Swkpb__UpdateClusterResponse *reply;
+
+    request.cluster_id = cluster->id;
+    request.cluster_version =
+        cluster->meta != NULL ? cluster->meta->version : NULL;
+    request.spec = cluster->spec;
+    request.rotation = rotation;
+    int rc = ctl_call(ctl, "UpdateCluster", &request.base,
+                      &swkpb__update_cluster_response__descriptor, &reply);
+    if (rc == EXIT_OK) {
+        *out_cluster = reply->cluster;
+    }
+    return rc;
+}
+
+static int read_roles(const struct args *args, Swkpb__KeyRotation *rotation)
+{
+    const char *const *roles;
+    size_t count = args_list(args, "rotate-join-token", &roles);
+
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(roles[i], "worker") == 0) {
+            rotation->worker_join_token = true;
+        } else if (strcmp(roles[i], "manager") == 0) {
+            rotation->manager_join_token = true;
+        } else {
+            return ctl_usage("--rotate-join-token is worker or manager");
+        }
+    }
+    return EXIT_OK;
+}
+
+/* An absent sub-message is made, so that its field can be set. */
+static void *ensure(struct ctl *ctl, void *field,
+                    const ProtobufCMessageDescriptor *type)
+{
+    void **message = field;
+
+    if (*message == NULL) {
+        *message = pool_message(&ctl->pool, type);
+    }
+    return *message;
+}
+
+static int read_duration(struct ctl *ctl, const struct args *args,
+                         const char *flag, Swkpb__Duration **out_duration)
+{
+    int64_t ns;
+
+    if (!parse_duration(args_text(args, flag), &ns)) {
+        return ctl_usage("--%s takes a duration such as 1m30s", flag);
+    }
+    *out_duration = new_duration(ctl, ns);
+    return EXIT_OK;
+}
+
+static int read_settings(struct ctl *ctl, const struct args *args,
+                         Swkpb__ClusterSpec *spec)
+{
+    int64_t number;
+    int rc = EXIT_OK;
+
+    if (args_has(args, "taskhistory")) {
+        if (!parse_integer(args_text(args, "taskhistory"), -1, INT32_MAX,
+                           &number)) {
+            return ctl_usage("--taskhistory takes a number");
+        }
+        ensure(ctl, &spec->orchestration,
+               &swkpb__orchestration_config__descriptor);
+        spec->orchestration->task_history_retention_limit = number;
+    }
+    if (args_has(args, "certexpiry")) {
+        ensure(ctl, &spec->ca_config, &swkpb__caconfig__descriptor);
+        rc = read_duration(ctl, args, "certexpiry",
+                           &spec->ca_config->node_cert_expiry);
+    }
+    if (rc == EXIT_OK && args_has(args, "heartbeatperiod")) {
+        ensure(ctl, &spec->dispatcher, &swkpb__dispatcher_config__descriptor);
+        rc = read_duration(ctl, args, "heartbeatperiod",
+                           &spec->dispatcher->heartbeat_period);
+    }
+    return rc;
+}
+
+static int run_update(struct ctl *ctl, const struct args *args)
+{
+    Swkpb__KeyRotation rotation = SWKPB__KEY_ROTATION__INIT;
+    Swkpb__Cluster *cluster;
+
+    if (!args_has(args, "taskhistory") && !args_has(args, "certexpiry") &&
+        !args_has(args, "heartbeatperiod") &&
+        !args_has(args, "rotate-join-token")) {
+        return ctl_error(EXIT_FAILED, "no changes detected");
+    }
+
+    int rc = args_count(args) > 0
+                 ? find_cluster(ctl, args_at(args, 0), &cluster)
+                 : the_cluster(ctl, &cluster);
+    if (rc == EXIT_OK) {
+        rc = read_settings(ctl, args, cluster->spec);
+    }
+    if (rc == EXIT_OK) {
+        rc = read_roles(args, &rotation);
+    }
+    if (rc == EXIT_OK) {
+        rc = update(ctl, cluster, &rotation, &cluster);
+    }
+    if (rc != EXIT_OK) {
+        return rc;
+    }
+    if (ctl->json) {
+        return ctl_print_json(ctl, &cluster->base);
+    }
+    puts(cluster->id);
+    return EXIT_OK;
+}
+
+static int run_token(struct ctl *ctl, const struct args *args)
+{
+    const char *role = args_at(args, 0);
+    bool worker = strcmp(role, "worker") == 0;
+    Swkpb__KeyRotation rotation = SWKPB__KEY_ROTATION__INIT;
+    Swkpb__Cluster *cluster;
+
+    if (!worker && strcmp(role, "manager") != 0) {
+        return ctl_usage("a join token is for a worker or a manager");
+    }
+    int rc = the_cluster(ctl, &cluster);
+    if (rc == EXIT_OK && args_has(args, "rotate")) {
+        rotation.worker_join_token = worker;
+        rotation.manager_join_token = !worker;
+        rc = update(ctl, cluster, &rotation, &cluster);
+    }
+    if (rc != EXIT_OK) {
+        return rc;
+    }
+    if (cluster->root_ca == NULL || cluster->root_ca->join_tokens == NULL) {
+        return ctl_error(EXIT_FAILED, "the swarm has no join tokens yet");
+    }
+
+    const char *token = worker ? cluster->root_ca->join_tokens->worker
+                               : cluster->root_ca->join_tokens->manager;
+    if (!args_has(args, "quiet")) {
+        printf("To add a %s to this swarm, start its node with\n\n"
+               "    --join-token %s\n\nand --join-addr with the address of a "
+               "manager.\n",
+               role, token);
+        return EXIT_OK;
+    }
+    puts(token);
+    return EXIT_OK;
+}
+
+const struct command cluster_commands[] = {
+    {"cluster", "ls", "list", "", "List the cluster.", "swarmctl cluster ls",
+     {list_flags}, 0, 0, false, run_list},
+    {"cluster", "inspect", NULL, "[CLUSTER]",
+     "Show the settings and join tokens.", "swarmctl cluster inspect",
+     {no_flags}, 0, 1, false, run_inspect},
+    {"cluster", "update", NULL, "[CLUSTER]",
+     "Change settings; what is not named stays.",
+     "swarmctl cluster update --taskhistory 10", {update_flags}, 0, 1, false,
+     run_update},
+    {"cluster", "token", NULL, "worker|manager",
+     "Show or renew the token for new nodes.",
+     "swarmctl cluster token -q worker", {token_flags}, 1, 1, false,
+     run_token},
+    {0},
+};
+
+static int run_version(struct ctl *ctl, const struct args *args)
+{
+    (void)ctl;
+    (void)args;
+    printf("swarmctl " SWARMCTL_VERSION "\n");
+    return EXIT_OK;
+}
+
+const struct command other_commands[] = {
+    {"", "join-token", NULL, "worker|manager",
+     "Show or renew the token for new nodes.", "swarmctl join-token -q worker",
+     {token_flags}, 1, 1, false, run_token},
+    {"", "version", NULL, "", "Show the version of this program.",
+     "swarmctl version", {no_flags}, 0, 0, false, run_version},
+    {0},
+};

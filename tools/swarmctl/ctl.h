@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* What every command of swarmctl works with. */
+
+#ifndef SWARMCTL_CTL_H
+#define SWARMCTL_CTL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <protobuf-c/protobuf-c.h>
+#include <swarmkit/client.h>
+#include <swarmkit/error.h>
+
+#include "control.pb-c.h"
+
+/* How the program ends. */
+enum exit_code {
+    EXIT_OK = 0,
+    EXIT_FAILED = 1,
+    EXIT_USAGE = 2,
+    EXIT_NOT_FOUND = 3,
+    EXIT_CONFLICT = 4, /* exists already, or changed meanwhile */
+    EXIT_DENIED = 5,
+    EXIT_UNAVAILABLE = 6, /* nobody answers, or no leader */
+    EXIT_TIMEOUT = 7,
+    EXIT_INTERRUPTED = 130,
+};
+
+/* -- Memory: kept until the pool is emptied ------------------------------- */
+
+struct pool {
+    struct pool_block *blocks;
+};
+
+/* Zeroed; there is no way on without memory, so it ends the program. */
+void *pool_alloc(struct pool *pool, size_t size);
+char *pool_strdup(struct pool *pool, const char *text);
+char *pool_strndup(struct pool *pool, const char *text, size_t len);
+char *pool_printf(struct pool *pool, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+void pool_empty(struct pool *pool);
+
+/* A new message of the type. */
+void *pool_message(struct pool *pool, const ProtobufCMessageDescriptor *type);
+
+/* -- The program ---------------------------------------------------------- */
+
+struct ctl {
+    const char *socket;
+    bool no_resolve; /* show IDs instead of names */
+    bool json;
+    swk_client *client; /* opened by the first call */
+    struct pool pool;   /* for as long as the command runs */
+};
+
+/* Closes the connection and empties the pool. */
+void ctl_close(struct ctl *ctl);
+
+/* Prints "Error: text" and returns the code. */
+int ctl_error(enum exit_code code, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* A mistake in the command line: prints it, and where help is found. */
+int ctl_usage(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Prints what a failed call says, and returns the fitting exit code. */
+int ctl_fail(const struct swk_error *err);
+
+/*
+ * Calls a method of the control API and decodes the answer into the pool (the
+ * command's, if NULL). Returns 0 or a negative enum swk_error_code.
+ */
+int ctl_try(struct ctl *ctl, const char *method, const ProtobufCMessage *request,
+            const ProtobufCMessageDescriptor *type, struct pool *pool,
+            void *out_message, struct swk_error *err);
+
+/* The same, printing the failure; an exit code. */
+int ctl_call(struct ctl *ctl, const char *method,
+             const ProtobufCMessage *request,
+             const ProtobufCMessageDescriptor *type, void *out_message);
+
+/* Prints a message as JSON, on a line of its own; an exit code. */
+int ctl_print_json(struct ctl *ctl, const ProtobufCMessage *message);
+
+/* -- Names ---------------------------------------------------------------- */
+
+/*
+ * Find an object by its ID, its name, or an unambiguous beginning of its ID,
+ * in this order. An exit code; failures have been printed.
+ */
+int find_node(struct ctl *ctl, const char *text, Swkpb__Node **out_node);
+int find_service(struct ctl *ctl, const char *text,
+                 Swkpb__Service **out_service);
+int find_task(struct ctl *ctl, const char *text, Swkpb__Task **out_task);
+int find_cluster(struct ctl *ctl, const char *text,
+                 Swkpb__Cluster **out_cluster);
+int find_secret(struct ctl *ctl, const char *text, Swkpb__Secret **out_secret);
+int find_config(struct ctl *ctl, const char *text, Swkpb__Config **out_config);
+
+const char *node_name(const Swkpb__Node *node);
+const char *service_name(const Swkpb__Service *service);
+const char *annotations_name(const Swkpb__Annotations *annotations);
+
+/* -- Text ----------------------------------------------------------------- */
+
+/* The last part of a value's name in the schema, such as "RUNNING". */
+const char *enum_text(const ProtobufCEnumDescriptor *type, int value);
+/* "3 minutes ago"; "-" without a timestamp. */
+const char *age_text(struct ctl *ctl, const Swkpb__Timestamp *timestamp);
+/* "1m30s". */
+const char *duration_text(struct ctl *ctl, const Swkpb__Duration *duration);
+Swkpb__Duration *new_duration(struct ctl *ctl, int64_t ns);
+
+/* -- Tables --------------------------------------------------------------- */
+
+struct table;
+
+/* columns ends with NULL. */
+struct table *table_new(const char *const *columns);
+/* As many texts as there are columns; copied. */
+void table_row(struct table *table, const char *const *texts);
+/* Prints the table and frees it. */
+void table_end(struct table *table);
+
+/* Pairs of a name and a value, one a line. */
+void print_field(const char *name, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+#endif

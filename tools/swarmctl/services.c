@@ -1,0 +1,614 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* swarmctl service ... */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "converge.h"
+#include "flags.h"
+#include "lists.h"
+#include "service_flags.h"
+#include "service_refs.h"
+
+static const struct flag list_flags[] = {
+    {.name = "quiet", .letter = 'q', .help = "print IDs only"}, {0}};
+static const struct flag inspect_flags[] = {
+    {.name = "all", .letter = 'a', .help = "show ended tasks too"}, {0}};
+static const struct flag create_flags[] = {
+    {.name = "name", .argument = "NAME", .help = "the service's name; needed"},
+    {.name = "mode",
+     .argument = "MODE",
+     .otherwise = "replicated",
+     .help = "replicated, global, replicated-job or global-job"},
+    {.name = "secret",
+     .argument = "NAME[:TARGET]",
+     .help = "give the tasks a secret",
+     .list = true},
+    {.name = "config",
+     .argument = "NAME[:TARGET]",
+     .help = "give the tasks a config",
+     .list = true},
+    {0}};
+static const struct flag update_flags[] = {
+    {.name = "force", .help = "restart the tasks even if nothing differs"},
+    {.name = "rollback", .help = "return to the previous spec"},
+    {.name = "add-secret",
+     .argument = "NAME[:TARGET]",
+     .help = "give the tasks a secret",
+     .list = true},
+    {.name = "rm-secret",
+     .argument = "NAME",
+     .help = "take a secret away",
+     .list = true},
+    {.name = "add-config",
+     .argument = "NAME[:TARGET]",
+     .help = "give the tasks a config",
+     .list = true},
+    {.name = "rm-config",
+     .argument = "NAME",
+     .help = "take a config away",
+     .list = true},
+    {0}};
+
+/* -- Create --------------------------------------------------------------- */
+
+static int set_mode(struct ctl *ctl, const struct args *args,
+                    Swkpb__ServiceSpec *spec)
+{
+    static const char *const words[] = {"replicated", "global",
+                                        "replicated-job", "global-job", NULL};
+    const char *word = args_text(args, "mode");
+    int mode = 0;
+
+    if (word != NULL && !parse_word(word, words, &mode)) {
+        return ctl_usage("--mode is replicated, global, replicated-job or "
+                         "global-job");
+    }
+    switch (mode) {
+    case 0:
+        spec->mode_case = SWKPB__SERVICE_SPEC__MODE_REPLICATED;
+        spec->replicated = pool_message(
+            &ctl->pool, &swkpb__replicated_service__descriptor);
+        spec->replicated->replicas = 1;
+        break;
+    case 1:
+        spec->mode_case = SWKPB__SERVICE_SPEC__MODE_GLOBAL;
+        spec->global =
+            pool_message(&ctl->pool, &swkpb__global_service__descriptor);
+        break;
+    case 2:
+        spec->mode_case = SWKPB__SERVICE_SPEC__MODE_REPLICATED_JOB;
+        spec->replicated_job =
+            pool_message(&ctl->pool, &swkpb__replicated_job__descriptor);
+        spec->replicated_job->max_concurrent = 1;
+        spec->replicated_job->total_completions = 1;
+        break;
+    default:
+        spec->mode_case = SWKPB__SERVICE_SPEC__MODE_GLOBAL_JOB;
+        spec->global_job =
+            pool_message(&ctl->pool, &swkpb__global_job__descriptor);
+        break;
+    }
+    return EXIT_OK;
+}
+
+static Swkpb__ServiceSpec *new_spec(struct ctl *ctl)
+{
+    Swkpb__ServiceSpec *spec =
+        pool_message(&ctl->pool, &swkpb__service_spec__descriptor);
+    Swkpb__TaskSpec *task =
+        pool_message(&ctl->pool, &swkpb__task_spec__descriptor);
+
+    task->runtime_case = SWKPB__TASK_SPEC__RUNTIME_CONTAINER;
+    task->container =
+        pool_message(&ctl->pool, &swkpb__container_spec__descriptor);
+    task->container->image = pool_strdup(&ctl->pool, "host");
+    spec->annotations =
+        pool_message(&ctl->pool, &swkpb__annotations__descriptor);
+    spec->task = task;
+    return spec;
+}
+
+/* What follows the flags. A process of the host is a command with arguments;
+ * an image has a command of its own, which the arguments go to. */
+static void set_command(struct ctl *ctl, const struct args *args, size_t first,
+                        Swkpb__ContainerSpec *c)
+{
+    size_t count = args_count(args) - first;
+    size_t at = 0;
+    char **texts = pool_alloc(&ctl->pool, (count + 1) * sizeof(*texts));
+
+    if (count == 0) {
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        texts[i] = pool_strdup(&ctl->pool, args_at(args, first + i));
+    }
+    if (strcmp(c->image, "host") == 0) {
+        c->n_command = 1;
+        c->command = texts;
+        at = 1;
+    }
+    c->n_args = count - at;
+    c->args = texts + at;
+}
+
+static int run_create(struct ctl *ctl, const struct args *args)
+{
+    Swkpb__CreateServiceRequest request = SWKPB__CREATE_SERVICE_REQUEST__INIT;
+    Swkpb__CreateServiceResponse *reply;
+    Swkpb__ServiceSpec *spec = new_spec(ctl);
+
+    if (!args_has(args, "name")) {
+        return ctl_usage("a service needs a --name");
+    }
+    spec->annotations->name =
+        pool_strdup(&ctl->pool, args_text(args, "name"));
+    int rc = set_mode(ctl, args, spec);
+    if (rc == EXIT_OK) {
+        rc = service_apply_flags(ctl, args, spec);
+    }
+    if (rc == EXIT_OK) {
+        rc = service_add_references(ctl, args, "secret", "config",
+                                    spec->task->container);
+    }
+    if (rc != EXIT_OK) {
+        return rc;
+    }
+    set_command(ctl, args, 0, spec->task->container);
+    if (strcmp(spec->task->container->image, "host") == 0 &&
+        spec->task->container->n_command == 0) {
+        return ctl_usage("a process of the host needs a command");
+    }
+    request.spec = spec;
+    rc = ctl_call(ctl, "CreateService", &request.base,
+                  &swkpb__create_service_response__descriptor, &reply);
+    if (rc != EXIT_OK) {
+        return rc;
+    }
+    if (!ctl->json) {
+        puts(reply->service->id);
+    }
+    rc = converge_service(ctl, args, reply->service->id);
+    return ctl->json && rc == EXIT_OK
+               ? ctl_print_json(ctl, &reply->service->base)
+               : rc;
+}
+
+/* -- Update --------------------------------------------------------------- */
+
+static int find_container_service(struct ctl *ctl, const char *text,
+                                  Swkpb__Service **out_service)
+{
+    int rc = find_service(ctl, text, out_service);
+
+    if (rc != EXIT_OK) {
+        return rc;
+    }
+
+    const Swkpb__ServiceSpec *spec = (*out_service)->spec;
+    if (spec == NULL || spec->task == NULL ||
+        spec->task->runtime_case != SWKPB__TASK_SPEC__RUNTIME_CONTAINER) {
+        return ctl_error(EXIT_FAILED,
+                         "service %s is not of a kind that swarmctl updates",
+                         text);
+    }
+    return EXIT_OK;
+}
+
+/* The encoded spec, to see whether it changed. */
+static ProtobufCBinaryData encode(struct ctl *ctl,
+                                  const Swkpb__ServiceSpec *spec)
+{
+    size_t len = protobuf_c_message_get_packed_size(&spec->base);
+    uint8_t *data = pool_alloc(&ctl->pool, len + 1);
+
+    protobuf_c_message_pack(&spec->base, data);
+    return (ProtobufCBinaryData){len, data};
+}
+
+static int send_update(struct ctl *ctl, const struct args *args,
+                       Swkpb__Service *service,
+                       Swkpb__UpdateServiceRequest__Rollback rollback)
+{
+    Swkpb__UpdateServiceRequest request = SWKPB__UPDATE_SERVICE_REQUEST__INIT;
+    Swkpb__UpdateServiceResponse *reply;
+
+    request.service_id = service->id;
+    request.service_version =
+        service->meta != NULL ? service->meta->version : NULL;
+    request.spec = service->spec;
+    request.rollback = rollback;
+    int rc = ctl_call(ctl, "UpdateService", &request.base,
+                      &swkpb__update_service_response__descriptor, &reply);
+    if (rc != EXIT_OK) {
+        return rc;
+    }
+    if (!ctl->json) {
+        puts(service->id);
+    }
+    rc = converge_service(ctl, args, service->id);
+    return ctl->json && rc == EXIT_OK
+               ? ctl_print_json(ctl, &reply->service->base)
+               : rc;
+}
+
+static int run_update(struct ctl *ctl, const struct args *args)
+{
+    Swkpb__Service *service;
+    int rc = find_container_service(ctl, args_at(args, 0), &service);
+
+    if (rc != EXIT_OK) {
+        return rc;
+    }
+    if (args_has(args, "rollback")) {
+        return send_update(ctl, args, service,
+                           SWKPB__UPDATE_SERVICE_REQUEST__ROLLBACK__PREVIOUS);
+    }
+
+    Swkpb__ContainerSpec *c = service->spec->task->container;
+    const ProtobufCBinaryData before = encode(ctl, service->spec);
+    rc = service_apply_flags(ctl, args, service->spec);
+    if (rc == EXIT_OK) {
+        rc = service_remove_references(args, c);
+    }
+    if (rc == EXIT_OK) {
+        rc = service_add_references(ctl, args, "add-secret", "add-config", c);
+    }
+    if (rc != EXIT_OK) {
+        return rc;
+    }
+    set_command(ctl, args, 1, c);
+    if (args_has(args, "force")) {
+        service->spec->task->force_update++;
+    }
+
+    const ProtobufCBinaryData after = encode(ctl, service->spec);
+    if (before.len == after.len &&
+        memcmp(before.data, after.data, after.len) == 0) {
+        return ctl_error(EXIT_FAILED, "no changes detected");
+    }
+    return send_update(ctl, args, service,
+                       SWKPB__UPDATE_SERVICE_REQUEST__ROLLBACK__NONE);
+}
+
+/* SERVICE=N, each on its own. */
+static int scale(struct ctl *ctl, const struct args *args, const char *text)
+{
+    Swkpb__Service *service;
+    size_t name_len;
+    const char *value;
+    uint64_t replicas;
+
+    if (!parse_pair(text, &name_len, &value) ||
+        !parse_unsigned(value, INT64_MAX, &replicas)) {
+        return ctl_usage("\"%s\" is not SERVICE=N", text);
+    }
+    int rc = find_service(ctl, pool_strndup(&ctl->pool, text, name_len),
+                          &service);
+    if (rc != EXIT_OK) {
+        return rc;
+    }
+    Swkpb__ServiceSpec *spec = service->spec;
+    if (spec == NULL ||
+        spec->mode_case != SWKPB__SERVICE_SPEC__MODE_REPLICATED) {
+        return ctl_error(EXIT_FAILED, "service %s is not replicated",
+                         service_name(service));
+    }
+    if (spec->replicated->replicas == replicas) {
+        return ctl_error(EXIT_FAILED, "no changes detected");
+    }
+    spec->replicated->replicas = replicas;
+    return send_update(ctl, args, service,
+                       SWKPB__UPDATE_SERVICE_REQUEST__ROLLBACK__NONE);
+}
+
+static int run_scale(struct ctl *ctl, const struct args *args)
+{
+    int result = EXIT_OK;
+
+    for (size_t i = 0; i < args_count(args); i++) {
+        int rc = scale(ctl, args, args_at(args, i));
+
+        result = rc != EXIT_OK ? rc : result;
+    }
+    return result;
+}
+
+/* -- Read and remove ------------------------------------------------------ */
+
+static const char *mode_text(const Swkpb__ServiceSpec *spec)
+{
+    switch (spec->mode_case) {
+    case SWKPB__SERVICE_SPEC__MODE_REPLICATED:
+        return "replicated";
+    case SWKPB__SERVICE_SPEC__MODE_GLOBAL:
+        return "global";
+    case SWKPB__SERVICE_SPEC__MODE_REPLICATED_JOB:
+        return "replicated-job";
+    case SWKPB__SERVICE_SPEC__MODE_GLOBAL_JOB:
+        return "global-job";
+    default:
+        return "-";
+    }
+}
+
+static const char *image_text(const Swkpb__ServiceSpec *spec)
+{
+    const Swkpb__TaskSpec *task = spec->task;
+
+    if (task == NULL) {
+        return "-";
+    }
+    if (task->runtime_case == SWKPB__TASK_SPEC__RUNTIME_CONTAINER) {
+        return task->container->image;
+    }
+    return task->runtime_case == SWKPB__TASK_SPEC__RUNTIME_GENERIC
+               ? task->generic->kind
+               : "-";
+}
+
+static int ask_statuses(struct ctl *ctl, Swkpb__Service **services,
+                        size_t count,
+                        Swkpb__ListServiceStatusesResponse **out)
+{
+    Swkpb__ListServiceStatusesRequest request =
+        SWKPB__LIST_SERVICE_STATUSES_REQUEST__INIT;
+
+    request.services =
+        pool_alloc(&ctl->pool, (count + 1) * sizeof(*request.services));
+    for (size_t i = 0; i < count; i++) {
+        request.services[request.n_services++] = services[i]->id;
+    }
+    int rc = ctl_call(ctl, "ListServiceStatuses", &request.base,
+                      &swkpb__list_service_statuses_response__descriptor, out);
+    if (rc == EXIT_OK && (*out)->n_statuses != count) {
+        rc = ctl_error(EXIT_FAILED, "the manager's answer is malformed");
+    }
+    return rc;
+}
+
+static const char *
+replicas_text(struct ctl *ctl,
+              const Swkpb__ListServiceStatusesResponse__ServiceStatus *status)
+{
+    return status->completed_tasks == 0
+               ? pool_printf(&ctl->pool, "%llu/%llu",
+                             (unsigned long long)status->running_tasks,
+                             (unsigned long long)status->desired_tasks)
+               : pool_printf(&ctl->pool, "%llu/%llu (%llu completed)",
+                             (unsigned long long)status->running_tasks,
+                             (unsigned long long)status->desired_tasks,
+                             (unsigned long long)status->completed_tasks);
+}
+
+static int run_list(struct ctl *ctl, const struct args *args)
+{
+    static const char *const columns[] = {"ID",       "NAME", "MODE",
+                                          "REPLICAS", "IMAGE", NULL};
+    Swkpb__ListServicesRequest request = SWKPB__LIST_SERVICES_REQUEST__INIT;
+    Swkpb__ListServiceStatusesResponse *statuses;
+    Swkpb__ListServicesResponse *reply;
+    int rc = ctl_call(ctl, "ListServices", &request.base,
+                      &swkpb__list_services_response__descriptor, &reply);
+
+    if (rc != EXIT_OK || ctl->json) {
+        return rc != EXIT_OK ? rc : ctl_print_json(ctl, &reply->base);
+    }
+    if (args_has(args, "quiet")) {
+        for (size_t i = 0; i < reply->n_services; i++) {
+            puts(reply->services[i]->id);
+        }
+        return EXIT_OK;
+    }
+    rc = ask_statuses(ctl, reply->services, reply->n_services, &statuses);
+    if (rc != EXIT_OK) {
+        return rc;
+    }
+
+    struct table *table = table_new(columns);
+    for (size_t i = 0; i < reply->n_services; i++) {
+        const Swkpb__Service *s = reply->services[i];
+        const char *const row[] = {
+            s->id, service_name(s),
+            s->spec != NULL ? mode_text(s->spec) : "-",
+            replicas_text(ctl, statuses->statuses[i]),
+            s->spec != NULL ? image_text(s->spec) : "-"};
+
+        table_row(table, row);
+    }
+    table_end(table);
+    return EXIT_OK;
+}
+
+static void print_words(const char *name, char *const *words, size_t count)
+{
+    if (count == 0) {
+        return;
+    }
+    printf("%-20s", name);
+    for (size_t i = 0; i < count; i++) {
+        printf(" %s", words[i]);
+    }
+    putchar('\n');
+}
+
+static void print_container(struct ctl *ctl, const Swkpb__ContainerSpec *c)
+{
+    print_words("Command", c->command, c->n_command);
+    print_words("Arguments", c->args, c->n_args);
+    print_words("Environment", c->env, c->n_env);
+    if (c->user[0] != '\0') {
+        print_field("User", "%s", c->user);
+    }
+    if (c->dir[0] != '\0') {
+        print_field("Directory", "%s", c->dir);
+    }
+    if (c->stop_grace_period != NULL) {
+        print_field("Stop grace period", "%s",
+                    duration_text(ctl, c->stop_grace_period));
+    }
+    for (size_t i = 0; i < c->n_mounts; i++) {
+        print_field("Mount", "%s %s -> %s%s",
+                    enum_text(&swkpb__mount__type__descriptor,
+                              (int)c->mounts[i]->type),
+                    c->mounts[i]->source, c->mounts[i]->target,
+                    c->mounts[i]->readonly ? " (read-only)" : "");
+    }
+    for (size_t i = 0; i < c->n_secrets; i++) {
+        print_field("Secret", "%s", c->secrets[i]->secret_name);
+    }
+    for (size_t i = 0; i < c->n_configs; i++) {
+        print_field("Config", "%s", c->configs[i]->config_name);
+    }
+}
+
+static void print_amounts(const char *name, const Swkpb__Resources *r)
+{
+    if (r != NULL) {
+        print_field(name, "%.3f CPUs, %lld MiB", (double)r->nano_cpus / 1e9,
+                    (long long)(r->memory_bytes >> 20));
+    }
+}
+
+static void print_spec(struct ctl *ctl, const Swkpb__ServiceSpec *spec)
+{
+    const Swkpb__TaskSpec *task = spec->task;
+
+    print_field("Mode", "%s", mode_text(spec));
+    print_field("Image", "%s", image_text(spec));
+    for (size_t i = 0;
+         spec->annotations != NULL && i < spec->annotations->n_labels; i++) {
+        print_field("Label", "%s=%s", spec->annotations->labels[i]->key,
+                    spec->annotations->labels[i]->value);
+    }
+    if (task == NULL) {
+        return;
+    }
+    if (task->runtime_case == SWKPB__TASK_SPEC__RUNTIME_CONTAINER) {
+        print_container(ctl, task->container);
+    }
+    if (task->resources != NULL) {
+        print_amounts("Reservations", task->resources->reservations);
+        print_amounts("Limits", task->resources->limits);
+    }
+    if (task->placement != NULL) {
+        print_words("Constraints", task->placement->constraints,
+                    task->placement->n_constraints);
+    }
+    for (size_t i = 0; spec->endpoint != NULL && i < spec->endpoint->n_ports;
+         i++) {
+        const Swkpb__PortConfig *p = spec->endpoint->ports[i];
+
+        print_field("Port", "%s %u -> %u/%s (%s)", p->name, p->published_port,
+                    p->target_port,
+                    enum_text(&swkpb__port_config__protocol__descriptor,
+                              (int)p->protocol),
+                    enum_text(&swkpb__port_config__publish_mode__descriptor,
+                              (int)p->publish_mode));
+    }
+}
+
+static int run_inspect(struct ctl *ctl, const struct args *args)
+{
+    Swkpb__ListServiceStatusesResponse *statuses;
+    Swkpb__Service *service;
+    int rc = find_service(ctl, args_at(args, 0), &service);
+
+    if (rc != EXIT_OK || ctl->json) {
+        return rc != EXIT_OK ? rc : ctl_print_json(ctl, &service->base);
+    }
+    rc = ask_statuses(ctl, &service, 1, &statuses);
+    if (rc != EXIT_OK) {
+        return rc;
+    }
+    print_field("ID", "%s", service->id);
+    print_field("Name", "%s", service_name(service));
+    print_field("Replicas", "%s", replicas_text(ctl, statuses->statuses[0]));
+    if (service->update_status != NULL) {
+        print_field("Update status", "%s: %s",
+                    enum_text(&swkpb__update_status__update_state__descriptor,
+                              (int)service->update_status->state),
+                    service->update_status->message);
+    }
+    if (service->spec != NULL) {
+        print_spec(ctl, service->spec);
+    }
+    putchar('\n');
+    return list_tasks(ctl, LIST_BY_SERVICE, service->id,
+                      args_has(args, "all"));
+}
+
+static int run_ps(struct ctl *ctl, const struct args *args)
+{
+    Swkpb__Service *service;
+    int rc = find_service(ctl, args_at(args, 0), &service);
+
+    return rc == EXIT_OK ? list_tasks(ctl, LIST_BY_SERVICE, service->id,
+                                      args_has(args, "all"))
+                         : rc;
+}
+
+static int remove_service(struct ctl *ctl, const struct args *args,
+                          const char *text)
+{
+    Swkpb__RemoveServiceRequest request = SWKPB__REMOVE_SERVICE_REQUEST__INIT;
+    Swkpb__RemoveServiceResponse *reply;
+    Swkpb__Service *service;
+    int rc = find_service(ctl, text, &service);
+
+    if (rc != EXIT_OK) {
+        return rc;
+    }
+    request.service_id = service->id;
+    rc = ctl_call(ctl, "RemoveService", &request.base,
+                  &swkpb__remove_service_response__descriptor, &reply);
+    if (rc != EXIT_OK) {
+        return rc;
+    }
+    puts(text);
+    return converge_removal(ctl, args, service->id);
+}
+
+static int run_remove(struct ctl *ctl, const struct args *args)
+{
+    int result = EXIT_OK;
+
+    for (size_t i = 0; i < args_count(args); i++) {
+        int rc = remove_service(ctl, args, args_at(args, i));
+
+        result = rc != EXIT_OK ? rc : result;
+    }
+    return result;
+}
+
+const struct command service_commands[] = {
+    {"service", "create", NULL, "[--] COMMAND [ARGUMENT...]",
+     "Create a service and wait until its tasks run.\n\n"
+     "What follows the flags is the process to run; with an image other than\n"
+     "host, it is what the image's own command is given.",
+     "swarmctl service create --name web --replicas 3 --memory-limit 64m -- "
+     "python3 -m http.server",
+     {create_flags, service_flags, wait_flags}, 0, -1, true, run_create},
+    {"service", "update", NULL, "SERVICE [--] [COMMAND [ARGUMENT...]]",
+     "Change a service and wait until its tasks are replaced.\n\n"
+     "What no flag names stays as it is. Flags for lists replace the list.",
+     "swarmctl service update --env LEVEL=debug web",
+     {update_flags, service_flags, wait_flags}, 1, -1, false, run_update},
+    {"service", "scale", NULL, "SERVICE=N...",
+     "Set the number of tasks of replicated services.",
+     "swarmctl service scale web=5", {wait_flags}, 1, -1, false, run_scale},
+    {"service", "ls", "list", "", "List the services.", "swarmctl service ls",
+     {list_flags}, 0, 0, false, run_list},
+    {"service", "inspect", NULL, "SERVICE", "Show a service and its tasks.",
+     "swarmctl service inspect web", {inspect_flags}, 1, 1, false,
+     run_inspect},
+    {"service", "ps", NULL, "SERVICE", "List the tasks of a service.",
+     "swarmctl service ps --all web", {inspect_flags}, 1, 1, false, run_ps},
+    {"service", "rm", "remove", "SERVICE...",
+     "Remove services and wait until their tasks are stopped.",
+     "swarmctl service rm web", {wait_flags}, 1, -1, false, run_remove},
+    {0},
+};

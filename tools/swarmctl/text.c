@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* What messages hold, as text for people. */
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "ctl.h"
+
+const char *annotations_name(const Swkpb__Annotations *annotations)
+{
+    return annotations != NULL ? annotations->name : "";
+}
+
+const char *node_name(const Swkpb__Node *node)
+{
+    if (node->description != NULL && node->description->hostname[0] != '\0') {
+        return node->description->hostname;
+    }
+    return node->id;
+}
+
+const char *service_name(const Swkpb__Service *service)
+{
+    return annotations_name(service->spec != NULL ? service->spec->annotations
+                                                  : NULL);
+}
+
+const char *enum_text(const ProtobufCEnumDescriptor *type, int value)
+{
+    const ProtobufCEnumValue *found =
+        protobuf_c_enum_descriptor_get_value(type, value);
+
+    return found != NULL ? found->name : "?";
+}
+
+const char *age_text(struct ctl *ctl, const Swkpb__Timestamp *timestamp)
+{
+    static const struct {
+        int64_t seconds;
+        const char *name;
+    } units[] = {
+        {86400, "day"}, {3600, "hour"}, {60, "minute"}, {1, "second"}};
+
+    if (timestamp == NULL) {
+        return "-";
+    }
+
+    int64_t age = (int64_t)time(NULL) - timestamp->seconds;
+    for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+        int64_t count = age / units[i].seconds;
+
+        if (count > 0) {
+            return pool_printf(&ctl->pool, "%lld %s%s ago", (long long)count,
+                               units[i].name, count > 1 ? "s" : "");
+        }
+    }
+    return "now";
+}
+
+const char *duration_text(struct ctl *ctl, const Swkpb__Duration *duration)
+{
+    if (duration == NULL) {
+        return "-";
+    }
+
+    long long seconds = duration->seconds;
+    long long ms = duration->nanos / 1000000;
+    if (seconds == 0 && ms != 0) {
+        return pool_printf(&ctl->pool, "%lldms", ms);
+    }
+    if (ms != 0) {
+        return pool_printf(&ctl->pool, "%lld.%03llds", seconds, ms);
+    }
+    if (seconds != 0 && seconds % 3600 == 0) {
+        return pool_printf(&ctl->pool, "%lldh", seconds / 3600);
+    }
+    if (seconds > 60) {
+        return pool_printf(&ctl->pool, "%lldm%llds", seconds / 60,
+                           seconds % 60);
+    }
+    return pool_printf(&ctl->pool, "%llds", seconds);
+}
+
+Swkpb__Duration *new_duration(struct ctl *ctl, int64_t ns)
+{
+    Swkpb__Duration *duration =
+        pool_message(&ctl->pool, &swkpb__duration__descriptor);
+
+    duration->seconds = ns / 1000000000;
+    duration->nanos = (int32_t)(ns % 1000000000);
+    return duration;
+}
+
+void print_field(const char *name, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    printf("%-20s ", name);
+    vprintf(format, args);
+    putchar('\n');
+    va_end(args);
+}
