@@ -49,7 +49,7 @@
  * 1 if the kernel killed a process of it for lack of memory; `log_lost`,
  * bytes of output that could not be stored. The last line is `end`.
  *
- * **log** holds records: a struct swk_log_entry header, little-endian, then
+ * **log** holds records: a struct swk_task_log_record header, little-endian, then
  * `data_len` bytes of output.
  */
 
@@ -90,14 +90,14 @@ enum swk_log_stream {
     SWK_LOG_STREAM_STDERR = 2,
 };
 
-/** Flags of swk_log_entry.flags. */
+/** Flags of swk_task_log_record.flags. */
 enum {
     SWK_LOG_ENTRY_PARTIAL = 1 << 0, /**< The line goes on in the next entry
                                          of the same stream. */
 };
 
 /** Header of an entry of the log file; 16 bytes. A plain value. */
-struct swk_log_entry {
+struct swk_task_log_record {
     uint32_t data_len; /**< Bytes that follow, line end included. */
     uint8_t stream;    /**< enum swk_log_stream. */
     uint8_t flags;     /**< SWK_LOG_ENTRY_*. */

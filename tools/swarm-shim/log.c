@@ -53,7 +53,7 @@ static void emit(struct shim_log *log, uint8_t stream, uint8_t flags)
 {
     struct shim_log_line *line = &log->lines[stream - 1];
     struct timespec now;
-    struct swk_log_entry entry = {
+    struct swk_task_log_record entry = {
         .data_len = htole32((uint32_t)line->len),
         .stream = stream,
         .flags = flags,

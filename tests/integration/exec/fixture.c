@@ -261,7 +261,7 @@ const char *task_output(struct task *task, int stream)
 {
     static char text[1 << 16];
     char path[512];
-    struct swk_log_entry entry;
+    struct swk_task_log_record entry;
     size_t len = 0;
     FILE *file;
 
