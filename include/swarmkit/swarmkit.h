@@ -8,12 +8,17 @@
 #ifndef SWARMKIT_SWARMKIT_H
 #define SWARMKIT_SWARMKIT_H
 
+#include <swarmkit/agent.h>
 #include <swarmkit/alloc.h>
+#include <swarmkit/client.h>
 #include <swarmkit/error.h>
+#include <swarmkit/file_storage.h>
 #include <swarmkit/join_token.h>
 #include <swarmkit/log.h>
+#include <swarmkit/manager.h>
 #include <swarmkit/message.h>
 #include <swarmkit/nng_transport.h>
+#include <swarmkit/node.h>
 #include <swarmkit/port/clock.h>
 #include <swarmkit/port/entropy.h>
 #include <swarmkit/port/executor.h>
@@ -22,6 +27,7 @@
 #include <swarmkit/posix.h>
 #include <swarmkit/process_executor.h>
 #include <swarmkit/raft.h>
+#include <swarmkit/shim.h>
 #include <swarmkit/types.h>
 
 #endif

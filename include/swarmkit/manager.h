@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/**
+ * @file
+ * A manager with its agent: a node that keeps the swarm's state, answers its
+ * administrators, and may run tasks itself.
+ *
+ * A manager makes a new swarm in an empty state directory, and goes on with
+ * the one it finds there. In this release a swarm has one manager.
+ *
+ * It has a thread of its own after swk_manager_start().
+ */
+
+#ifndef SWARMKIT_MANAGER_H
+#define SWARMKIT_MANAGER_H
+
+#include <swarmkit/alloc.h>
+#include <swarmkit/error.h>
+#include <swarmkit/log.h>
+#include <swarmkit/port/clock.h>
+#include <swarmkit/port/entropy.h>
+#include <swarmkit/port/executor.h>
+#include <swarmkit/port/transport.h>
+
+SWK_BEGIN_DECLS
+
+/** A running manager. */
+typedef struct swk_manager swk_manager;
+
+/** How to make a manager. Pointers are *borrowed until* swk_manager_free(). */
+struct swk_manager_config {
+    size_t size; /**< sizeof(struct swk_manager_config). */
+    /** Directory for keys, log and tasks; made with mode 0700 if missing. */
+    const char *state_dir;
+    /** Where nodes connect, "HOST:PORT"; port 0 takes any free one. */
+    const char *listen_address;
+    /** Address told to nodes, "HOST:PORT" or "HOST"; NULL: the listen address,
+     *  or the loopback one if that is a wildcard. */
+    const char *advertise_address;
+    /** Path of the local control socket; NULL for none. */
+    const char *control_path;
+    /** Name shown for the node; NULL for what the executor reports. */
+    const char *hostname;
+    const struct swk_alloc *alloc;         /**< NULL for malloc(). */
+    const struct swk_logger *logger;       /**< NULL for none. */
+    const struct swk_clock *clock;         /**< Required. */
+    const struct swk_entropy *entropy;     /**< Required. */
+    const struct swk_transport *transport; /**< Required. */
+    const struct swk_executor *executor;   /**< NULL: runs no tasks itself. */
+};
+
+/** An empty configuration. */
+#define SWK_MANAGER_CONFIG_INIT                                                \
+    {                                                                          \
+        sizeof(struct swk_manager_config)                                      \
+    }
+
+/**
+ * Makes a manager: reads its identity and its log, or makes a new swarm, and
+ * opens its sockets.
+ *
+ * @param config       Copied, what it points to borrowed; not NULL.
+ * @param out_manager  Receives it, *given*: swk_manager_free(); not NULL.
+ * @param err          Receives the reason on failure; may be NULL.
+ * @return 0; SWK_EINVAL for a configuration that makes no sense; SWK_EBUSY if
+ *         the state directory or an address is in use; SWK_ECORRUPT for a
+ *         damaged log or identity; SWK_EUNAUTHENTICATED if the certificate is
+ *         not valid; SWK_EIO for files or sockets that fail; SWK_ENOMEM.
+ * @threads any
+ * @since   0.1
+ */
+SWK_API SWK_MUST_CHECK int
+swk_manager_new(const struct swk_manager_config *config,
+                swk_manager **out_manager, struct swk_error *err);
+
+/**
+ * Starts the manager on a thread of its own.
+ *
+ * @param manager  Not started yet; not NULL.
+ * @param err      Receives the reason on failure; may be NULL.
+ * @return 0; SWK_EINVAL if it was started before; SWK_ENOMEM.
+ * @threads one at a time
+ * @since   0.1
+ */
+SWK_API SWK_MUST_CHECK int swk_manager_start(swk_manager *manager,
+                                             struct swk_error *err);
+
+/**
+ * Stops the manager and waits until it has.
+ *
+ * @param manager  May be NULL or not started.
+ * @threads one at a time
+ * @since   0.1
+ */
+SWK_API void swk_manager_stop(swk_manager *manager);
+
+/**
+ * Tells the port on which nodes connect, for a listen address with port 0.
+ *
+ * @param manager  Not NULL.
+ * @return The port.
+ * @threads any
+ * @since   0.1
+ */
+SWK_API int swk_manager_port(const swk_manager *manager);
+
+/**
+ * Tells the ID of the node.
+ *
+ * @param manager  Not NULL.
+ * @return Text, *borrowed until* swk_manager_free().
+ * @threads any
+ * @since   0.1
+ */
+SWK_API const char *swk_manager_node_id(const swk_manager *manager);
+
+/**
+ * Tells why the manager stopped by itself: its disk failed, for one.
+ *
+ * @param manager  Not NULL.
+ * @param out_why  Receives the reason; not NULL.
+ * @return 1 if it did, 0 if it is well.
+ * @threads any
+ * @since   0.1
+ */
+SWK_API int swk_manager_failed(const swk_manager *manager,
+                               struct swk_error *out_why);
+
+/**
+ * Stops and releases a manager.
+ *
+ * @param manager  May be NULL.
+ * @threads one at a time
+ * @since   0.1
+ */
+SWK_API void swk_manager_free(swk_manager *manager);
+
+SWK_END_DECLS
+
+#endif

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* swk_agent: a worker with its thread. */
+
+#include <swarmkit/agent.h>
+
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "node/agent_runner.h"
+#include "node/join.h"
+#include "node/state_dir.h"
+
+struct swk_agent {
+    struct swk_agent_config config;
+    struct swki_credentials credentials;
+    struct swki_remotes remotes;
+    struct swki_loop *loop;
+    struct swki_agent_runner *runner;
+    pthread_t thread;
+    bool started;
+};
+
+static int check_config(const struct swk_agent_config *config,
+                        struct swk_error *err)
+{
+    if (config->size != sizeof(*config)) {
+        return swki_fail(err, SWK_ENOTSUP,
+                         "agent: configuration of another release");
+    }
+    if (config->state_dir == NULL || config->clock == NULL ||
+        config->entropy == NULL || config->transport == NULL) {
+        return swki_fail(err, SWK_EINVAL, "agent: a required port or the "
+                                          "state directory is missing");
+    }
+    if (config->executor == NULL) {
+        return swki_fail(err, SWK_EINVAL, "agent: executor required");
+    }
+    return SWK_OK;
+}
+
+/* The identity on disk, or a new one by the token. */
+static int identify(struct swk_agent *agent, struct swk_error *err)
+{
+    const struct swk_agent_config *config = &agent->config;
+    const struct swki_join_config join = {
+        .alloc = config->alloc,
+        .logger = config->logger,
+        .clock = config->clock,
+        .entropy = config->entropy,
+        .transport = config->transport,
+        .token = config->join_token,
+        .remotes = &agent->remotes,
+        .state_dir = config->state_dir,
+    };
+    int rc = swki_state_dir_load(config->state_dir, &agent->credentials,
+                                 config->clock, config->entropy, err);
+
+    if (rc != SWK_ENOTFOUND) {
+        return rc;
+    }
+    if (config->join_token == NULL || config->join_address == NULL) {
+        return swki_fail(err, SWK_EINVAL,
+                         "this node is in no swarm yet: give the address of a "
+                         "manager and a join token");
+    }
+    rc = swki_join(&join, &agent->credentials, err);
+    return rc != 0 ? rc
+                   : swki_state_dir_save(config->state_dir, &agent->credentials,
+                                         err);
+}
+
+static int find_managers(struct swk_agent *agent, struct swk_error *err)
+{
+    const struct swk_agent_config *config = &agent->config;
+    int rc;
+
+    if (config->join_address != NULL) {
+        return swki_remotes_add(&agent->remotes, "", config->join_address, err);
+    }
+    rc = swki_remotes_load(&agent->remotes, config->state_dir, err);
+    if (rc == SWK_ENOTFOUND || (rc == 0 && agent->remotes.count == 0)) {
+        rc = swki_fail(err, SWK_EINVAL,
+                       "no manager is known: give the address of one");
+    }
+    return rc;
+}
+
+static int set_up(struct swk_agent *agent, struct swk_error *err)
+{
+    const struct swk_agent_config *config = &agent->config;
+    struct swki_agent_runner_config runner = {
+        .alloc = config->alloc,
+        .logger = config->logger,
+        .clock = config->clock,
+        .entropy = config->entropy,
+        .transport = config->transport,
+        .executor = config->executor,
+        .state_dir = config->state_dir,
+        .hostname = config->hostname,
+        .credentials = &agent->credentials,
+        .remotes = &agent->remotes,
+    };
+    int rc = swki_state_dir_create(config->state_dir, err);
+
+    if (rc == 0) {
+        rc = find_managers(agent, err);
+    }
+    if (rc == 0) {
+        rc = identify(agent, err);
+    }
+    if (rc == 0) {
+        rc = swki_remotes_save(&agent->remotes, config->state_dir, err);
+    }
+    if (rc == 0) {
+        rc = swki_loop_new(config->alloc, config->clock, &agent->loop, err);
+    }
+    if (rc == 0) {
+        rc = config->entropy->fill(config->entropy->ctx, &runner.seed,
+                                   sizeof(runner.seed));
+    }
+    if (rc == 0) {
+        runner.loop = agent->loop;
+        rc = swki_agent_runner_new(&runner, &agent->runner, err);
+    }
+    return rc;
+}
+
+int swk_agent_new(const struct swk_agent_config *config, swk_agent **out_agent,
+                  struct swk_error *err)
+{
+    struct swk_error unused;
+    struct swk_agent *agent;
+    int rc;
+
+    err = err != NULL ? err : &unused;
+    if (config == NULL || out_agent == NULL) {
+        return swki_fail(err, SWK_EINVAL, "agent: NULL argument");
+    }
+    rc = check_config(config, err);
+    if (rc != 0) {
+        return rc;
+    }
+    agent = swki_calloc(config->alloc, 1, sizeof(*agent));
+    if (agent == NULL) {
+        return swki_fail_nomem(err);
+    }
+    agent->config = *config;
+    swki_credentials_init(&agent->credentials, config->alloc);
+    rc = set_up(agent, err);
+    if (rc != 0) {
+        swk_agent_free(agent);
+        return rc;
+    }
+    *out_agent = agent;
+    return SWK_OK;
+}
+
+static void *run(void *ctx)
+{
+    struct swk_agent *agent = ctx;
+    struct swk_error err;
+
+    if (swki_loop_run(agent->loop, &err) != 0) {
+        swki_log(agent->config.logger, SWK_LOG_ERROR, "agent", "stopped: %s",
+                 err.text);
+    }
+    return NULL;
+}
+
+int swk_agent_start(swk_agent *agent, struct swk_error *err)
+{
+    int error;
+
+    if (agent->started) {
+        return swki_fail(err, SWK_EINVAL, "agent: already started");
+    }
+    error = pthread_create(&agent->thread, NULL, run, agent);
+    if (error != 0) {
+        return swki_fail(err, SWK_ENOMEM, "agent: no thread: %s",
+                         strerror(error));
+    }
+    agent->started = true;
+    return SWK_OK;
+}
+
+void swk_agent_stop(swk_agent *agent)
+{
+    if (agent != NULL && agent->started) {
+        swki_loop_stop(agent->loop);
+        pthread_join(agent->thread, NULL);
+        agent->started = false;
+    }
+}
+
+const char *swk_agent_node_id(const swk_agent *agent)
+{
+    return agent->credentials.identity.node_id;
+}
+
+void swk_agent_free(swk_agent *agent)
+{
+    if (agent == NULL) {
+        return;
+    }
+    swk_agent_stop(agent);
+    swki_agent_runner_free(agent->runner);
+    if (agent->loop != NULL) {
+        swki_loop_free(agent->loop);
+    }
+    swki_credentials_fini(&agent->credentials);
+    swki_free(agent->config.alloc, agent);
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Runs an agent machine on a loop: its calls over the network, its operations
+ * through the executor, its tasks in files.
+ */
+
+#ifndef SWKI_NODE_AGENT_RUNNER_H
+#define SWKI_NODE_AGENT_RUNNER_H
+
+#include <swarmkit/port/clock.h>
+#include <swarmkit/port/entropy.h>
+#include <swarmkit/port/executor.h>
+#include <swarmkit/port/transport.h>
+
+#include "node/credentials.h"
+#include "node/remotes.h"
+#include "runtime/loop/loop.h"
+
+struct swki_agent_runner_config {
+    const struct swk_alloc *alloc;
+    const struct swk_logger *logger;
+    const struct swk_clock *clock;
+    const struct swk_entropy *entropy;
+    const struct swk_transport *transport;
+    const struct swk_executor *executor;
+    struct swki_loop *loop;
+    const char *state_dir;
+    const char *hostname; /* NULL: what the executor says */
+    const struct swki_credentials *credentials; /* outlives the runner */
+    struct swki_remotes *remotes;               /* likewise */
+    uint64_t seed;
+};
+
+struct swki_agent_runner;
+
+/* Takes up stored tasks and begins; on the loop's thread, or before it runs. */
+int swki_agent_runner_new(const struct swki_agent_runner_config *config,
+                          struct swki_agent_runner **out_runner,
+                          struct swk_error *err);
+
+/* Leaves workloads alone. On the loop's thread, or after it has stopped. */
+void swki_agent_runner_free(struct swki_agent_runner *runner);
+
+#endif

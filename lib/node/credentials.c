@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include "node/credentials.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "crypto/digest.h"
+#include "runtime/file/atomic.h"
+
+static const char roots_name[] = "swarm-root-ca.crt";
+static const char chain_name[] = "swarm-node.crt";
+static const char chain_new_name[] = ".swarm-node.crt";
+static const char key_name[] = "swarm-node.key";
+
+enum {
+    PATH_SIZE = 4096,
+};
+
+void swki_credentials_init(struct swki_credentials *c,
+                           const struct swk_alloc *alloc)
+{
+    memset(c, 0, sizeof(*c));
+    swki_buf_init(&c->roots, alloc, SWKI_PEM_LEN_MAX);
+    swki_buf_init(&c->chain, alloc, SWKI_PEM_LEN_MAX);
+    swki_buf_init(&c->key, alloc, SWKI_PEM_LEN_MAX);
+}
+
+void swki_credentials_fini(struct swki_credentials *c)
+{
+    if (c->key.data != NULL) {
+        swki_wipe(c->key.data, c->key.size);
+    }
+    swki_buf_fini(&c->roots);
+    swki_buf_fini(&c->chain);
+    swki_buf_fini(&c->key);
+}
+
+/* Text in a buffer, with a NUL behind it that does not count. */
+static int set_text(struct swki_buf *buf, const void *text, size_t len)
+{
+    swki_buf_clear(buf);
+    if (!swki_buf_append(buf, text, len) || !swki_buf_append(buf, "", 1)) {
+        return SWK_ENOMEM;
+    }
+    buf->len--;
+    return SWK_OK;
+}
+
+static int terminate(struct swki_buf *buf, struct swk_error *err)
+{
+    if (!swki_buf_append(buf, "", 1)) {
+        return swki_fail_nomem(err);
+    }
+    buf->len--;
+    return SWK_OK;
+}
+
+/* -- Files ---------------------------------------------------------------- */
+
+static int read_file(const char *dir, const char *name, struct swki_buf *buf,
+                     struct swk_error *err)
+{
+    char path[PATH_SIZE];
+    int rc;
+
+    snprintf(path, sizeof(path), "%s/%s", dir, name);
+    swki_buf_clear(buf);
+    rc = swki_file_read(path, SWKI_PEM_LEN_MAX, buf, err);
+    return rc != 0 ? rc : terminate(buf, err);
+}
+
+/* Whether key and chain are a pair that the roots vouch for. */
+static int verify(struct swki_credentials *c, swk_wall now,
+                  const struct swk_entropy *entropy, struct swk_error *err)
+{
+    const struct swki_chain chain = {
+        .certificates = swki_pem_of_buf(&c->chain),
+        .roots = swki_pem_of_buf(&c->roots),
+        .now = now,
+    };
+    int rc = swki_key_matches(swki_pem_of_buf(&c->key),
+                              swki_pem_of_buf(&c->chain), entropy, err);
+
+    if (rc != 0) {
+        return swki_fail(err, SWK_ECORRUPT,
+                         "the node's key is not that of its certificate");
+    }
+    rc = swki_chain_verify(&chain, NULL, err);
+    if (rc == 0) {
+        rc = swki_certificate_identity(swki_pem_of_buf(&c->chain), &c->identity,
+                                       err);
+    }
+    return rc;
+}
+
+int swki_credentials_load_roots(struct swki_credentials *c, const char *dir,
+                                swk_wall now, struct swk_error *err)
+{
+    int rc = read_file(dir, roots_name, &c->roots, err);
+
+    return rc != 0 ? rc : swki_roots_check(swki_pem_of_buf(&c->roots), now, err);
+}
+
+/* A write of a new pair that was cut short left the new certificate under its
+ * temporary name: it counts if the key is its own. */
+static int load_unfinished(struct swki_credentials *c, const char *dir,
+                           swk_wall now, const struct swk_entropy *entropy,
+                           struct swk_error *err)
+{
+    char from[PATH_SIZE];
+    char to[PATH_SIZE];
+    int rc = read_file(dir, chain_new_name, &c->chain, err);
+
+    if (rc == 0) {
+        rc = verify(c, now, entropy, err);
+    }
+    if (rc != 0) {
+        return rc;
+    }
+    snprintf(from, sizeof(from), "%s/%s", dir, chain_new_name);
+    snprintf(to, sizeof(to), "%s/%s", dir, chain_name);
+    if (rename(from, to) != 0) {
+        return swki_fail(err, SWK_EIO, "%s: %s", to, strerror(errno));
+    }
+    return SWK_OK;
+}
+
+int swki_credentials_load(struct swki_credentials *c, const char *dir,
+                          swk_wall now, const struct swk_entropy *entropy,
+                          struct swk_error *err)
+{
+    struct swk_error ignored;
+    int rc = swki_credentials_load_roots(c, dir, now, err);
+
+    if (rc == 0) {
+        rc = read_file(dir, key_name, &c->key, err);
+    }
+    if (rc != 0) {
+        return rc;
+    }
+    rc = read_file(dir, chain_name, &c->chain, err);
+    if (rc == 0) {
+        rc = verify(c, now, entropy, err);
+    }
+    if ((rc == SWK_ECORRUPT || rc == SWK_ENOTFOUND) &&
+        load_unfinished(c, dir, now, entropy, &ignored) == 0) {
+        rc = SWK_OK;
+    }
+    return rc;
+}
+
+static int write_file(const char *dir, const char *name,
+                      const struct swki_buf *buf, mode_t mode,
+                      struct swk_error *err)
+{
+    return swki_file_replace(dir, name, buf->data, buf->len, mode, err);
+}
+
+int swki_credentials_save(const struct swki_credentials *c, const char *dir,
+                          struct swk_error *err)
+{
+    char from[PATH_SIZE];
+    char to[PATH_SIZE];
+    int rc;
+
+    if (mkdir(dir, 0755) != 0 && errno != EEXIST) {
+        return swki_fail(err, SWK_EIO, "cannot create %s: %s", dir,
+                         strerror(errno));
+    }
+    rc = write_file(dir, roots_name, &c->roots, 0644, err);
+    if (rc == 0 && c->chain.len > 0) {
+        rc = write_file(dir, chain_new_name, &c->chain, 0644, err);
+        if (rc == 0) {
+            rc = write_file(dir, key_name, &c->key, 0600, err);
+        }
+        snprintf(from, sizeof(from), "%s/%s", dir, chain_new_name);
+        snprintf(to, sizeof(to), "%s/%s", dir, chain_name);
+        if (rc == 0 && rename(from, to) != 0) {
+            rc = swki_fail(err, SWK_EIO, "%s: %s", to, strerror(errno));
+        }
+    }
+    return rc;
+}
+
+/* -- Making --------------------------------------------------------------- */
+
+int swki_credentials_new_root(struct swki_credentials *c, swk_wall now,
+                              const struct swk_entropy *entropy,
+                              struct swki_buf *out_root_key,
+                              struct swk_error *err)
+{
+    int rc = swki_key_generate(entropy, out_root_key, err);
+
+    swki_buf_clear(&c->roots);
+    if (rc == 0) {
+        rc = swki_root_create(swki_pem_of_buf(out_root_key), now, entropy,
+                              &c->roots, err);
+    }
+    return rc != 0 ? rc : terminate(&c->roots, err);
+}
+
+int swki_credentials_new_key(struct swki_credentials *c,
+                             const struct swk_entropy *entropy,
+                             struct swki_buf *out_csr, struct swk_error *err)
+{
+    int rc;
+
+    swki_buf_clear(&c->key);
+    swki_buf_clear(&c->chain);
+    rc = swki_key_generate(entropy, &c->key, err);
+    if (rc == 0) {
+        rc = terminate(&c->key, err);
+    }
+    return rc != 0 ? rc
+                   : swki_csr_create(swki_pem_of_buf(&c->key), "swarm-node",
+                                     entropy, out_csr, err);
+}
+
+int swki_credentials_set_chain(struct swki_credentials *c, const void *pem,
+                               size_t len, swk_wall now,
+                               const struct swk_entropy *entropy,
+                               struct swk_error *err)
+{
+    if (len > SWKI_PEM_LEN_MAX - 1) {
+        return swki_fail(err, SWK_ELIMIT, "certificate chain is too long");
+    }
+    if (set_text(&c->chain, pem, len) != 0) {
+        return swki_fail_nomem(err);
+    }
+    return verify(c, now, entropy, err);
+}
+
+int swki_credentials_set_roots(struct swki_credentials *c, const void *pem,
+                               size_t len, swk_wall now, struct swk_error *err)
+{
+    const struct swki_pem roots = {pem, len};
+    int rc;
+
+    if (len > SWKI_PEM_LEN_MAX - 1) {
+        return swki_fail(err, SWK_ELIMIT, "bundle of roots is too long");
+    }
+    rc = swki_roots_check(roots, now, err);
+    if (rc == 0 && set_text(&c->roots, pem, len) != 0) {
+        rc = swki_fail_nomem(err);
+    }
+    return rc;
+}
+
+int swki_credentials_tls(const struct swki_credentials *c,
+                         enum swki_tls_side side, const struct swk_alloc *alloc,
+                         const struct swk_clock *clock,
+                         const struct swk_entropy *entropy,
+                         struct swki_tls_context **out_context,
+                         struct swk_error *err)
+{
+    bool own = c->chain.len > 0;
+    const struct swki_tls_config config = {
+        .side = side,
+        .chain_pem = own ? (const char *)c->chain.data : NULL,
+        .key_pem = own ? (const char *)c->key.data : NULL,
+        .roots_pem = c->roots.len > 0 ? (const char *)c->roots.data : NULL,
+        .entropy = entropy->fill,
+        .entropy_ctx = entropy->ctx,
+        .wall = clock->wall,
+        .wall_ctx = clock->ctx,
+    };
+
+    return swki_tls_context_new(alloc, &config, out_context, err);
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Who this node is: its key, its certificate, and the roots it trusts; in
+ * memory, and in <state>/certificates.
+ */
+
+#ifndef SWKI_NODE_CREDENTIALS_H
+#define SWKI_NODE_CREDENTIALS_H
+
+#include <swarmkit/port/clock.h>
+#include <swarmkit/port/entropy.h>
+
+#include "base/buf.h"
+#include "crypto/tls.h"
+#include "crypto/x509.h"
+
+struct swki_credentials {
+    struct swki_identity identity; /* of the certificate */
+    struct swki_buf roots;         /* PEM, followed by a NUL */
+    struct swki_buf chain;         /* PEM, followed by a NUL */
+    struct swki_buf key;           /* PEM, followed by a NUL; wiped */
+};
+
+void swki_credentials_init(struct swki_credentials *credentials,
+                           const struct swk_alloc *alloc);
+void swki_credentials_fini(struct swki_credentials *credentials);
+
+/*
+ * Reads the files below dir, and verifies them against each other and the
+ * time. SWK_ENOTFOUND if there are none, SWK_EUNAUTHENTICATED if the
+ * certificate is not valid, SWK_ECORRUPT if the files do not belong together.
+ */
+int swki_credentials_load(struct swki_credentials *credentials, const char *dir,
+                          swk_wall now, const struct swk_entropy *entropy,
+                          struct swk_error *err);
+
+/* Reads the roots alone; SWK_ENOTFOUND if there are none. */
+int swki_credentials_load_roots(struct swki_credentials *credentials,
+                                const char *dir, swk_wall now,
+                                struct swk_error *err);
+
+/*
+ * Writes the files. The certificate goes to a temporary name, then the key,
+ * then the certificate gets its name: a crash in between leaves a pair that
+ * load() finds.
+ */
+int swki_credentials_save(const struct swki_credentials *credentials,
+                          const char *dir, struct swk_error *err);
+
+/* A new root CA with its key, for a new swarm. Both are PEM. */
+int swki_credentials_new_root(struct swki_credentials *credentials,
+                              swk_wall now, const struct swk_entropy *entropy,
+                              struct swki_buf *out_root_key,
+                              struct swk_error *err);
+
+/* A new key of this node, and a request for its certificate. */
+int swki_credentials_new_key(struct swki_credentials *credentials,
+                             const struct swk_entropy *entropy,
+                             struct swki_buf *out_csr, struct swk_error *err);
+
+/* Takes a certificate for the present key, if it verifies. */
+int swki_credentials_set_chain(struct swki_credentials *credentials,
+                               const void *pem, size_t len, swk_wall now,
+                               const struct swk_entropy *entropy,
+                               struct swk_error *err);
+
+/* Takes a bundle of roots, if it may serve as one. */
+int swki_credentials_set_roots(struct swki_credentials *credentials,
+                               const void *pem, size_t len, swk_wall now,
+                               struct swk_error *err);
+
+/* A TLS context for one side with these credentials. */
+int swki_credentials_tls(const struct swki_credentials *credentials,
+                         enum swki_tls_side side, const struct swk_alloc *alloc,
+                         const struct swk_clock *clock,
+                         const struct swk_entropy *entropy,
+                         struct swki_tls_context **out_context,
+                         struct swk_error *err);
+
+#endif

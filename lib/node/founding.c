@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include "node/founding.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/rng.h"
+#include "core/ca/bootstrap.h"
+#include "core/ca/issuer.h"
+#include "crypto/digest.h"
+#include "node/state_dir.h"
+#include "runtime/file/atomic.h"
+
+static const char root_key_name[] = "swarm-root-ca.key";
+
+enum {
+    PATH_SIZE = 4096,
+};
+
+void swki_founding_init(struct swki_founding *founding,
+                        const struct swk_alloc *alloc)
+{
+    swki_buf_init(&founding->root_key, alloc, SWKI_PEM_LEN_MAX);
+    founding->unsettled = false;
+}
+
+static void wipe_key(struct swki_founding *founding)
+{
+    if (founding->root_key.data != NULL) {
+        swki_wipe(founding->root_key.data, founding->root_key.size);
+    }
+    swki_buf_clear(&founding->root_key);
+}
+
+void swki_founding_fini(struct swki_founding *founding)
+{
+    wipe_key(founding);
+    swki_buf_fini(&founding->root_key);
+}
+
+static int new_id(const struct swk_entropy *entropy, char id[SWK_ID_LEN + 1],
+                  struct swk_error *err)
+{
+    uint8_t bytes[17];
+    int rc = entropy->fill(entropy->ctx, bytes, sizeof(bytes));
+
+    if (rc != 0) {
+        return swki_fail(err, rc, "no entropy for an identifier");
+    }
+    swki_id_from_bytes(bytes, id);
+    return SWK_OK;
+}
+
+/* The founder's own certificate, signed by the new root. */
+static int issue_own(struct swki_founding *founding,
+                     struct swki_credentials *credentials, swk_wall now,
+                     const struct swk_entropy *entropy, struct swk_error *err)
+{
+    const struct swk_alloc *alloc = founding->root_key.alloc;
+    const struct swki_signer_config config = {
+        .certificate = swki_pem_of_buf(&credentials->roots),
+        .key = swki_pem_of_buf(&founding->root_key),
+        .entropy = entropy,
+    };
+    char node_id[SWK_ID_LEN + 1];
+    char swarm_id[SWK_ID_LEN + 1];
+    struct swki_leaf leaf = {
+        .node_id = node_id,
+        .swarm_id = swarm_id,
+        .role = SWKI_ROLE_MANAGER,
+        .now = now,
+        .validity_ns = SWKI_CA_EXPIRY_DEFAULT,
+    };
+    struct swki_signer *signer = NULL;
+    struct swki_buf csr;
+    struct swki_buf chain;
+    int rc = new_id(entropy, node_id, err);
+
+    swki_buf_init(&csr, alloc, SWKI_CSR_LEN_MAX);
+    swki_buf_init(&chain, alloc, SWKI_PEM_LEN_MAX);
+    if (rc == 0) {
+        rc = new_id(entropy, swarm_id, err);
+    }
+    if (rc == 0) {
+        rc = swki_credentials_new_key(credentials, entropy, &csr, err);
+    }
+    if (rc == 0) {
+        rc = swki_signer_new(alloc, &config, &signer, err);
+    }
+    if (rc == 0) {
+        rc = swki_signer_issue(signer, swki_pem_of_buf(&csr), &leaf, &chain,
+                               err);
+    }
+    if (rc == 0) {
+        rc = swki_credentials_set_chain(credentials, chain.data, chain.len, now,
+                                        entropy, err);
+    }
+    swki_signer_free(signer);
+    swki_buf_fini(&csr);
+    swki_buf_fini(&chain);
+    return rc;
+}
+
+static void key_path(char *buf, const char *state_dir)
+{
+    snprintf(buf, PATH_SIZE, "%s/certificates/%s", state_dir, root_key_name);
+}
+
+static int read_root_key(struct swki_founding *founding, const char *state_dir,
+                         struct swk_error *err)
+{
+    char path[PATH_SIZE];
+    int rc;
+
+    key_path(path, state_dir);
+    rc = swki_file_read(path, SWKI_PEM_LEN_MAX, &founding->root_key, err);
+    founding->unsettled = rc == 0;
+    return rc;
+}
+
+static int write_root_key(struct swki_founding *founding, const char *state_dir,
+                          struct swk_error *err)
+{
+    char dir[PATH_SIZE];
+    int rc;
+
+    snprintf(dir, sizeof(dir), "%s/certificates", state_dir);
+    (void)mkdir(dir, 0755); /* if it cannot be made, the write says so */
+    rc = swki_file_replace(dir, root_key_name, founding->root_key.data,
+                           founding->root_key.len, 0600, err);
+    founding->unsettled = rc == 0;
+    return rc;
+}
+
+/* No certificate yet: a root of the operator's or a new one, and its first
+ * leaf. The root's key is on disk before anything that depends on it. */
+static int found(struct swki_founding *founding, const char *state_dir,
+                 struct swki_credentials *credentials, swk_wall now,
+                 const struct swk_entropy *entropy, struct swk_error *err)
+{
+    char dir[PATH_SIZE];
+    int rc;
+
+    snprintf(dir, sizeof(dir), "%s/certificates", state_dir);
+    rc = swki_credentials_load_roots(credentials, dir, now, err);
+    if (rc == 0) {
+        rc = read_root_key(founding, state_dir, err);
+        if (rc == SWK_ENOTFOUND) {
+            return swki_fail(err, SWK_EINVAL,
+                             "%s has a root certificate but neither its key "
+                             "nor a certificate of this node: add the key to "
+                             "found a swarm with it, or remove it",
+                             dir);
+        }
+    } else if (rc == SWK_ENOTFOUND) {
+        rc = swki_credentials_new_root(credentials, now, entropy,
+                                       &founding->root_key, err);
+        if (rc == 0) {
+            rc = write_root_key(founding, state_dir, err);
+        }
+    }
+    if (rc == 0) {
+        rc = issue_own(founding, credentials, now, entropy, err);
+    }
+    return rc != 0 ? rc : swki_state_dir_save(state_dir, credentials, err);
+}
+
+int swki_founding_identity(struct swki_founding *founding,
+                           const char *state_dir,
+                           struct swki_credentials *credentials,
+                           const struct swk_clock *clock,
+                           const struct swk_entropy *entropy,
+                           struct swk_error *err)
+{
+    int rc = swki_state_dir_load(state_dir, credentials, clock, entropy, err);
+
+    if (rc == SWK_ENOTFOUND) {
+        return found(founding, state_dir, credentials,
+                     clock->wall(clock->ctx), entropy, err);
+    }
+    if (rc != 0) {
+        return rc;
+    }
+    if (credentials->identity.role != SWKI_ROLE_MANAGER) {
+        return swki_fail(err, SWK_EINVAL,
+                         "the identity in %s is a worker's: run it as one",
+                         state_dir);
+    }
+    rc = read_root_key(founding, state_dir, err);
+    return rc == SWK_ENOTFOUND ? SWK_OK : rc;
+}
+
+/* The founder needs no request: its certificate is there. */
+static int fill_node(const struct swki_credentials *credentials,
+                     struct swki_arena *arena, Swkpb__Node *node,
+                     struct swk_error *err)
+{
+    Swkpb__Certificate *certificate = node->certificate;
+
+    node->role = SWKPB__NODE_ROLE__MANAGER;
+    if (certificate == NULL) {
+        certificate = swki_arena_alloc(arena, sizeof(*certificate));
+        if (certificate == NULL) {
+            return swki_fail_nomem(err);
+        }
+        swkpb__certificate__init(certificate);
+        node->certificate = certificate;
+    }
+    certificate->role = SWKPB__NODE_ROLE__MANAGER;
+    certificate->cn =
+        swki_arena_strdup(arena, credentials->identity.node_id);
+    certificate->certificate.data = swki_arena_memdup(
+        arena, credentials->chain.data, credentials->chain.len);
+    certificate->certificate.len = credentials->chain.len;
+    certificate->status =
+        swki_arena_alloc(arena, sizeof(*certificate->status));
+    if (certificate->cn == NULL || certificate->certificate.data == NULL ||
+        certificate->status == NULL) {
+        return swki_fail_nomem(err);
+    }
+    swkpb__issuance_status__init(certificate->status);
+    certificate->status->state = SWKPB__ISSUANCE_STATUS__STATE__ISSUED;
+    return SWK_OK;
+}
+
+int swki_founding_objects(const struct swki_founding *founding,
+                          const struct swki_credentials *credentials,
+                          const struct swk_alloc *alloc,
+                          const struct swk_entropy *entropy,
+                          struct swki_object **out_cluster,
+                          struct swki_object **out_node, struct swk_error *err)
+{
+    const struct swki_ca_bootstrap bootstrap = {
+        .cluster_id = credentials->identity.swarm_id,
+        .node_id = credentials->identity.node_id,
+        .root_certificate = swki_pem_of_buf(&credentials->roots),
+        .root_key = swki_pem_of_buf(&founding->root_key),
+        .entropy = entropy,
+    };
+    struct swki_object *cluster;
+    struct swki_object *node;
+    int rc;
+
+    *out_cluster = NULL;
+    *out_node = NULL;
+    if (!founding->unsettled) {
+        return SWK_OK;
+    }
+    cluster = swki_object_new(alloc, SWKI_KIND_CLUSTER);
+    node = swki_object_new(alloc, SWKI_KIND_NODE);
+    if (cluster == NULL || node == NULL) {
+        rc = swki_fail_nomem(err);
+    } else {
+        rc = swki_ca_bootstrap_cluster(&bootstrap, swki_object_arena(cluster),
+                                       swki_cluster_edit(cluster), err);
+    }
+    if (rc == 0) {
+        rc = swki_ca_bootstrap_node(&bootstrap, swki_object_arena(node),
+                                    swki_node_edit(node), err);
+    }
+    if (rc == 0) {
+        rc = fill_node(credentials, swki_object_arena(node),
+                       swki_node_edit(node), err);
+    }
+    if (rc != 0) {
+        swki_object_unref(cluster);
+        swki_object_unref(node);
+        return rc;
+    }
+    *out_cluster = cluster;
+    *out_node = node;
+    return SWK_OK;
+}
+
+void swki_founding_settle(struct swki_founding *founding,
+                          const char *state_dir)
+{
+    char path[PATH_SIZE];
+
+    key_path(path, state_dir);
+    if (unlink(path) == 0) {
+        wipe_key(founding);
+        founding->unsettled = false;
+    }
+}

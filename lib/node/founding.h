@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * How a swarm begins: the first manager makes the root CA and its own
+ * certificate, and writes both into the first entry of the log.
+ *
+ * Until that entry is committed the root's key waits in a file next to the
+ * certificates, so that a crash at any point leaves a swarm that can go on: the
+ * same identity, the same root. A key that an operator put there, with its
+ * certificate, founds the swarm with that root.
+ */
+
+#ifndef SWKI_NODE_FOUNDING_H
+#define SWKI_NODE_FOUNDING_H
+
+#include <stdbool.h>
+
+#include "core/store/object.h"
+#include "node/credentials.h"
+
+struct swki_founding {
+    struct swki_buf root_key; /* PEM; empty once the swarm is settled; wiped */
+    bool unsettled;           /* the key's file is still there */
+};
+
+void swki_founding_init(struct swki_founding *founding,
+                        const struct swk_alloc *alloc);
+void swki_founding_fini(struct swki_founding *founding);
+
+/* Loads the identity of this manager or makes a new one, with a new swarm. */
+int swki_founding_identity(struct swki_founding *founding,
+                           const char *state_dir,
+                           struct swki_credentials *credentials,
+                           const struct swk_clock *clock,
+                           const struct swk_entropy *entropy,
+                           struct swk_error *err);
+
+/* The swarm's first objects, *given*; both NULL if the swarm is settled. */
+int swki_founding_objects(const struct swki_founding *founding,
+                          const struct swki_credentials *credentials,
+                          const struct swk_alloc *alloc,
+                          const struct swk_entropy *entropy,
+                          struct swki_object **out_cluster,
+                          struct swki_object **out_node,
+                          struct swk_error *err);
+
+/* The log holds the swarm: the key's file goes. */
+void swki_founding_settle(struct swki_founding *founding,
+                          const char *state_dir);
+
+#endif

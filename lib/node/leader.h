@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * The components that only a leader runs, made when leadership is gained and
+ * gone when it is lost. They share nothing but the store.
+ */
+
+#ifndef SWKI_NODE_LEADER_H
+#define SWKI_NODE_LEADER_H
+
+#include <swarmkit/port/entropy.h>
+
+#include "core/store/store.h"
+#include "wire/service.h"
+
+struct swki_leader_config {
+    const struct swk_alloc *alloc;
+    const struct swk_logger *logger;
+    const struct swk_entropy *entropy;
+    struct swki_store *store;
+    const char *node_id;  /* of this manager */
+    const char *swarm_id;
+    const char *address;  /* that nodes reach this manager at */
+    uint64_t seed;
+};
+
+struct swki_leader;
+
+/* Starts every component, or none. */
+int swki_leader_new(const struct swki_leader_config *config, swk_time now,
+                    swk_wall wall, struct swki_leader **out_leader,
+                    struct swk_error *err);
+
+/* Ends the calls that the components still hold, then frees them. */
+void swki_leader_free(struct swki_leader *leader,
+                      struct swki_answers *answers);
+
+/* A call for the service that the path names; whoever calls has checked that
+ * the caller may. */
+void swki_leader_call(struct swki_leader *leader, swk_time now, swk_wall wall,
+                      const struct swki_call *call,
+                      struct swki_answers *answers);
+void swki_leader_cancel(struct swki_leader *leader, uint64_t call_id);
+
+/* Lets every component do what is due. Returns when to step again; a time that
+ * has passed already means that there is more to do. */
+swk_time swki_leader_step(struct swki_leader *leader, swk_time now,
+                          swk_wall wall, struct swki_answers *answers);
+
+#endif

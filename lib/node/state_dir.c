@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include "node/state_dir.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/error.h"
+
+enum {
+    PATH_SIZE = 4096,
+};
+
+static int make_directory(const char *path, mode_t mode)
+{
+    return mkdir(path, mode) == 0 || errno == EEXIST ? 0 : -1;
+}
+
+int swki_state_dir_create(const char *state_dir, struct swk_error *err)
+{
+    char path[PATH_SIZE];
+    size_t len = strlen(state_dir);
+
+    /* Room for the longest name below it. */
+    if (len == 0 || len > PATH_SIZE - 256) {
+        return swki_fail(err, SWK_EINVAL,
+                         "state directory: the path is empty or too long");
+    }
+    memcpy(path, state_dir, len + 1);
+    for (char *slash = strchr(path + 1, '/'); slash != NULL;
+         slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        if (make_directory(path, 0755) != 0) {
+            return swki_fail(err, SWK_EIO,
+                             "cannot create the state directory %s: %s: %s",
+                             state_dir, path, strerror(errno));
+        }
+        *slash = '/';
+    }
+    if (make_directory(path, 0700) != 0) {
+        return swki_fail(err, SWK_EIO,
+                         "cannot create the state directory %s: %s", state_dir,
+                         strerror(errno));
+    }
+    if (access(path, R_OK | W_OK | X_OK) != 0) {
+        return swki_fail(err, SWK_EIO,
+                         "cannot write to the state directory %s: %s",
+                         state_dir, strerror(errno));
+    }
+    return SWK_OK;
+}
+
+static void certificates_path(char *buf, const char *state_dir)
+{
+    snprintf(buf, PATH_SIZE, "%s/certificates", state_dir);
+}
+
+int swki_state_dir_load(const char *state_dir,
+                        struct swki_credentials *credentials,
+                        const struct swk_clock *clock,
+                        const struct swk_entropy *entropy,
+                        struct swk_error *err)
+{
+    char path[PATH_SIZE];
+
+    certificates_path(path, state_dir);
+    return swki_credentials_load(credentials, path, clock->wall(clock->ctx),
+                                 entropy, err);
+}
+
+int swki_state_dir_save(const char *state_dir,
+                        const struct swki_credentials *credentials,
+                        struct swk_error *err)
+{
+    char path[PATH_SIZE];
+
+    certificates_path(path, state_dir);
+    return swki_credentials_save(credentials, path, err);
+}

@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include "daemon.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <swarmkit/node.h>
+#include <swarmkit/process_executor.h>
+
+enum {
+    FLAGS_MAX = 32,
+    LONG_ONLY = 256, /* values of getopt_long() for flags without a letter */
+};
+
+/* -- Flags ---------------------------------------------------------------- */
+
+static void print_help(const char *name, const char *summary,
+                       const struct daemon_flag *flags)
+{
+    printf("Usage: %s [FLAGS]\n\n%s\n\nFlags:\n", name, summary);
+    for (; flags->name != NULL; flags++) {
+        char left[64];
+
+        snprintf(left, sizeof(left), "%c%c%s --%s%s%s",
+                 flags->letter != 0 ? '-' : ' ',
+                 flags->letter != 0 ? flags->letter : ' ',
+                 flags->letter != 0 ? "," : " ", flags->name,
+                 flags->value != NULL ? " " : "",
+                 flags->value != NULL ? flags->value : "");
+        printf("  %-38s %s\n", left, flags->help);
+    }
+}
+
+static int parse_level(const char *text)
+{
+    for (int level = SWK_LOG_DEBUG; level <= SWK_LOG_ERROR; level++) {
+        if (strcmp(text, swk_log_level_name(level)) == 0) {
+            return level;
+        }
+    }
+    return -1;
+}
+
+/* The tables that getopt_long() wants. */
+static void make_tables(const struct daemon_flag *flags, struct option *options,
+                        char *letters)
+{
+    size_t i = 0;
+
+    *letters++ = ':'; /* a missing value is told apart */
+    for (; flags[i].name != NULL; i++) {
+        options[i] = (struct option){
+            .name = flags[i].name,
+            .has_arg =
+                flags[i].value != NULL ? required_argument : no_argument,
+            .val = LONG_ONLY + (int)i,
+        };
+        if (flags[i].letter != 0) {
+            *letters++ = flags[i].letter;
+            if (flags[i].value != NULL) {
+                *letters++ = ':';
+            }
+        }
+    }
+    options[i] = (struct option){0};
+    *letters = '\0';
+}
+
+static const struct daemon_flag *find_flag(const struct daemon_flag *flags,
+                                           int value)
+{
+    if (value >= LONG_ONLY) {
+        return &flags[value - LONG_ONLY];
+    }
+    for (; flags->name != NULL; flags++) {
+        if (flags->letter == value) {
+            return flags;
+        }
+    }
+    return NULL;
+}
+
+static int usage_error(const char *name, const char *what, const char *which)
+{
+    fprintf(stderr, "%s: %s: %s\nSee '%s --help'.\n", name, what, which, name);
+    return EXIT_USAGE;
+}
+
+/* Takes one flag; -1 to go on, else the exit status. */
+static int take_flag(const char *name, const char *summary,
+                     const struct daemon_flag *flags,
+                     const struct daemon_flag *flag,
+                     struct daemon_options *options)
+{
+    if (strcmp(flag->name, "help") == 0) {
+        print_help(name, summary, flags);
+        return EXIT_OK;
+    }
+    if (strcmp(flag->name, "version") == 0) {
+        printf("%s %s\n", name, swk_version());
+        return EXIT_OK;
+    }
+    if (strcmp(flag->name, "log-level") == 0) {
+        options->log_level = parse_level(optarg);
+        return options->log_level >= 0
+                   ? -1
+                   : usage_error(name, "log level is none of debug, info, "
+                                       "warn, error",
+                                 optarg);
+    }
+    if (flag->set != NULL) {
+        *flag->set = true;
+    } else {
+        *flag->target = optarg;
+    }
+    return -1;
+}
+
+int daemon_parse(int argc, char **argv, const char *summary,
+                 const struct daemon_flag *flags,
+                 struct daemon_options *options)
+{
+    struct option table[FLAGS_MAX];
+    char letters[2 * FLAGS_MAX];
+    const char *slash = strrchr(argv[0], '/');
+    const char *name = slash != NULL ? slash + 1 : argv[0];
+    int value;
+
+    make_tables(flags, table, letters);
+    opterr = 0;
+    while ((value = getopt_long(argc, argv, letters, table, NULL)) != -1) {
+        const struct daemon_flag *flag;
+        int status;
+
+        if (value == '?' || value == ':') {
+            return usage_error(
+                name, value == ':' ? "flag needs a value" : "unknown flag",
+                argv[optind - 1]);
+        }
+        flag = find_flag(flags, value);
+        status = take_flag(name, summary, flags, flag, options);
+        if (status >= 0) {
+            return status;
+        }
+    }
+    return optind < argc ? usage_error(name, "unexpected argument",
+                                       argv[optind])
+                         : -1;
+}
+
+/* -- Log ------------------------------------------------------------------ */
+
+static void print_record(void *ctx, const struct swk_log_record *record)
+{
+    struct timespec now;
+    struct tm tm;
+    char when[32];
+
+    (void)ctx;
+    clock_gettime(CLOCK_REALTIME, &now);
+    gmtime_r(&now.tv_sec, &tm);
+    strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%S", &tm);
+    fprintf(stderr, "%s.%03ldZ %-5s %s: %s\n", when, now.tv_nsec / 1000000,
+            swk_log_level_name(record->level), record->module,
+            record->message);
+}
+
+struct swk_logger daemon_logger(int level)
+{
+    return (struct swk_logger){
+        .size = sizeof(struct swk_logger),
+        .level = level,
+        .log = print_record,
+    };
+}
+
+void daemon_complain(const char *name, const struct swk_error *err)
+{
+    fprintf(stderr, "%s: error: %s\n", name, err->text);
+}
+
+/* -- Signals -------------------------------------------------------------- */
+
+static void stop_signals(sigset_t *set)
+{
+    sigemptyset(set);
+    sigaddset(set, SIGINT);
+    sigaddset(set, SIGTERM);
+}
+
+void daemon_block_signals(void)
+{
+    sigset_t set;
+
+    stop_signals(&set);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+void daemon_wait(bool (*stopped)(void *ctx), void *ctx)
+{
+    const struct timespec while_ns = {.tv_nsec = 250000000};
+    sigset_t set;
+
+    stop_signals(&set);
+    while (sigtimedwait(&set, NULL, &while_ns) < 0 &&
+           (stopped == NULL || !stopped(ctx))) {
+    }
+}
+
+/* -- Executor ------------------------------------------------------------- */
+
+/* Where the shim is: beside this program in the build tree or an installation,
+ * else where it would have been installed. */
+static void find_shim(char *buf, size_t size)
+{
+    static const char *const places[] = {
+        "/swarm-shim",
+        "/swarm-shim/swarm-shim",
+        "/../libexec/swarmkit/swarm-shim",
+    };
+    char self[PATH_MAX];
+    ssize_t len = readlink("/proc/self/exe", self, sizeof(self) - 1);
+    char *slash;
+
+    if (len > 0) {
+        self[len] = '\0';
+        slash = strrchr(self, '/');
+        *slash = '\0';
+        for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+            struct stat st;
+
+            snprintf(buf, size, "%s%s", self, places[i]);
+            if (stat(buf, &st) == 0 && S_ISREG(st.st_mode)) {
+                return;
+            }
+        }
+    }
+    snprintf(buf, size, "%s", SHIM_PATH);
+}
+
+int daemon_make_executor(const struct daemon_options *options,
+                         const struct swk_logger *logger,
+                         struct swk_executor *out_executor,
+                         struct swk_error *err)
+{
+    struct swk_process_executor_config config =
+        SWK_PROCESS_EXECUTOR_CONFIG_INIT;
+    char shim[PATH_MAX + 64];
+    char dir[PATH_MAX];
+
+    snprintf(dir, sizeof(dir), "%s/processes", options->state_dir);
+    find_shim(shim, sizeof(shim));
+    config.state_dir = dir;
+    config.shim_path = options->shim_path != NULL ? options->shim_path : shim;
+    config.hostname = options->hostname;
+    config.cgroup_parent = options->cgroup_parent;
+    config.generic_resources = options->generic_resources;
+    config.logger = logger;
+    return swk_process_executor_new(&config, out_executor, err);
+}

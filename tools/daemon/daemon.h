@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* What swarmd and swarm-agent have in common: flags, log, signals, executor. */
+
+#ifndef TOOLS_DAEMON_H
+#define TOOLS_DAEMON_H
+
+#include <stdbool.h>
+
+#include <swarmkit/error.h>
+#include <swarmkit/log.h>
+#include <swarmkit/port/executor.h>
+
+/* Exit statuses. */
+enum {
+    EXIT_OK = 0,
+    EXIT_FAILED = 1,
+    EXIT_USAGE = 2,
+};
+
+/* The flags of both. NULL where a flag was not given. */
+struct daemon_options {
+    const char *state_dir;
+    const char *join_address;
+    const char *join_token;
+    const char *hostname;
+    const char *generic_resources;
+    const char *shim_path;
+    const char *cgroup_parent;
+    int log_level;
+    /* swarmd alone */
+    const char *listen_remote;
+    const char *advertise_remote;
+    const char *listen_control;
+    bool manager_only;
+};
+
+/* A flag of a program, for parsing and for --help. */
+struct daemon_flag {
+    char letter; /* 0 for none */
+    const char *name;
+    const char *value; /* what it takes; NULL for nothing */
+    const char *help;
+    const char **target;   /* where the text goes */
+    bool *set;             /* or what becomes true */
+};
+
+/* Reads the flags; -1 to go on, else the exit status. */
+int daemon_parse(int argc, char **argv, const char *summary,
+                 const struct daemon_flag *flags, struct daemon_options *options);
+
+/* Records go to the standard error. */
+struct swk_logger daemon_logger(int level);
+
+/* Blocks SIGINT and SIGTERM, so that only daemon_wait() sees them; before the
+ * first thread. SIGPIPE is ignored. */
+void daemon_block_signals(void);
+
+/* Waits for a signal to stop, asking stopped() now and then. */
+void daemon_wait(bool (*stopped)(void *ctx), void *ctx);
+
+/* The process executor below the state directory, with its shim. */
+int daemon_make_executor(const struct daemon_options *options,
+                         const struct swk_logger *logger,
+                         struct swk_executor *out_executor,
+                         struct swk_error *err);
+
+/* "NAME: error: TEXT" on the standard error. */
+void daemon_complain(const char *name, const struct swk_error *err);
+
+#endif

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* swarm-agent: a worker, and nothing of a manager. */
+
+#include <swarmkit/agent.h>
+#include <swarmkit/nng_transport.h>
+#include <swarmkit/posix.h>
+#include <swarmkit/process_executor.h>
+#include <swarmkit/node.h>
+
+#include "daemon.h"
+
+static const char summary[] =
+    "Runs tasks of a swarm on this machine, as a worker.\n"
+    "\n"
+    "The first start joins a swarm by a token; later ones need neither token "
+    "nor\naddress. Tasks go on running while the agent is stopped.\n"
+    "\n"
+    "Example:\n"
+    "  swarm-agent --state-dir /var/lib/swarm-agent \\\n"
+    "      --join-addr 192.0.2.1:4242 --join-token SWMTKN-1-...";
+
+static int run(const struct daemon_options *options,
+               const struct swk_logger *logger,
+               const struct swk_transport *transport, struct swk_error *err)
+{
+    struct swk_agent_config config = SWK_AGENT_CONFIG_INIT;
+    struct swk_executor executor = {0};
+    swk_agent *agent = NULL;
+    int rc = swk_node_create_state_dir(options->state_dir, err);
+
+    if (rc == 0) {
+        rc = daemon_make_executor(options, logger, &executor, err);
+    }
+    if (rc != 0) {
+        return rc;
+    }
+    config.state_dir = options->state_dir;
+    config.join_address = options->join_address;
+    config.join_token = options->join_token;
+    config.hostname = options->hostname;
+    config.logger = logger;
+    config.clock = swk_posix_clock();
+    config.entropy = swk_posix_entropy();
+    config.transport = transport;
+    config.executor = &executor;
+    rc = swk_agent_new(&config, &agent, err);
+    if (rc == 0) {
+        rc = swk_agent_start(agent, err);
+    }
+    if (rc == 0) {
+        daemon_wait(NULL, NULL);
+    }
+    swk_agent_free(agent);
+    swk_process_executor_free(&executor);
+    return rc;
+}
+
+int main(int argc, char **argv)
+{
+    struct daemon_options options = {
+        .state_dir = "/var/lib/swarm-agent",
+        .log_level = SWK_LOG_INFO,
+    };
+    const struct daemon_flag flags[] = {
+        {'d', "state-dir", "DIR",
+         "keys and tasks; default /var/lib/swarm-agent", &options.state_dir,
+         NULL},
+        {0, "join-addr", "HOST:PORT", "a manager of the swarm",
+         &options.join_address, NULL},
+        {0, "join-token", "TOKEN", "what admits this node, once",
+         &options.join_token, NULL},
+        {0, "hostname", "NAME", "shown for this node; default the system's",
+         &options.hostname, NULL},
+        {0, "generic-node-resources", "LIST",
+         "such as fpga=2,gpu=UUID1,gpu=UUID2", &options.generic_resources,
+         NULL},
+        {0, "cgroup-parent", "NAME",
+         "of tasks' cgroups; one for each agent of a machine",
+         &options.cgroup_parent, NULL},
+        {0, "shim", "PATH", "the program swarm-shim; default as installed",
+         &options.shim_path, NULL},
+        {'l', "log-level", "LEVEL", "debug, info, warn, error; default info",
+         NULL, NULL},
+        {'v', "version", NULL, "print the version", NULL, NULL},
+        {'h', "help", NULL, "print this", NULL, NULL},
+        {0},
+    };
+    swk_nng_transport *transport = NULL;
+    struct swk_logger logger;
+    struct swk_error err;
+    int status = daemon_parse(argc, argv, summary, flags, &options);
+    int rc;
+
+    if (status >= 0) {
+        return status;
+    }
+    daemon_block_signals();
+    logger = daemon_logger(options.log_level);
+    rc = swk_nng_transport_new(NULL, &logger, &transport, &err);
+    if (rc == 0) {
+        rc = run(&options, &logger, swk_nng_transport_port(transport), &err);
+    }
+    swk_nng_transport_free(transport);
+    if (rc != 0) {
+        daemon_complain("swarm-agent", &err);
+        return EXIT_FAILED;
+    }
+    return EXIT_OK;
+}
