@@ -221,7 +221,7 @@ static bool is_state(int state)
 bool swki_policy_allows_state(enum swki_actor actor, Swkpb__TaskState from,
                               Swkpb__TaskState to)
 {
-    if (to < from || !is_state(to)) {
+    if (to < from || !is_state((int)to)) {
         return false;
     }
     for (size_t i = 0; i < sizeof(moves) / sizeof(moves[0]); i++) {
