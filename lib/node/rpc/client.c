@@ -2,7 +2,7 @@
 
 #include "node/rpc/client.h"
 
-#include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -15,19 +15,24 @@ enum {
     CONNECT_SECONDS = 10,
 };
 
+enum dial_state {
+    DIAL_UNDER_WAY,
+    DIAL_DONE, /* the message is in the mailbox, or will be at once */
+    DIAL_LEFT, /* by the client: whatever comes is for nobody */
+};
+
 /*
  * A dial that is under way. Its done() may come when the client is long gone,
- * so it belongs to whichever of the two comes last.
+ * so it belongs to whichever of the two comes last. What done() brings is
+ * written before the state says so.
  */
 struct dialing {
     struct swki_message message;
-    struct swki_rpc_client *client;
+    struct swki_rpc_client *client; /* the loop's; NULL once it has left */
     const struct swk_alloc *alloc;
     const struct swk_transport *transport;
     struct swki_loop *loop;
-    pthread_mutex_t lock; /* guards all below */
-    bool left; /* by the client */
-    bool done;
+    atomic_int state; /* enum dial_state */
     swk_stream *stream;
     struct swk_error err;
 };
@@ -60,29 +65,17 @@ struct swki_rpc_client {
 
 /* -- Life ------------------------------------------------------------------- */
 
-static void release_dialing(struct dialing *d)
-{
-    pthread_mutex_destroy(&d->lock);
-    swki_free(d->alloc, d);
-}
-
 /* The client is no longer interested. */
 static void leave_dialing(struct dialing *d)
 {
-    bool done;
-
-    pthread_mutex_lock(&d->lock);
-    d->left = true;
-    done = d->done;
-    pthread_mutex_unlock(&d->lock);
-    if (!done) {
-        return;
+    d->client = NULL;
+    if (atomic_exchange(&d->state, DIAL_LEFT) == DIAL_DONE) {
+        /* The message only has to release the rest. */
+        if (d->stream != NULL) {
+            d->transport->free(d->transport->ctx, d->stream);
+        }
+        d->stream = NULL;
     }
-    swki_loop_cancel(d->loop, &d->message);
-    if (d->stream != NULL) {
-        d->transport->free(d->transport->ctx, d->stream);
-    }
-    release_dialing(d);
 }
 
 static void destroy(struct swki_rpc_client *client)
@@ -267,6 +260,10 @@ static void handle_dialed(struct swki_message *message, swk_time now)
     struct swki_rpc_client *client = d->client;
 
     (void)now;
+    if (client == NULL) {
+        swki_free(d->alloc, d);
+        return;
+    }
     client->dialing = NULL;
     if (d->stream == NULL) {
         set_down(client, &d->err);
@@ -275,7 +272,7 @@ static void handle_dialed(struct swki_message *message, swk_time now)
     } else {
         start_link(client, d->stream);
     }
-    release_dialing(d);
+    swki_free(d->alloc, d);
 }
 
 /* On a transport's thread. */
@@ -283,25 +280,19 @@ static void on_dialed(void *ctx, swk_stream *stream,
                       const struct swk_error *err)
 {
     struct dialing *d = ctx;
-    bool left;
 
-    pthread_mutex_lock(&d->lock);
-    left = d->left;
-    if (!left) {
-        d->done = true;
-        d->stream = stream;
-        if (err != NULL) {
-            d->err = *err;
-        }
+    d->stream = stream;
+    if (err != NULL) {
+        d->err = *err;
+    }
+    if (atomic_exchange(&d->state, DIAL_DONE) != DIAL_LEFT) {
         swki_loop_post(d->loop, &d->message);
+        return;
     }
-    pthread_mutex_unlock(&d->lock);
-    if (left) {
-        if (stream != NULL) { /* never started, so no event is cut off */
-            d->transport->free(d->transport->ctx, stream);
-        }
-        release_dialing(d);
+    if (stream != NULL) { /* never started, so no event is cut off */
+        d->transport->free(d->transport->ctx, stream);
     }
+    swki_free(d->alloc, d);
 }
 
 /* -- Turns ------------------------------------------------------------------ */
@@ -402,11 +393,11 @@ static int start_dial(struct swki_rpc_client *client, struct swk_error *err)
     d->transport = t;
     d->loop = config->loop;
     d->message.handle = handle_dialed;
-    pthread_mutex_init(&d->lock, NULL);
+    atomic_init(&d->state, DIAL_UNDER_WAY);
     rc = t->dial(t->ctx, config->address, config->timeout_ns, on_dialed, d,
                  err);
     if (rc != SWK_OK) {
-        release_dialing(d);
+        swki_free(config->alloc, d);
         return rc;
     }
     client->dialing = d;

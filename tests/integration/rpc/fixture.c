@@ -15,7 +15,7 @@
 #include "wire/status.h"
 
 enum {
-    PATIENCE_SECONDS = 20,
+    PATIENCE_SECONDS = 60,
 };
 
 /* -- The server's methods --------------------------------------------------- */
@@ -136,6 +136,7 @@ void set_up_begin(struct f *f)
         .clock = swk_posix_clock(),
         .transport = swk_nng_transport_port(f->transport),
         .loop = f->server_loop,
+        .handshake_timeout_ns = PATIENCE_SECONDS * SWK_SECOND,
         .handler = {.ctx = f, .request = on_request, .closed = on_closed},
     };
 }
@@ -210,6 +211,7 @@ void client_open(struct f *f, struct client *client, const char *address,
         .transport = swk_nng_transport_port(f->transport),
         .loop = f->loop,
         .address = address,
+        .timeout_ns = PATIENCE_SECONDS * SWK_SECOND,
         .context = context,
         .server_name = context == NULL ? NULL : SWKI_OU_MANAGER,
         .ctx = client,
