@@ -17,6 +17,7 @@ struct swki_loop {
     const struct swk_alloc *alloc;
     const struct swk_clock *clock;
     struct swki_link members;
+    struct swki_link *next; /* of the walk over members; remove() moves it */
     _Atomic(struct swki_message *) mailbox; /* newest first */
     struct swki_message *taken;             /* oldest first; the loop's own */
     swk_time now;
@@ -104,7 +105,9 @@ void swki_loop_add(struct swki_loop *loop, struct swki_loop_member *member)
 
 void swki_loop_remove(struct swki_loop *loop, struct swki_loop_member *member)
 {
-    (void)loop;
+    if (loop->next == &member->link) {
+        loop->next = member->link.next;
+    }
     swki_list_remove(&member->link);
 }
 
@@ -155,23 +158,31 @@ swk_time swki_loop_now(const struct swki_loop *loop)
     return loop->now;
 }
 
+/* Members come and go while they are walked. */
+static struct swki_loop_member *next_member(struct swki_loop *loop)
+{
+    struct swki_link *link = loop->next;
+
+    if (link == &loop->members) {
+        return NULL;
+    }
+    loop->next = link->next;
+    return SWKI_CONTAINER(link, struct swki_loop_member, link);
+}
+
 void swki_loop_process(struct swki_loop *loop)
 {
     uint64_t count;
     ssize_t n = read(loop->fd, &count, sizeof(count));
-    struct swki_link *link;
-    struct swki_link *next;
+    struct swki_loop_member *member;
 
     (void)n;
     loop->now = loop->clock->now(loop->clock->ctx);
     take(loop);
     deliver(loop);
     loop->deadline = SWK_NEVER;
-    for (link = loop->members.next; link != &loop->members; link = next) {
-        struct swki_loop_member *member =
-            SWKI_CONTAINER(link, struct swki_loop_member, link);
-
-        next = link->next;
+    loop->next = loop->members.next;
+    while ((member = next_member(loop)) != NULL) {
         if (member->turn != NULL) {
             swk_time deadline = member->turn(member->ctx, loop->now);
 
@@ -179,11 +190,8 @@ void swki_loop_process(struct swki_loop *loop)
                 deadline < loop->deadline ? deadline : loop->deadline;
         }
     }
-    for (link = loop->members.next; link != &loop->members; link = next) {
-        struct swki_loop_member *member =
-            SWKI_CONTAINER(link, struct swki_loop_member, link);
-
-        next = link->next;
+    loop->next = loop->members.next;
+    while ((member = next_member(loop)) != NULL) {
         if (member->flush != NULL) {
             member->flush(member->ctx, loop->now);
         }

@@ -58,7 +58,8 @@ int swki_loop_new(const struct swk_alloc *alloc, const struct swk_clock *clock,
  * that those who wait for theirs to release themselves can do so. */
 void swki_loop_free(struct swki_loop *loop);
 
-/* The member is borrowed until swki_loop_remove(). */
+/* The member is borrowed until swki_loop_remove(). Both may be called in a turn
+ * or flush of any member. */
 void swki_loop_add(struct swki_loop *loop, struct swki_loop_member *member);
 void swki_loop_remove(struct swki_loop *loop, struct swki_loop_member *member);
 

@@ -178,6 +178,48 @@ static void the_deadline_is_the_earliest_of_the_members(void **state)
     tear_down(&f);
 }
 
+struct remover {
+    struct swki_loop *loop;
+    struct swki_loop_member *victim;
+};
+
+static swk_time remove_victim(void *ctx, swk_time now)
+{
+    struct remover *remover = ctx;
+
+    (void)now;
+    if (remover->victim != NULL) {
+        swki_loop_remove(remover->loop, remover->victim);
+        remover->victim = NULL;
+    }
+    return SWK_NEVER;
+}
+
+static void a_member_may_remove_the_next_one_and_itself(void **state)
+{
+    struct f f;
+
+    (void)state;
+    set_up(&f);
+    struct f second = f;
+    struct f third = f;
+    struct swki_loop_member victim = {.ctx = &second, .turn = turn};
+    struct swki_loop_member last = {.ctx = &third, .turn = turn};
+    struct remover remover = {f.loop, &victim};
+    struct swki_loop_member first = {.ctx = &remover, .turn = remove_victim};
+
+    swki_loop_add(f.loop, &first);
+    swki_loop_add(f.loop, &victim);
+    swki_loop_add(f.loop, &last);
+    swki_loop_process(f.loop);
+    remover.victim = &first;
+    swki_loop_process(f.loop);
+    assert_string_equal(second.trace, "");
+    assert_string_equal(third.trace, "tt");
+    swki_loop_remove(f.loop, &last);
+    tear_down(&f);
+}
+
 static void freeing_delivers_what_is_left(void **state)
 {
     struct f f;
@@ -290,6 +332,7 @@ int main(void)
         cmocka_unit_test(
             a_cancelled_message_is_not_delivered_and_loses_no_other),
         cmocka_unit_test(the_deadline_is_the_earliest_of_the_members),
+        cmocka_unit_test(a_member_may_remove_the_next_one_and_itself),
         cmocka_unit_test(freeing_delivers_what_is_left),
         cmocka_unit_test(many_threads_post_and_nothing_is_lost_or_reordered),
         cmocka_unit_test(stop_from_another_thread_ends_run),
