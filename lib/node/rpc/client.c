@@ -473,11 +473,10 @@ int swki_rpc_client_new(const struct swki_rpc_client_config *config,
     return SWK_OK;
 }
 
-int swki_rpc_client_call_with(struct swki_rpc_client *client,
-                              const struct swki_rpc_header *header,
-                              const uint8_t *request, size_t len,
-                              const struct swki_rpc_client_call_events *events,
-                              struct swk_error *err)
+int swki_rpc_client_open(struct swki_rpc_client *client,
+                         const struct swki_rpc_header *header,
+                         const struct swki_rpc_client_call_events *events,
+                         struct swk_error *err)
 {
     const struct swk_clock *clock = client->config.clock;
     struct client_call *call;
@@ -498,16 +497,78 @@ int swki_rpc_client_call_with(struct swki_rpc_client *client,
         swki_free(client->config.alloc, call);
         return rc;
     }
-    rc = swki_rpc_connection_send(client->rpc, call->stream, request, len, err);
-    if (rc != SWK_OK) {
-        swki_rpc_connection_reset(client->rpc, call->stream);
-        swki_free(client->config.alloc, call);
-        return rc;
-    }
     swki_list_append(&client->calls, &call->link);
-    swki_rpc_connection_finish(client->rpc, call->stream);
     mark_dirty(client);
     return SWK_OK;
+}
+
+/* The newest is found first: it is the one most often asked for. */
+static struct client_call *find_call(const struct swki_rpc_client *client,
+                                     uint64_t call_id)
+{
+    for (struct swki_link *link = client->calls.prev; link != &client->calls;
+         link = link->prev) {
+        struct client_call *call =
+            SWKI_CONTAINER(link, struct client_call, link);
+
+        if (call->events.call_id == call_id) {
+            return call;
+        }
+    }
+    return NULL;
+}
+
+int swki_rpc_client_send(struct swki_rpc_client *client, uint64_t call_id,
+                         const uint8_t *data, size_t len,
+                         struct swk_error *err)
+{
+    const struct client_call *call = find_call(client, call_id);
+
+    if (call == NULL) {
+        return swki_fail(err, SWK_ENOTFOUND, "the call is over");
+    }
+    mark_dirty(client);
+    return swki_rpc_connection_send(client->rpc, call->stream, data, len, err);
+}
+
+void swki_rpc_client_finish(struct swki_rpc_client *client, uint64_t call_id)
+{
+    const struct client_call *call = find_call(client, call_id);
+
+    if (call != NULL) {
+        swki_rpc_connection_finish(client->rpc, call->stream);
+        mark_dirty(client);
+    }
+}
+
+size_t swki_rpc_client_unsent(const struct swki_rpc_client *client,
+                              uint64_t call_id)
+{
+    const struct client_call *call = find_call(client, call_id);
+
+    return call == NULL
+               ? 0
+               : swki_rpc_connection_unsent(client->rpc, call->stream);
+}
+
+int swki_rpc_client_call_with(struct swki_rpc_client *client,
+                              const struct swki_rpc_header *header,
+                              const uint8_t *request, size_t len,
+                              const struct swki_rpc_client_call_events *events,
+                              struct swk_error *err)
+{
+    int rc = swki_rpc_client_open(client, header, events, err);
+
+    if (rc != SWK_OK) {
+        return rc;
+    }
+    rc = swki_rpc_client_send(client, events->call_id, request, len, err);
+    if (rc == SWK_OK) {
+        swki_rpc_client_finish(client, events->call_id);
+    } else {
+        swki_rpc_client_cancel(client, events->call_id);
+    }
+    return rc;
 }
 
 int swki_rpc_client_call(struct swki_rpc_client *client, const char *path,
@@ -527,17 +588,12 @@ int swki_rpc_client_call(struct swki_rpc_client *client, const char *path,
 
 void swki_rpc_client_cancel(struct swki_rpc_client *client, uint64_t call_id)
 {
-    for (struct swki_link *link = client->calls.next; link != &client->calls;
-         link = link->next) {
-        struct client_call *call =
-            SWKI_CONTAINER(link, struct client_call, link);
+    struct client_call *call = find_call(client, call_id);
 
-        if (call->events.call_id == call_id) {
-            swki_rpc_connection_reset(client->rpc, call->stream);
-            swki_list_remove(&call->link);
-            swki_free(client->config.alloc, call);
-            mark_dirty(client);
-            return;
-        }
+    if (call != NULL) {
+        swki_rpc_connection_reset(client->rpc, call->stream);
+        swki_list_remove(&call->link);
+        swki_free(client->config.alloc, call);
+        mark_dirty(client);
     }
 }

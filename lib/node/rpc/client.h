@@ -78,6 +78,24 @@ int swki_rpc_client_call_with(struct swki_rpc_client *client,
                               const struct swki_rpc_client_call_events *events,
                               struct swk_error *err);
 
+/*
+ * Opens a call on which any number of messages is sent; call_id, unique among
+ * open calls, names it. send() copies; SWK_ELIMIT when the server leaves too
+ * much unread, SWK_ENOTFOUND once the call is over. finish() says that no more
+ * comes. A server may end the call at any time.
+ */
+int swki_rpc_client_open(struct swki_rpc_client *client,
+                         const struct swki_rpc_header *header,
+                         const struct swki_rpc_client_call_events *events,
+                         struct swk_error *err);
+int swki_rpc_client_send(struct swki_rpc_client *client, uint64_t call_id,
+                         const uint8_t *data, size_t len,
+                         struct swk_error *err);
+void swki_rpc_client_finish(struct swki_rpc_client *client, uint64_t call_id);
+/* Bytes that the server has not taken yet. */
+size_t swki_rpc_client_unsent(const struct swki_rpc_client *client,
+                              uint64_t call_id);
+
 /* Gives a call up; nothing is told of it any more. */
 void swki_rpc_client_cancel(struct swki_rpc_client *client, uint64_t call_id);
 

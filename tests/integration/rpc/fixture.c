@@ -63,8 +63,34 @@ static void on_request(void *ctx, struct swki_rpc_call *call,
 
         swki_rpc_call_send(call, (const uint8_t *)id, strlen(id));
         swki_rpc_call_end(call, SWKI_STATUS_OK, "");
+    } else if (strcmp(path, "/t.T/Collect") == 0) {
+        f->collected = len;
     } else if (strcmp(path, "/t.T/Never") != 0) {
         swki_rpc_call_end(call, SWKI_STATUS_NOT_FOUND, "no such thing");
+    }
+}
+
+static void on_more(void *ctx, struct swki_rpc_call *call, const uint8_t *data,
+                    size_t len, swk_time now)
+{
+    struct f *f = ctx;
+
+    (void)call;
+    (void)data;
+    (void)now;
+    f->collected += len;
+}
+
+static void on_finished(void *ctx, struct swki_rpc_call *call, swk_time now)
+{
+    const struct f *f = ctx;
+    uint8_t sum[4];
+
+    (void)now;
+    if (strcmp(swki_rpc_call_info(call)->path, "/t.T/Collect") == 0) {
+        swki_frame_put_u32(sum, (uint32_t)f->collected);
+        swki_rpc_call_send(call, sum, sizeof(sum));
+        swki_rpc_call_end(call, SWKI_STATUS_OK, "");
     }
 }
 
@@ -137,7 +163,11 @@ void set_up_begin(struct f *f)
         .transport = swk_nng_transport_port(f->transport),
         .loop = f->server_loop,
         .handshake_timeout_ns = PATIENCE_SECONDS * SWK_SECOND,
-        .handler = {.ctx = f, .request = on_request, .closed = on_closed},
+        .handler = {.ctx = f,
+                    .request = on_request,
+                    .message = on_more,
+                    .finished = on_finished,
+                    .closed = on_closed},
     };
 }
 
@@ -255,6 +285,22 @@ static void on_ended(void *ctx, uint64_t call_id, int status, const char *text,
     call->ended++;
     call->status = status;
     snprintf(call->text, sizeof(call->text), "%s", text);
+}
+
+void call_open(struct client *client, struct call *call, const char *path)
+{
+    const struct swki_rpc_header header = {.path = path};
+    const struct swki_rpc_client_call_events events = {
+        .ctx = call,
+        .call_id = (uint64_t)(uintptr_t)call,
+        .message = on_message,
+        .ended = on_ended,
+    };
+
+    *call = (struct call){.client = client};
+    swki_buf_init(&call->last, NULL, SIZE_MAX);
+    assert_int_equal(
+        swki_rpc_client_open(client->client, &header, &events, NULL), 0);
 }
 
 void call_start(struct client *client, struct call *call, const char *path,

@@ -33,6 +33,7 @@ struct f {
     char path[96];
     atomic_uint closed; /* calls that the server's handler saw end */
     atomic_uint open;
+    size_t collected; /* the server's: bytes of a client's stream */
     /* Done on the server's thread at its next message. */
     struct swki_message errand;
     const char *drop_node;
@@ -72,6 +73,8 @@ void client_open(struct f *f, struct client *client, const char *address,
 void client_close(struct client *client);
 void call_start(struct client *client, struct call *call, const char *path,
                 const void *request, size_t len, swk_time timeout_ns);
+/* A call whose messages the test sends itself. */
+void call_open(struct client *client, struct call *call, const char *path);
 void call_fini(struct call *call);
 /* Turns the clients' loop until *value >= least; fails after 10 s. */
 void run_until(struct f *f, const unsigned *value, unsigned least);

@@ -167,6 +167,34 @@ static void a_big_message_passes_and_one_over_the_limit_is_refused(void **state)
     free(big);
 }
 
+static void a_client_streams_messages_and_is_answered_at_the_end(void **state)
+{
+    static const uint8_t data[50000];
+    struct f f;
+    struct client client;
+    struct call call;
+    uint64_t id = (uint64_t)(uintptr_t)&call;
+
+    (void)state;
+    set_up(&f);
+    client_open(&f, &client, f.address, f.worker_context);
+    call_open(&client, &call, "/t.T/Collect");
+    for (int i = 0; i < 100; i++) {
+        assert_int_equal(swki_rpc_client_send(client.client, id, data,
+                                              sizeof(data), NULL),
+                         0);
+    }
+    swki_rpc_client_finish(client.client, id);
+    run_until(&f, &call.ended, 1);
+    assert_int_equal(call.status, SWKI_STATUS_OK);
+    assert_int_equal(swki_frame_get_u32(call.last.data), 100 * sizeof(data));
+    assert_int_equal(swki_rpc_client_send(client.client, id, data, 1, NULL),
+                     SWK_ENOTFOUND);
+    call_fini(&call);
+    client_close(&client);
+    tear_down(&f);
+}
+
 static void a_reader_that_is_too_slow_is_cut_off(void **state)
 {
     struct f f;
@@ -477,6 +505,8 @@ int main(void)
         cmocka_unit_test(a_stream_passes_many_windows),
         cmocka_unit_test(
             a_big_message_passes_and_one_over_the_limit_is_refused),
+        cmocka_unit_test(
+            a_client_streams_messages_and_is_answered_at_the_end),
         cmocka_unit_test(a_reader_that_is_too_slow_is_cut_off),
         cmocka_unit_test(deadlines_and_cancels_close_the_call_at_both_ends),
         cmocka_unit_test(a_peer_that_vanishes_closes_its_calls),
