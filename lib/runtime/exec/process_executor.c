@@ -14,6 +14,7 @@
 
 #include "base/arena.h"
 #include "base/error.h"
+#include "base/options.h"
 #include "runtime/exec/describe.h"
 #include "runtime/exec/executor.h"
 
@@ -433,19 +434,12 @@ static int read_config(const struct swk_process_executor_config *config,
                        struct swk_error *err)
 {
     struct swk_process_executor_config c = {0};
-    const uint8_t *bytes = (const uint8_t *)config;
+    int rc = swki_options_read(&c, sizeof(c), config,
+                               "swk_process_executor_config", err);
 
-    if (config == NULL || config->size < sizeof(config->size)) {
-        return swki_fail(err, SWK_EINVAL, "process executor: no configuration");
+    if (rc != SWK_OK) {
+        return rc;
     }
-    for (size_t i = sizeof(c); i < config->size; i++) {
-        if (bytes[i] != 0) {
-            return swki_fail(err, SWK_ENOTSUP,
-                             "process executor: configuration of a newer "
-                             "release");
-        }
-    }
-    memcpy(&c, config, config->size < sizeof(c) ? config->size : sizeof(c));
     if (c.state_dir == NULL || c.shim_path == NULL) {
         return swki_fail(err, SWK_EINVAL,
                          "process executor: state_dir and shim_path are "

@@ -504,6 +504,44 @@ an_update_of_metadata_is_accepted_and_one_of_the_spec_refused(void **state)
     task_close(&t);
 }
 
+static void wrong_configurations_are_refused_with_the_reason(void **state)
+{
+    struct node *node = *state;
+    struct swk_process_executor_config config = node->config;
+    struct swk_executor other = {0};
+    struct swk_error err = {0};
+
+    config.shim_path = NULL;
+    assert_int_equal(swk_process_executor_new(&config, &other, &err),
+                     SWK_EINVAL);
+    assert_non_null(strstr(err.text, "shim_path"));
+    config = node->config;
+    config.cgroup_parent = "../escape";
+    assert_int_equal(swk_process_executor_new(&config, &other, &err),
+                     SWK_EINVAL);
+    assert_non_null(strstr(err.text, "cgroup_parent"));
+    config = node->config;
+    config.size = 0;
+    assert_int_equal(swk_process_executor_new(&config, &other, &err),
+                     SWK_EINVAL);
+
+    node_stop(node);
+    config = node->config;
+    config.shim_path = "/no/such/shim";
+    assert_int_equal(swk_process_executor_new(&config, &other, &err),
+                     SWK_EINVAL);
+    assert_non_null(strstr(err.text, "/no/such/shim"));
+    config = node->config;
+    config.generic_resources = "gpu";
+    assert_int_equal(swk_process_executor_new(&config, &other, &err),
+                     SWK_EINVAL);
+    assert_non_null(strstr(err.text, "GenericResource"));
+    assert_null(other.ctx);
+    swk_process_executor_free(&other);
+    swk_process_executor_free(NULL);
+    node_again(node); /* nothing of the failures stayed behind */
+}
+
 static void fifty_tasks_start_at_once(void **state)
 {
     enum { COUNT = 50 };
@@ -572,6 +610,7 @@ int main(void)
         TEST(a_working_directory_is_entered_or_named),
         TEST(sweep_removes_what_is_not_in_the_list),
         TEST(two_executors_do_not_share_a_state_directory),
+        TEST(wrong_configurations_are_refused_with_the_reason),
         TEST(an_update_of_metadata_is_accepted_and_one_of_the_spec_refused),
         TEST(fifty_tasks_start_at_once),
     };
