@@ -26,6 +26,8 @@
 enum {
     SPAWN_FD_FIRST = 16, /* above those the shim gets */
     SWEEP_PARALLEL = 8,
+    LOCK_PAUSE_MS = 5,
+    LOCK_WAIT_MS = 500,
     PATH_SIZE = SWK_ID_LEN_MAX + 32,
 };
 
@@ -38,6 +40,22 @@ static int open_directory(int parent, const char *name)
     }
     fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     return fd;
+}
+
+/* A killed agent's lock lives on for a moment, in the child that it was just
+ * starting. */
+static bool lock_directory(int fd)
+{
+    const struct timespec pause = {.tv_nsec = LOCK_PAUSE_MS * 1000000L};
+
+    for (int waited_ms = 0; flock(fd, LOCK_EX | LOCK_NB) != 0;
+         waited_ms += LOCK_PAUSE_MS) {
+        if (waited_ms >= LOCK_WAIT_MS) {
+            return false;
+        }
+        nanosleep(&pause, NULL);
+    }
+    return true;
 }
 
 int swki_task_dirs_open(struct swki_task_dirs *out_dirs, const char *state_dir,
@@ -55,7 +73,7 @@ int swki_task_dirs_open(struct swki_task_dirs *out_dirs, const char *state_dir,
     } else if (dirs.state_fd < 0) {
         rc = swki_fail(err, SWK_EIO, "state directory %s: %s", state_dir,
                        strerror(errno));
-    } else if (flock(dirs.state_fd, LOCK_EX | LOCK_NB) != 0) {
+    } else if (!lock_directory(dirs.state_fd)) {
         rc = swki_fail(err, SWK_EBUSY,
                        "state directory %s: in use by another executor",
                        state_dir);
