@@ -202,7 +202,7 @@ static const struct value *find_value(const struct args *args,
             return &args->values[i];
         }
     }
-    assert(!"the command has no such flag");
+    assert(false && "the command has no such flag");
     return NULL;
 }
 

@@ -228,10 +228,7 @@ static int check_spec(const Swkpb__ClusterSpec *spec, struct swk_error *err)
         return swki_fail(err, SWK_EINVAL,
                          "the node certificates' expiry must be at least 1 h");
     }
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
     int rc = check_policies(spec->acceptance_policy, err);
-#pragma GCC diagnostic pop
     if (rc == SWK_OK) {
         rc = check_heartbeat(spec->dispatcher, err);
     }

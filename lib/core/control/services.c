@@ -157,11 +157,8 @@ static int check_old_networks(const Swkpb__ServiceSpec *old,
 {
     const Swkpb__TaskSpec *a = old->task;
     const Swkpb__TaskSpec *b = spec->task;
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
     bool changed = !same_networks(old->networks, old->n_networks,
                                   spec->networks, spec->n_networks);
-#pragma GCC diagnostic pop
 
     if (changed && same_networks(a->networks, a->n_networks, b->networks,
                                  b->n_networks)) {
