@@ -9,6 +9,12 @@
 #include "core/orchestrator/state.h"
 #include "core/store/task.h"
 
+enum {
+    /* Tasks that one look at a service creates. Each look reads all of its
+     * tasks, so that a large service should not need many. */
+    CREATE_MAX = 8000,
+};
+
 bool swki_is_replicated(const struct swki_object *service)
 {
     const Swkpb__ServiceSpec *spec = swki_service(service)->spec;
@@ -203,17 +209,25 @@ static bool number_copies(struct plan *plan, struct live_slot **order)
     return fits;
 }
 
-/* Pointers to the live slots, those to keep first. */
-static struct live_slot **order_by_worth(struct plan *plan)
+/* Pointers to the live slots as they come; enough when all of them stay. */
+static struct live_slot **order_by_number(struct plan *plan)
 {
     struct live_slot **order = swki_arena_calloc(
         &plan->slots.arena, plan->live_count + 1, sizeof(struct live_slot *));
 
+    for (size_t i = 0; order != NULL && i < plan->live_count; i++) {
+        order[i] = &plan->live[i];
+    }
+    return order;
+}
+
+/* Pointers to the live slots, those to keep first. */
+static struct live_slot **order_by_worth(struct plan *plan)
+{
+    struct live_slot **order = order_by_number(plan);
+
     if (order == NULL) {
         return NULL;
-    }
-    for (size_t i = 0; i < plan->live_count; i++) {
-        order[i] = &plan->live[i];
     }
     qsort(order, plan->live_count, sizeof(struct live_slot *),
           by_running_then_number);
@@ -301,8 +315,8 @@ static int create_missing(struct swki_orchestrator *o,
     size_t next_live = 0;
     int rc = SWK_OK;
 
-    if (missing > SWKI_COMPONENT_STEP_CHANGES) {
-        missing = SWKI_COMPONENT_STEP_CHANGES;
+    if (missing > CREATE_MAX) {
+        missing = CREATE_MAX;
         swki_queue_service(o, entry);
     }
     while (rc == SWK_OK && missing > 0) {
@@ -381,18 +395,15 @@ static int carry_out(struct swki_orchestrator *o,
                      struct swk_error *err)
 {
     uint64_t replicas = swki_service(service)->spec->replicated->replicas;
-    struct live_slot **order = order_by_worth(plan);
-    size_t kept = plan->live_count;
-    uint64_t missing = 0;
-    int rc = SWK_OK;
+    bool down = replicas < plan->live_count;
+    struct live_slot **order =
+        down ? order_by_worth(plan) : order_by_number(plan);
+    size_t kept = down ? (size_t)replicas : plan->live_count;
+    uint64_t missing = down ? 0 : replicas - plan->live_count;
+    int rc;
 
     if (order == NULL) {
         return swki_fail_nomem(err);
-    }
-    if (replicas > plan->live_count) {
-        missing = replicas - plan->live_count;
-    } else {
-        kept = (size_t)replicas;
     }
     rc = remove_dead(o, plan, missing, err);
     for (size_t i = kept; rc == SWK_OK && i < plan->live_count; i++) {
@@ -401,8 +412,10 @@ static int carry_out(struct swki_orchestrator *o,
     if (rc == SWK_OK) {
         rc = create_missing(o, entry, plan, missing, err);
     }
-    return rc == SWK_OK ? update_kept(o, entry, service, plan, order, kept, err)
-                        : rc;
+    if (rc != SWK_OK || entry->queued) {
+        return rc; /* there is more to create before updates are looked at */
+    }
+    return update_kept(o, entry, service, plan, order, kept, err);
 }
 
 int swki_reconcile(struct swki_orchestrator *o,
