@@ -50,7 +50,6 @@ static struct swki_rpc_accepted *take_accepted(struct swki_rpc_server *server)
     struct swki_rpc_accepted *accepted = NULL;
 
     pthread_mutex_lock(&server->lock);
-    server->posted = false;
     if (!swki_list_empty(&server->accepted)) {
         accepted = SWKI_CONTAINER(server->accepted.next,
                                   struct swki_rpc_accepted, link);
@@ -180,6 +179,11 @@ static void handle_accepted(struct swki_message *message, swk_time now)
         SWKI_CONTAINER(message, struct swki_rpc_server, message);
     struct swki_rpc_accepted *accepted;
 
+    /* The message is out of the mailbox now, and from here on may be in it
+     * again: only this delivery says that it is not. */
+    pthread_mutex_lock(&server->lock);
+    server->posted = false;
+    pthread_mutex_unlock(&server->lock);
     while ((accepted = take_accepted(server)) != NULL) {
         admit(server, accepted, now);
         swki_free(server->config.alloc, accepted);
@@ -362,13 +366,12 @@ static void drop_accepted(struct swki_rpc_server *server)
 {
     const struct swk_transport *t = server->config.transport;
     struct swki_rpc_accepted *accepted;
-    bool posted = server->posted;
 
     while ((accepted = take_accepted(server)) != NULL) {
         t->free(t->ctx, accepted->stream);
         swki_free(server->config.alloc, accepted);
     }
-    if (posted) {
+    if (server->posted) {
         swki_loop_cancel(server->config.loop, &server->message);
     }
 }
