@@ -17,90 +17,6 @@ enum {
     ELECTION_TICK = 10,
 };
 
-static const uint64_t heartbeat_period = 5 * SWK_SECOND;
-
-static int make_root(struct swki_ca_founding *founding, swk_wall now,
-                     const struct swk_entropy *entropy, struct swk_error *err)
-{
-    int rc = swki_key_generate(entropy, &founding->root_key, err);
-
-    if (rc != 0) {
-        return rc;
-    }
-    return swki_root_create(swki_pem_of_buf(&founding->root_key), now, entropy,
-                            &founding->root_certificate, err);
-}
-
-static int make_node(struct swki_ca_founding *founding,
-                     const struct swki_ca_grant *grant,
-                     const struct swk_entropy *entropy, struct swk_error *err)
-{
-    const struct swki_signer_config config = {
-        .certificate = swki_pem_of_buf(&founding->root_certificate),
-        .key = swki_pem_of_buf(&founding->root_key),
-        .entropy = entropy,
-    };
-    struct swki_signer *signer = NULL;
-    struct swki_buf csr;
-    int rc;
-
-    swki_buf_init(&csr, NULL, SIZE_MAX);
-    rc = swki_signer_new(NULL, &config, &signer, err);
-    if (rc == 0) {
-        rc = swki_key_generate(entropy, &founding->node_key, err);
-    }
-    if (rc == 0) {
-        rc = swki_csr_create(swki_pem_of_buf(&founding->node_key),
-                             grant->node_id, entropy, &csr, err);
-    }
-    if (rc == 0) {
-        rc = swki_ca_sign(signer, swki_pem_of_buf(&csr), grant,
-                          &founding->node_chain, err);
-    }
-    swki_buf_fini(&csr);
-    swki_signer_free(signer);
-    return rc;
-}
-
-int swki_ca_founding_init(struct swki_ca_founding *founding,
-                          const char *cluster_id, const char *node_id,
-                          uint64_t node_cert_expiry_ns, swk_wall now,
-                          const struct swk_entropy *entropy,
-                          struct swk_error *err)
-{
-    const struct swki_ca_grant grant = {
-        .node_id = node_id,
-        .swarm_id = cluster_id,
-        .role = SWKPB__NODE_ROLE__MANAGER,
-        .expiry_ns = node_cert_expiry_ns,
-        .now = now,
-    };
-    int rc;
-
-    swki_buf_init(&founding->root_key, NULL, SIZE_MAX);
-    swki_buf_init(&founding->root_certificate, NULL, SIZE_MAX);
-    swki_buf_init(&founding->node_key, NULL, SIZE_MAX);
-    swki_buf_init(&founding->node_chain, NULL, SIZE_MAX);
-    rc = make_root(founding, now, entropy, err);
-    if (rc == 0) {
-        rc = make_node(founding, &grant, entropy, err);
-    }
-    if (rc != 0) {
-        swki_ca_founding_fini(founding);
-    }
-    return rc;
-}
-
-void swki_ca_founding_fini(struct swki_ca_founding *founding)
-{
-    swki_wipe(founding->root_key.data, founding->root_key.size);
-    swki_wipe(founding->node_key.data, founding->node_key.size);
-    swki_buf_fini(&founding->root_key);
-    swki_buf_fini(&founding->root_certificate);
-    swki_buf_fini(&founding->node_key);
-    swki_buf_fini(&founding->node_chain);
-}
-
 static uint64_t or_default(uint64_t value, uint64_t fallback)
 {
     return value != 0 ? value : fallback;
@@ -141,15 +57,18 @@ static bool fill_periods(const struct swki_ca_bootstrap *bootstrap,
     swkpb__dispatcher_config__init(spec->dispatcher);
     swkpb__caconfig__init(spec->ca_config);
     spec->orchestration->task_history_retention_limit = TASK_HISTORY_LIMIT;
-    spec->dispatcher->heartbeat_period = swki_duration_from_ns(
-        (int64_t)or_default(bootstrap->heartbeat_period_ns, heartbeat_period),
-        arena);
+    if (bootstrap->heartbeat_period_ns != 0) {
+        spec->dispatcher->heartbeat_period = swki_duration_from_ns(
+            (int64_t)bootstrap->heartbeat_period_ns, arena);
+        if (spec->dispatcher->heartbeat_period == NULL) {
+            return false;
+        }
+    }
     spec->ca_config->node_cert_expiry = swki_duration_from_ns(
         (int64_t)or_default(bootstrap->node_cert_expiry_ns,
                             SWKI_CA_EXPIRY_DEFAULT),
         arena);
-    return spec->dispatcher->heartbeat_period != NULL &&
-           spec->ca_config->node_cert_expiry != NULL;
+    return spec->ca_config->node_cert_expiry != NULL;
 }
 
 static bool fill_spec(const struct swki_ca_bootstrap *bootstrap,

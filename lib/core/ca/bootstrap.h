@@ -16,26 +16,6 @@
 #include "crypto/x509.h"
 #include "objects.pb-c.h"
 
-/*
- * The credentials of a swarm that is being founded, as PEM: its root, and the
- * first manager's certificate, which nobody else could sign.
- */
-struct swki_ca_founding {
-    struct swki_buf root_key; /* wiped by swki_ca_founding_fini() */
-    struct swki_buf root_certificate;
-    struct swki_buf node_key; /* wiped, too */
-    struct swki_buf node_chain;
-};
-
-/* Makes everything anew; a validity under an hour means the default. Release
- * with swki_ca_founding_fini(). */
-int swki_ca_founding_init(struct swki_ca_founding *founding,
-                          const char *cluster_id, const char *node_id,
-                          uint64_t node_cert_expiry_ns, swk_wall now,
-                          const struct swk_entropy *entropy,
-                          struct swk_error *err);
-void swki_ca_founding_fini(struct swki_ca_founding *founding);
-
 /* Texts and bytes are copied. Zero means the default where one is named. */
 struct swki_ca_bootstrap {
     const char *cluster_id; /* the O of the founder's certificate */
@@ -45,7 +25,8 @@ struct swki_ca_bootstrap {
     const struct swk_entropy *entropy; /* for the join tokens */
 
     uint64_t node_cert_expiry_ns; /* default: 90 days */
-    uint64_t heartbeat_period_ns; /* default: 5 s */
+    uint64_t heartbeat_period_ns; /* default: none, so that it follows the
+                                     swarm's size */
     uint32_t heartbeat_tick;      /* default: 1 */
     uint32_t election_tick;       /* default: 10 */
     bool fips;                    /* every node must run in FIPS mode */

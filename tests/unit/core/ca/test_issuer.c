@@ -286,7 +286,7 @@ static void new_cluster_has_the_documented_defaults(void **state)
     assert_string_equal(c.id, PKI_SWARM);
     assert_string_equal(c.spec->annotations->name, "default");
     assert_int_equal(c.spec->orchestration->task_history_retention_limit, 5);
-    assert_int_equal(seconds(c.spec->dispatcher->heartbeat_period), 5);
+    assert_null(c.spec->dispatcher->heartbeat_period);
     assert_int_equal(c.spec->raft->snapshot_interval, 10000);
     assert_int_equal(c.spec->raft->keep_old_snapshots, 0);
     assert_int_equal(c.spec->raft->log_entries_for_slow_followers, 500);
@@ -355,43 +355,6 @@ static void founder_is_an_accepted_manager_to_be(void **state)
                      SWKPB__ISSUANCE_STATUS__STATE__ISSUED);
 }
 
-static void founding_gives_the_first_manager_its_certificate(void **state)
-{
-    struct f *f = *state;
-    struct swki_ca_founding founding;
-    struct swki_identity identity;
-    struct swki_chain chain = {.now = PKI_NOW};
-
-    assert_int_equal(swki_ca_founding_init(&founding, PKI_SWARM, "m1", 0,
-                                           PKI_NOW, &f->pki.entropy, NULL),
-                     0);
-    chain.roots = swki_pem_of_buf(&founding.root_certificate);
-    chain.certificates = swki_pem_of_buf(&founding.node_chain);
-    assert_int_equal(swki_roots_check(chain.roots, PKI_NOW, NULL), 0);
-    assert_int_equal(swki_chain_verify(&chain, NULL, NULL), 0);
-    assert_int_equal(
-        swki_certificate_identity(chain.certificates, &identity, NULL), 0);
-    assert_string_equal(identity.node_id, "m1");
-    assert_string_equal(identity.swarm_id, PKI_SWARM);
-    assert_int_equal(identity.role, SWKI_ROLE_MANAGER);
-    assert_true(identity.not_after == PKI_NOW + 2160 * HOUR);
-    assert_int_equal(swki_key_matches(swki_pem_of_buf(&founding.node_key),
-                                      chain.certificates, &f->pki.entropy,
-                                      NULL),
-                     0);
-    swki_ca_founding_fini(&founding);
-}
-
-static void founding_refuses_names_that_no_certificate_may_carry(void **state)
-{
-    struct f *f = *state;
-    struct swki_ca_founding founding;
-
-    assert_int_equal(swki_ca_founding_init(&founding, "a swarm", "m1", 0,
-                                           PKI_NOW, &f->pki.entropy, NULL),
-                     SWK_EINVAL);
-}
-
 static void short_memory_is_an_error_everywhere(void **state)
 {
     struct f *f = *state;
@@ -442,12 +405,6 @@ int main(void)
             founder_is_an_accepted_manager_to_be, set_up, tear_down),
         cmocka_unit_test_setup_teardown(
             short_memory_is_an_error_everywhere, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(
-            founding_gives_the_first_manager_its_certificate, set_up,
-            tear_down),
-        cmocka_unit_test_setup_teardown(
-            founding_refuses_names_that_no_certificate_may_carry, set_up,
-            tear_down),
     };
 
     return cmocka_run_group_tests_name("issuer", tests, NULL, NULL);
