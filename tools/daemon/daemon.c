@@ -117,11 +117,7 @@ static int take_flag(const char *name, const char *summary,
                                        "warn, error",
                                  optarg);
     }
-    if (flag->set != NULL) {
-        *flag->set = true;
-    } else {
-        *flag->target = optarg;
-    }
+    *flag->target = optarg;
     return -1;
 }
 

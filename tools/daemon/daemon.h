@@ -32,7 +32,6 @@ struct daemon_options {
     const char *listen_remote;
     const char *advertise_remote;
     const char *listen_control;
-    bool manager_only;
 };
 
 /* A flag of a program, for parsing and for --help. */
@@ -41,8 +40,7 @@ struct daemon_flag {
     const char *name;
     const char *value; /* what it takes; NULL for nothing */
     const char *help;
-    const char **target;   /* where the text goes */
-    bool *set;             /* or what becomes true */
+    const char **target; /* where the text goes */
 };
 
 /* Reads the flags; -1 to go on, else the exit status. */

@@ -267,22 +267,37 @@ static int poll_removal(struct wait *w, struct pool *pool,
                         struct progress *progress, struct swk_error *err)
 {
     Swkpb__ListTasksResponse *all;
+    Swkpb__ListNodesResponse *nodes;
+    size_t unreachable = 0;
     int rc = ask_tasks(w, pool, false, &all, err);
 
+    if (rc == 0) {
+        rc = list_nodes(w->ctl, pool, &nodes, err);
+    }
     if (rc != 0) {
         return rc;
     }
-    progress->note = "";
     progress->tasks = pool_alloc(pool, (all->n_tasks + 1) * sizeof(void *));
     progress->wanted = all->n_tasks;
     for (size_t i = 0; i < all->n_tasks; i++) {
         unsigned state = state_of(all->tasks[i]);
 
-        if (state <= SWKPB__TASK_STATE__RUNNING) {
+        if (state > SWKPB__TASK_STATE__RUNNING) {
+            continue;
+        }
+        if (on_down_node(nodes, all->tasks[i])) {
+            unreachable++;
+        } else {
             progress->tasks[progress->count++] = all->tasks[i];
         }
     }
-    progress->done = progress->wanted - progress->count;
+    progress->note =
+        unreachable == 0
+            ? ""
+            : pool_printf(pool, "%zu on nodes that are down, which stop them "
+                                "when they return",
+                          unreachable);
+    progress->done = progress->wanted - progress->count - unreachable;
     progress->complete = progress->count == 0;
     return 0;
 }
@@ -304,6 +319,17 @@ static const char *task_line(struct pool *pool, const Swkpb__Task *task)
                : pool_printf(pool, "%s: %-10s %s", task->node_id, state, why);
 }
 
+static int by_slot(const void *a, const void *b)
+{
+    const Swkpb__Task *x = *(Swkpb__Task *const *)a;
+    const Swkpb__Task *y = *(Swkpb__Task *const *)b;
+
+    if (x->slot != y->slot) {
+        return x->slot < y->slot ? -1 : 1;
+    }
+    return strcmp(x->id, y->id);
+}
+
 /* Without ages or counters that change by themselves, so that it can be
  * compared with the last. */
 static char *describe(struct pool *pool, const char *verb,
@@ -316,6 +342,10 @@ static char *describe(struct pool *pool, const char *verb,
         progress->note[0] != '\0' ? ": " : "", progress->note);
 
     *out_lines = 1;
+    if (progress->count > 1) {
+        qsort(progress->tasks, progress->count, sizeof(progress->tasks[0]),
+              by_slot);
+    }
     for (size_t i = 0; i < progress->count && i < SLOTS_SHOWN; i++) {
         text = pool_printf(pool, "%s%s\n", text,
                            task_line(pool, progress->tasks[i]));

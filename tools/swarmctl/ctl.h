@@ -99,6 +99,14 @@ int find_cluster(struct ctl *ctl, const char *text,
 int find_secret(struct ctl *ctl, const char *text, Swkpb__Secret **out_secret);
 int find_config(struct ctl *ctl, const char *text, Swkpb__Config **out_config);
 
+/* All nodes, into the pool. Returns 0 or a negative enum swk_error_code. */
+int list_nodes(struct ctl *ctl, struct pool *pool,
+               Swkpb__ListNodesResponse **out_nodes, struct swk_error *err);
+
+/* Whether the task's node is down: it runs or stops nothing that is known. */
+bool on_down_node(const Swkpb__ListNodesResponse *nodes,
+                  const Swkpb__Task *task);
+
 const char *node_name(const Swkpb__Node *node);
 const char *service_name(const Swkpb__Service *service);
 const char *annotations_name(const Swkpb__Annotations *annotations);

@@ -185,3 +185,27 @@ int find_config(struct ctl *ctl, const char *text, Swkpb__Config **out_config)
 
     return find(ctl, &kind, text, out_config);
 }
+
+int list_nodes(struct ctl *ctl, struct pool *pool,
+               Swkpb__ListNodesResponse **out_nodes, struct swk_error *err)
+{
+    Swkpb__ListNodesRequest request = SWKPB__LIST_NODES_REQUEST__INIT;
+
+    return ctl_try(ctl, "ListNodes", &request.base,
+                   &swkpb__list_nodes_response__descriptor, pool, out_nodes,
+                   err);
+}
+
+bool on_down_node(const Swkpb__ListNodesResponse *nodes,
+                  const Swkpb__Task *task)
+{
+    for (size_t i = 0; i < nodes->n_nodes; i++) {
+        const Swkpb__Node *node = nodes->nodes[i];
+
+        if (strcmp(node->id, task->node_id) == 0) {
+            return node->status != NULL &&
+                   node->status->state == SWKPB__NODE_STATUS__STATE__DOWN;
+        }
+    }
+    return false;
+}

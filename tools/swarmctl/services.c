@@ -384,6 +384,42 @@ replicas_text(struct ctl *ctl,
                              (unsigned long long)status->completed_tasks);
 }
 
+/* Tasks that were running when their node went down do not count. */
+static int leave_out_lost(struct ctl *ctl,
+                          Swkpb__ListServiceStatusesResponse *statuses)
+{
+    Swkpb__ListTasksRequest request = SWKPB__LIST_TASKS_REQUEST__INIT;
+    Swkpb__ListNodesResponse *nodes;
+    Swkpb__ListTasksResponse *all;
+    struct swk_error err;
+    int rc = ctl_call(ctl, "ListTasks", &request.base,
+                      &swkpb__list_tasks_response__descriptor, &all);
+
+    if (rc != EXIT_OK) {
+        return rc;
+    }
+    if (list_nodes(ctl, NULL, &nodes, &err) != 0) {
+        return ctl_fail(&err);
+    }
+    for (size_t i = 0; i < all->n_tasks; i++) {
+        const Swkpb__Task *task = all->tasks[i];
+
+        if (task->status == NULL ||
+            task->status->state != SWKPB__TASK_STATE__RUNNING ||
+            !on_down_node(nodes, task)) {
+            continue;
+        }
+        for (size_t j = 0; j < statuses->n_statuses; j++) {
+            if (strcmp(statuses->statuses[j]->service_id, task->service_id) ==
+                    0 &&
+                statuses->statuses[j]->running_tasks > 0) {
+                statuses->statuses[j]->running_tasks--;
+            }
+        }
+    }
+    return EXIT_OK;
+}
+
 static int run_list(struct ctl *ctl, const struct args *args)
 {
     static const char *const columns[] = {"ID",       "NAME", "MODE",
@@ -404,6 +440,9 @@ static int run_list(struct ctl *ctl, const struct args *args)
         return EXIT_OK;
     }
     rc = ask_statuses(ctl, reply->services, reply->n_services, &statuses);
+    if (rc == EXIT_OK) {
+        rc = leave_out_lost(ctl, statuses);
+    }
     if (rc != EXIT_OK) {
         return rc;
     }

@@ -112,18 +112,15 @@ static int run(const struct daemon_options *options,
     struct swk_executor executor = {0};
     int rc = swk_node_create_state_dir(options->state_dir, err);
 
-    if (rc == 0 && !options->manager_only) {
+    if (rc == 0) {
         rc = daemon_make_executor(options, logger, &executor, err);
     }
     if (rc == 0 && is_worker(options)) {
         rc = run_worker(options, logger, transport, &executor, err);
     } else if (rc == 0) {
-        rc = run_manager(options, logger, transport,
-                         options->manager_only ? NULL : &executor, err);
+        rc = run_manager(options, logger, transport, &executor, err);
     }
-    if (!options->manager_only) {
-        swk_process_executor_free(&executor);
-    }
+    swk_process_executor_free(&executor);
     return rc;
 }
 
@@ -137,36 +134,32 @@ int main(int argc, char **argv)
     };
     const struct daemon_flag flags[] = {
         {'d', "state-dir", "DIR", "keys, log and tasks; default /var/lib/swarmd",
-         &options.state_dir, NULL},
+         &options.state_dir},
         {0, "listen-remote-api", "HOST:PORT",
-         "where nodes connect; default 0.0.0.0:4242", &options.listen_remote,
-         NULL},
+         "where nodes connect; default 0.0.0.0:4242", &options.listen_remote},
         {0, "advertise-remote-api", "HOST[:PORT]",
          "address told to nodes; default the one above",
-         &options.advertise_remote, NULL},
+         &options.advertise_remote},
         {0, "listen-control-api", "PATH",
          "control socket; default /var/run/swarmd.sock",
-         &options.listen_control, NULL},
-        {0, "manager-only", NULL, "run no tasks on this node", NULL,
-         &options.manager_only},
+         &options.listen_control},
         {0, "join-addr", "HOST:PORT", "join the swarm of this manager",
-         &options.join_address, NULL},
+         &options.join_address},
         {0, "join-token", "TOKEN", "what admits this node, once",
-         &options.join_token, NULL},
+         &options.join_token},
         {0, "hostname", "NAME", "shown for this node; default the system's",
-         &options.hostname, NULL},
+         &options.hostname},
         {0, "generic-node-resources", "LIST",
-         "such as fpga=2,gpu=UUID1,gpu=UUID2", &options.generic_resources,
-         NULL},
+         "such as fpga=2,gpu=UUID1,gpu=UUID2", &options.generic_resources},
         {0, "cgroup-parent", "NAME",
          "of tasks' cgroups; one for each node of a machine",
-         &options.cgroup_parent, NULL},
+         &options.cgroup_parent},
         {0, "shim", "PATH", "the program swarm-shim; default as installed",
-         &options.shim_path, NULL},
+         &options.shim_path},
         {'l', "log-level", "LEVEL", "debug, info, warn, error; default info",
-         NULL, NULL},
-        {'v', "version", NULL, "print the version", NULL, NULL},
-        {'h', "help", NULL, "print this", NULL, NULL},
+         NULL},
+        {'v', "version", NULL, "print the version", NULL},
+        {'h', "help", NULL, "print this", NULL},
         {0},
     };
     swk_nng_transport *transport = NULL;
