@@ -88,7 +88,7 @@ static unsigned owners_of(enum swki_kind kind, const char *field)
 static void each_field_is_written_by_its_owners_alone(void **state)
 {
     (void)state;
-    for (int kind = 0; kind < SWKI_KINDS_COUNT; kind++) {
+    for (unsigned kind = 0; kind < (unsigned)SWKI_KINDS_COUNT; kind++) {
         const ProtobufCMessageDescriptor *type =
             swki_kind_type((enum swki_kind)kind);
 
@@ -96,7 +96,7 @@ static void each_field_is_written_by_its_owners_alone(void **state)
             const char *field = type->fields[i].name;
             unsigned actors = owners_of((enum swki_kind)kind, field);
 
-            for (int actor = 0; actor < SWKI_ACTORS_COUNT; actor++) {
+            for (unsigned actor = 0; actor < (unsigned)SWKI_ACTORS_COUNT; actor++) {
                 bool allowed = swki_policy_allows_field(
                     (enum swki_actor)actor, (enum swki_kind)kind, field);
 
@@ -144,7 +144,7 @@ static void each_task_transition_belongs_to_its_component(void **state)
     size_t count = sizeof(states) / sizeof(states[0]);
 
     (void)state;
-    for (int actor = 0; actor < SWKI_ACTORS_COUNT; actor++) {
+    for (unsigned actor = 0; actor < (unsigned)SWKI_ACTORS_COUNT; actor++) {
         for (size_t i = 0; i < count * count; i++) {
             Swkpb__TaskState from = states[i / count];
             Swkpb__TaskState to = states[i % count];
