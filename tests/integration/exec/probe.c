@@ -95,7 +95,7 @@ static void eat(size_t mebibytes)
         char *block = malloc(1 << 20);
 
         if (block != NULL) {
-            memset(block, 1, 1 << 20);
+            explicit_bzero(block, 1 << 20); /* not optimised away */
         }
     }
     printf("ate %zu MiB\n", mebibytes);
