@@ -69,6 +69,11 @@ static int identify(struct swk_agent *agent, struct swk_error *err)
                          "manager and a join token");
     }
     rc = swki_join(&join, &agent->credentials, err);
+    if (rc == 0 && agent->credentials.identity.role != SWKI_ROLE_WORKER) {
+        rc = swki_fail(err, SWK_ENOTSUP,
+                       "the token admits managers, and a swarm of this release "
+                       "has one: use the token for workers");
+    }
     return rc != 0 ? rc
                    : swki_state_dir_save(config->state_dir, &agent->credentials,
                                          err);
@@ -114,6 +119,10 @@ static int set_up(struct swk_agent *agent, struct swk_error *err)
         rc = identify(agent, err);
     }
     if (rc == 0) {
+        swki_log(config->logger, SWK_LOG_INFO, "agent",
+                 "node %s of swarm %s",
+                 agent->credentials.identity.node_id,
+                 agent->credentials.identity.swarm_id);
         rc = swki_remotes_save(&agent->remotes, config->state_dir, err);
     }
     if (rc == 0) {

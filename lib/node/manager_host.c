@@ -314,6 +314,23 @@ static swk_time turn(void *ctx, swk_time now)
     return deadline;
 }
 
+/* What an operator wants to know first. */
+static void log_start(const struct swk_manager *m)
+{
+    const struct swk_logger *logger = m->config.logger;
+    const struct swki_identity *identity = &m->credentials.identity;
+
+    swki_log(logger, SWK_LOG_INFO, "manager", "node %s of swarm %s",
+             identity->node_id, identity->swarm_id);
+    swki_log(logger, SWK_LOG_INFO, "manager",
+             "nodes connect at %s, port %d; they are told %s",
+             m->config.listen_address, m->port, m->advertised);
+    if (m->config.control_path != NULL) {
+        swki_log(logger, SWK_LOG_INFO, "manager", "control socket is %s",
+                 m->config.control_path);
+    }
+}
+
 static int set_up(struct swk_manager *m, struct swk_error *err)
 {
     int rc = swki_state_dir_create(m->config.state_dir, err);
@@ -346,6 +363,7 @@ static int set_up(struct swk_manager *m, struct swk_error *err)
         m->member.ctx = m;
         m->member.turn = turn;
         swki_loop_add(m->loop, &m->member);
+        log_start(m);
         rc = make_agent(m, err);
     }
     return rc;

@@ -55,4 +55,4 @@ for tool in bin/swarmd bin/swarm-agent bin/swarmctl \
     [ -x "$prefix$root/$tool" ]
 done
 "$prefix$root/bin/swarmd" --version
-echo ok
+echo "[       OK ] the_installation_serves_c_and_cpp_programs"

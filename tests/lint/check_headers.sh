@@ -24,4 +24,5 @@ for header in $(cd "$1" && find swarmkit -name '*.h' | sort); do
     done
 done
 echo "$count compilations, $failed failed"
-[ "$failed" -eq 0 ] && [ "$count" -gt 0 ]
+[ "$failed" -eq 0 ] && [ "$count" -gt 0 ] || exit 1
+echo "[       OK ] each_header_compiles_alone"

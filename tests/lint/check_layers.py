@@ -114,6 +114,8 @@ def main():
             problems += check(root, path, path.read_text("utf-8"))
     print("\n".join(problems))
     print(f"{count} files, {len(problems)} problems")
+    if not problems:
+        print("[       OK ] includes_follow_the_table_of_layers")
     sys.exit(bool(problems) or count == 0)
 
 

@@ -47,6 +47,8 @@ def main():
                 print(f"{name}: in the {one}, but not in the {other}")
                 failed = True
     print(f"{len(sets['headers'])} functions")
+    if not failed:
+        print("[       OK ] map_headers_and_library_agree")
     sys.exit(failed)
 
 
