@@ -168,6 +168,25 @@ static void use_dependency(struct swki_dispatcher *d, struct node *node,
     }
 }
 
+/* Secrets and configs that a task names beside those of its container. */
+static void use_references(struct swki_dispatcher *d, struct node *node,
+                           const Swkpb__TaskSpec *spec, bool hold,
+                           struct changes *changes)
+{
+    for (size_t i = 0; i < spec->n_resource_references; i++) {
+        const Swkpb__ResourceReference *reference =
+            spec->resource_references[i];
+
+        if (reference->resource_type == SWKPB__RESOURCE_TYPE__SECRET) {
+            use_dependency(d, node, SWKI_KIND_SECRET, reference->resource_id,
+                           hold, changes);
+        } else if (reference->resource_type == SWKPB__RESOURCE_TYPE__CONFIG) {
+            use_dependency(d, node, SWKI_KIND_CONFIG, reference->resource_id,
+                           hold, changes);
+        }
+    }
+}
+
 /* Counts or uncounts a task as a user of what it names. */
 static void use_dependencies(struct swki_dispatcher *d, struct node *node,
                              const Swkpb__Task *task, bool hold,
@@ -175,8 +194,11 @@ static void use_dependencies(struct swki_dispatcher *d, struct node *node,
 {
     const Swkpb__ContainerSpec *container;
 
-    if (task->spec == NULL ||
-        task->spec->runtime_case != SWKPB__TASK_SPEC__RUNTIME_CONTAINER) {
+    if (task->spec == NULL) {
+        return;
+    }
+    use_references(d, node, task->spec, hold, changes);
+    if (task->spec->runtime_case != SWKPB__TASK_SPEC__RUNTIME_CONTAINER) {
         return;
     }
     container = task->spec->container;
@@ -238,15 +260,18 @@ static bool task_changed(const Swkpb__Task *before, const Swkpb__Task *now)
     return !swki_message_equal(&a.base, &b.base);
 }
 
+/* Takes the task as it is now: lets go of what its last version named, and
+ * holds what this one does. */
 static void hold_dependencies(struct swki_dispatcher *d, struct node *node,
                               struct sent_task *sent, const Swkpb__Task *task,
                               struct changes *changes)
 {
-    bool hold = task->status->state <= SWKPB__TASK_STATE__RUNNING;
-
-    if (hold != sent->holding) {
-        use_dependencies(d, node, task, hold, changes);
-        sent->holding = hold;
+    if (sent->holding) {
+        use_dependencies(d, node, swki_task(sent->object), false, changes);
+    }
+    sent->holding = task->status->state <= SWKPB__TASK_STATE__RUNNING;
+    if (sent->holding) {
+        use_dependencies(d, node, task, true, changes);
     }
 }
 
@@ -298,26 +323,26 @@ static void settle_task(struct swki_dispatcher *d, struct node *node,
     sent->object = object;
 }
 
-void swki_dispatcher_mark_task(struct node *node, const struct swk_alloc *alloc,
+bool swki_dispatcher_mark_task(struct swki_dispatcher *d, struct node *node,
                                const char *task_id)
 {
     struct sent_task *sent = swki_map_get(&node->tasks, task_id);
 
     if (sent == NULL) {
-        sent = swki_calloc(alloc, 1, sizeof(*sent));
+        sent = swki_calloc(d->config.alloc, 1, sizeof(*sent));
         if (sent == NULL) {
-            node->assignments_complete = true; /* list everything again */
-            return;
+            return false;
         }
         snprintf(sent->id, sizeof(sent->id), "%s", task_id);
         if (!swki_map_put(&node->tasks, sent->id, sent)) {
-            swki_free(alloc, sent);
-            node->assignments_complete = true;
-            return;
+            swki_free(d->config.alloc, sent);
+            return false;
         }
     }
     sent->dirty = true;
     node->assignments_due = true;
+    swki_dispatcher_note_due(d, node);
+    return true;
 }
 
 /* -- The stream ----------------------------------------------------------- */
@@ -341,48 +366,54 @@ static void forget_sent(struct swki_dispatcher *d, struct node *node)
     swki_map_fini(&node->dependencies);
 }
 
-void swki_dispatcher_close_assignments(struct swki_dispatcher *d,
-                                       struct node *node)
+static void reset_assignments(struct swki_dispatcher *d, struct node *node)
 {
     forget_sent(d, node);
     swki_timers_cancel(&d->timers, &node->assignments_timer);
-    node->assignments_call = 0;
+    node->assignments_sequence = 0;
+    node->assignments_sent = 0;
     node->assignments_due = false;
 }
 
-int swki_dispatcher_open_assignments(struct swki_dispatcher *d,
-                                     struct node *node, uint64_t call_id)
+void swki_dispatcher_close_assignments(struct swki_dispatcher *d,
+                                       struct node *node)
+{
+    swki_dispatcher_close_stream(d, &node->assignments);
+    reset_assignments(d, node);
+}
+
+void swki_dispatcher_end_assignments(struct swki_dispatcher *d,
+                                     struct node *node,
+                                     struct swki_answers *answers,
+                                     enum swki_status status,
+                                     const char *text)
+{
+    swki_dispatcher_end_stream(d, &node->assignments, answers, status, text);
+    reset_assignments(d, node);
+}
+
+bool swki_dispatcher_list_assignments(struct swki_dispatcher *d,
+                                      struct node *node)
 {
     const struct swki_selector by_node = {.by = SWKI_BY_NODE_ID,
                                           .text = node->id};
-    bool again = node->assignments_call == call_id;
     struct swki_cursor cursor;
     const struct swki_object *object;
+    bool ok = true;
 
     forget_sent(d, node);
-    node->assignments_call = call_id;
-    if (!again) {
-        node->assignments_sequence = 0;
-        node->assignments_sent = 0;
-    }
-    node->assignments_complete = false;
     if (swki_view_find(swki_store_committed(d->store), SWKI_KIND_TASK,
                        &by_node, &cursor, NULL) != 0) {
-        return SWK_ENOMEM;
+        return false;
     }
-    while ((object = swki_cursor_next(&cursor)) != NULL) {
-        swki_dispatcher_mark_task(node, d->config.alloc,
-                                  swki_object_id(object));
+    while (ok && (object = swki_cursor_next(&cursor)) != NULL) {
+        ok = swki_dispatcher_mark_task(d, node, swki_object_id(object));
     }
     swki_cursor_close(&cursor);
-    if (node->assignments_complete) { /* a mark had no memory */
-        swki_dispatcher_close_assignments(d, node);
-        return SWK_ENOMEM;
-    }
     node->assignments_complete = true;
     node->assignments_due = true;
     swki_dispatcher_note_due(d, node);
-    return SWK_OK;
+    return ok;
 }
 
 static void send_message(struct node *node, struct changes *changes,
@@ -406,7 +437,7 @@ static void send_message(struct node *node, struct changes *changes,
     message.results_in = results_in;
     message.changes = changes->list;
     message.n_changes = changes->count;
-    swki_answer_send(answers, node->assignments_call, &message.base);
+    swki_answer_send(answers, node->assignments.call_id, &message.base);
     node->assignments_complete = false;
 }
 
@@ -438,9 +469,9 @@ void swki_dispatcher_send_assignments(struct swki_dispatcher *d,
     settle_dependencies(d, node, view, &changes);
     if (changes.failed) {
         /* The bookkeeping may be half done: let the node ask anew. */
-        swki_answer_end(answers, node->assignments_call,
-                        SWKI_STATUS_RESOURCE_EXHAUSTED, "out of memory");
-        swki_dispatcher_close_assignments(d, node);
+        swki_dispatcher_end_assignments(d, node, answers,
+                                        SWKI_STATUS_RESOURCE_EXHAUSTED,
+                                        "out of memory");
     } else if (changes.count > 0 || node->assignments_complete) {
         send_message(node, &changes, answers);
         node->assignments_sent = d->now;

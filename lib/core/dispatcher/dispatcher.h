@@ -29,6 +29,7 @@
 
 enum {
     SWKI_DISPATCHER_TEXT_MAX = 1024,          /* bytes of a reported text */
+    SWKI_DISPATCHER_STATUS_MAX = 65536,       /* bytes of the rest of it */
     SWKI_DISPATCHER_UPDATES_MAX = 4096,       /* reports in one call */
     SWKI_DISPATCHER_QUEUE_MAX = 65536,        /* reports not written yet */
     SWKI_DISPATCHER_DESCRIPTION_MAX = 262144, /* encoded bytes */

@@ -27,6 +27,15 @@ struct dependency {
     bool sent; /* the node has it */
 };
 
+struct node;
+
+/* A stream of a node's, by the number of its call. */
+struct stream {
+    char key[17];     /* the number as text, in the map of open streams */
+    uint64_t call_id; /* 0: not open */
+    struct node *node;
+};
+
 /* Tags of a node's timers. */
 enum {
     TIMER_NODE,
@@ -41,7 +50,8 @@ enum node_phase {
 
 struct node {
     char id[SWK_ID_LEN_MAX + 1];
-    struct swki_link due; /* in the list of nodes with something to send */
+    struct swki_link due;   /* in the list of nodes with something to send */
+    struct swki_link write; /* in the list of those with a status to write */
     enum node_phase phase;
     char session_id[SWK_ID_LEN + 1]; /* "" without session */
     struct swki_timer timer;         /* heartbeat, or orphaning */
@@ -51,7 +61,7 @@ struct node {
     unsigned registrations_count;
 
     /* what is still to be written */
-    bool write_status;
+    bool write_failed; /* to be tried again */
     int32_t state; /* Swkpb__NodeStatus__State */
     char message[128];
     char address[64];
@@ -59,10 +69,9 @@ struct node {
     Swkpb__NodeDescription *description; /* NULL: unchanged */
     uint64_t registered_index; /* entry that made it READY; 0: not written */
 
-    /* streams: call IDs, 0 for none */
-    uint64_t session_call;
+    struct stream session;
     bool session_due; /* a session message is to be sent */
-    uint64_t assignments_call;
+    struct stream assignments;
     uint64_t assignments_sequence;
     bool assignments_complete; /* the next message is the first */
     bool assignments_due;
@@ -76,6 +85,7 @@ struct report {
     char task_id[SWK_ID_LEN_MAX + 1];
     struct swki_arena arena;
     Swkpb__TaskStatus *status;
+    bool failed; /* its write is to be tried again */
 };
 
 struct swki_dispatcher {
@@ -85,6 +95,7 @@ struct swki_dispatcher {
     struct swki_timers timers;
     struct swki_watch *watch;
     struct swki_map nodes;   /* struct node by ID */
+    struct swki_map streams; /* struct stream by key: those that are open */
     struct swki_map reports; /* struct report by task ID */
     struct swki_arena managers_arena;
     Swkpb__WeightedPeer **managers;
@@ -94,18 +105,53 @@ struct swki_dispatcher {
     bool running;
     bool writes_due;  /* something waits for flush_writes() */
     swk_time write_at; /* not before, after a write that failed */
-    struct swki_link due;  /* nodes with something to send */
-    bool streams_due;      /* the list is worth a walk */
+    struct swki_link writes; /* nodes with a status to write */
+    struct swki_link due;    /* nodes with something to send */
+    bool streams_due;        /* the list of them is worth a walk */
 };
+
+/* dispatcher.c */
+struct node *swki_dispatcher_add_node(struct swki_dispatcher *d,
+                                      const char *id);
+void swki_dispatcher_remove_node(struct swki_dispatcher *d, struct node *node);
 
 /* Puts a node on the list of those with something to send. */
 void swki_dispatcher_note_due(struct swki_dispatcher *d, struct node *node);
+void swki_dispatcher_note_session(struct swki_dispatcher *d,
+                                  struct node *node);
+void swki_dispatcher_queue_status(struct swki_dispatcher *d, struct node *node,
+                                  Swkpb__NodeStatus__State state,
+                                  const char *message);
 
-/* assignments.c */
-void swki_dispatcher_mark_task(struct node *node, const struct swk_alloc *alloc,
+/* streams.c; a stream is opened when it is closed. False for no memory. */
+bool swki_dispatcher_open_stream(struct swki_dispatcher *d,
+                                 struct stream *stream, uint64_t call_id);
+void swki_dispatcher_close_stream(struct swki_dispatcher *d,
+                                  struct stream *stream);
+/* Tells the caller and closes; nothing happens if it is not open. */
+void swki_dispatcher_end_stream(struct swki_dispatcher *d,
+                                struct stream *stream,
+                                struct swki_answers *answers,
+                                enum swki_status status, const char *text);
+/* Both streams of a node, with what it was sent. */
+void swki_dispatcher_end_streams(struct swki_dispatcher *d, struct node *node,
+                                 struct swki_answers *answers,
+                                 enum swki_status status, const char *text);
+void swki_dispatcher_send_streams(struct swki_dispatcher *d,
+                                  struct swki_answers *answers);
+
+/* assignments.c; false for no memory: the stream cannot go on. */
+bool swki_dispatcher_mark_task(struct swki_dispatcher *d, struct node *node,
                                const char *task_id);
-int swki_dispatcher_open_assignments(struct swki_dispatcher *d,
-                                     struct node *node, uint64_t call_id);
+/* The next message is COMPLETE. */
+bool swki_dispatcher_list_assignments(struct swki_dispatcher *d,
+                                      struct node *node);
+/* A stream that is open, or not; the latter forgets what was sent alone. */
+void swki_dispatcher_end_assignments(struct swki_dispatcher *d,
+                                     struct node *node,
+                                     struct swki_answers *answers,
+                                     enum swki_status status,
+                                     const char *text);
 void swki_dispatcher_send_assignments(struct swki_dispatcher *d,
                                       struct node *node,
                                       struct swki_answers *answers);

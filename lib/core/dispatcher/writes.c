@@ -55,35 +55,49 @@ static void cut(char *text)
     }
 }
 
+static struct report *new_report(struct swki_dispatcher *d,
+                                 const char *task_id,
+                                 const Swkpb__TaskStatus *status)
+{
+    struct report *report = swki_calloc(d->config.alloc, 1, sizeof(*report));
+
+    if (report == NULL) {
+        return NULL;
+    }
+    snprintf(report->task_id, sizeof(report->task_id), "%s", task_id);
+    swki_arena_init(&report->arena, d->config.alloc, SIZE_MAX);
+    report->status = (Swkpb__TaskStatus *)swki_message_copy(&status->base,
+                                                            &report->arena);
+    if (report->status == NULL) {
+        free_report(d, report);
+        return NULL;
+    }
+    cut(report->status->message);
+    cut(report->status->err);
+    return report;
+}
+
 int swki_dispatcher_queue_report(struct swki_dispatcher *d,
                                  const char *task_id,
                                  const Swkpb__TaskStatus *status)
 {
-    struct report *report = swki_map_get(&d->reports, task_id);
+    struct report *waiting = swki_map_get(&d->reports, task_id);
+    struct report *report;
 
-    if (report == NULL) {
-        report = swki_calloc(d->config.alloc, 1, sizeof(*report));
-        if (report == NULL) {
-            return SWK_ENOMEM;
-        }
-        snprintf(report->task_id, sizeof(report->task_id), "%s", task_id);
-        swki_arena_init(&report->arena, d->config.alloc, SIZE_MAX);
-        if (!swki_map_put(&d->reports, report->task_id, report)) {
-            free_report(d, report);
-            return SWK_ENOMEM;
-        }
-    } else if (report->status != NULL &&
-               report->status->state > status->state) {
-        return SWK_OK; /* the later state is waiting already */
+    if (waiting != NULL && waiting->status->state > status->state) {
+        return SWK_OK; /* the later state stays */
     }
-    swki_arena_reset(&report->arena);
-    report->status = (Swkpb__TaskStatus *)swki_message_copy(&status->base,
-                                                            &report->arena);
-    if (report->status == NULL) {
+    report = new_report(d, task_id, status);
+    if (report == NULL) {
         return SWK_ENOMEM;
     }
-    cut(report->status->message);
-    cut(report->status->err);
+    if (!swki_map_put(&d->reports, report->task_id, report)) {
+        free_report(d, report);
+        return SWK_ENOMEM;
+    }
+    if (waiting != NULL) {
+        free_report(d, waiting);
+    }
     d->writes_due = true;
     return SWK_OK;
 }
@@ -203,70 +217,84 @@ static int write_node(void *ctx, struct swki_tx *tx, struct swk_error *err)
 
 /* -- Batches -------------------------------------------------------------- */
 
-static void log_refused(struct swki_dispatcher *d, const char *what,
-                        const char *id, const struct swk_error *err)
+/* Writes one status. Whether to try again: memory may come back, while what
+ * was refused stays so. */
+static bool write_step(struct swki_dispatcher *d, struct swki_batch *batch,
+                       swki_step_fn write, struct step *step, const char *id)
 {
-    swki_log(d->config.logger, SWK_LOG_WARN, "dispatcher",
-             "status of %s %s not written: %s", what, id, err->text);
+    struct swk_error err = {SWK_ENOMEM, "out of memory"};
+    int rc = swki_batch_step(batch, write, step, &err);
+
+    if (rc != 0 && batch->failed == 0) {
+        swki_log(d->config.logger, SWK_LOG_WARN, "dispatcher",
+                 "status of %s not written: %s", id, err.text);
+    }
+    return rc == SWK_ENOMEM;
 }
 
 static void write_reports(struct swki_dispatcher *d, struct swki_batch *batch,
                           swk_wall wall)
 {
     size_t cursor = 0;
-    const struct report *report;
+    struct report *report;
 
     while ((report = swki_map_next(&d->reports, &cursor)) != NULL) {
         struct step step = {.d = d, .report = report, .wall = wall};
-        struct swk_error err = {0};
 
-        if (swki_batch_step(batch, write_report, &step, &err) != 0 &&
-            batch->failed == 0) {
-            log_refused(d, "task", report->task_id, &err);
-        }
+        report->failed = write_step(d, batch, write_report, &step,
+                                    report->task_id);
     }
 }
 
 static void write_nodes(struct swki_dispatcher *d, struct swki_batch *batch,
                         swk_wall wall)
 {
-    size_t cursor = 0;
-    const struct node *node;
-
-    while ((node = swki_map_next(&d->nodes, &cursor)) != NULL) {
+    for (struct swki_link *link = d->writes.next; link != &d->writes;
+         link = link->next) {
+        struct node *node = SWKI_CONTAINER(link, struct node, write);
         struct step step = {.d = d, .node = node, .wall = wall};
-        struct swk_error err = {0};
 
-        if (node->write_status &&
-            swki_batch_step(batch, write_node, &step, &err) != 0 &&
-            batch->failed == 0) {
-            log_refused(d, "node", node->id, &err);
+        node->write_failed =
+            write_step(d, batch, write_node, &step, node->id);
+    }
+}
+
+static void settle_reports(struct swki_dispatcher *d)
+{
+    size_t cursor = 0;
+    struct report *report;
+
+    while ((report = swki_map_next(&d->reports, &cursor)) != NULL) {
+        if (!report->failed) {
+            swki_map_remove(&d->reports, report->task_id);
+            free_report(d, report);
         }
     }
 }
 
-/* The writes are in the log's hands: forget them, and remember up to where the
- * log must be committed before a registration counts. */
-static void settle_writes(struct swki_dispatcher *d)
+/* Remembers up to where the log must be committed before a registration
+ * counts. */
+static void settle_nodes(struct swki_dispatcher *d)
 {
     uint64_t index = swki_view_index(swki_store_head(d->store));
-    size_t cursor = 0;
-    struct node *node;
+    struct swki_link *next;
 
-    swki_dispatcher_free_reports(d);
-    while ((node = swki_map_next(&d->nodes, &cursor)) != NULL) {
-        if (!node->write_status) {
+    for (struct swki_link *link = d->writes.next; link != &d->writes;
+         link = next) {
+        struct node *node = SWKI_CONTAINER(link, struct node, write);
+
+        next = link->next;
+        if (node->write_failed) {
             continue;
         }
-        node->write_status = false;
+        swki_list_remove(link);
         if (node->phase == NODE_READY) {
             node->registered_index = index;
             swki_dispatcher_note_due(d, node);
         }
         node->description = NULL;
-        swki_arena_reset(&node->description_arena);
+        swki_arena_fini(&node->description_arena);
     }
-    d->writes_due = false;
 }
 
 void swki_dispatcher_flush_writes(struct swki_dispatcher *d, swk_wall wall)
@@ -276,10 +304,13 @@ void swki_dispatcher_flush_writes(struct swki_dispatcher *d, swk_wall wall)
     swki_batch_init(&batch, d->store, SWKI_ACTOR_DISPATCHER, wall);
     write_reports(d, &batch, wall);
     write_nodes(d, &batch, wall);
-    if (swki_batch_end(&batch, NULL) == 0) {
-        settle_writes(d);
-    } else {
-        d->write_at = d->now + WRITE_RETRY; /* all is still queued */
+    if (swki_batch_end(&batch, NULL) == 0) { /* else all is still queued */
+        settle_reports(d);
+        settle_nodes(d);
+    }
+    d->writes_due = d->reports.count > 0 || !swki_list_empty(&d->writes);
+    if (d->writes_due) {
+        d->write_at = d->now + WRITE_RETRY;
     }
 }
 
