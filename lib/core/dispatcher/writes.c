@@ -192,6 +192,16 @@ static int fill_node(const struct node *node, struct swki_object *object)
                                                            : SWK_ENOMEM;
 }
 
+static bool same_status(const Swkpb__Node *a, const Swkpb__Node *b)
+{
+    return a->status != NULL &&
+           swki_message_equal(&a->status->base, &b->status->base) &&
+           (a->description == b->description ||
+            (a->description != NULL && b->description != NULL &&
+             swki_message_equal(&a->description->base,
+                                &b->description->base)));
+}
+
 static int write_node(void *ctx, struct swki_tx *tx, struct swk_error *err)
 {
     struct step *step = ctx;
@@ -208,7 +218,7 @@ static int write_node(void *ctx, struct swki_tx *tx, struct swk_error *err)
         return SWK_ENOMEM;
     }
     rc = fill_node(step->node, object);
-    if (rc != 0) {
+    if (rc != 0 || same_status(swki_node(stored), swki_node_edit(object))) {
         swki_object_unref(object);
         return rc;
     }

@@ -1,0 +1,953 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The dispatcher: who may talk to it, sessions, heartbeats, reports. */
+
+#include "fixture.h"
+
+#define DOWN SWKPB__NODE_STATUS__STATE__DOWN
+#define UNKNOWN SWKPB__NODE_STATUS__STATE__UNKNOWN
+#define NODE_IS_READY SWKPB__NODE_STATUS__STATE__READY
+
+/* -- Calls ---------------------------------------------------------------- */
+
+static void calls_without_identity_are_refused(void **state)
+{
+    static const char *const methods[] = {SESSION,     HEARTBEAT,
+                                          ASSIGNMENTS, TASK_STATUS,
+                                          VOLUME_STATUS, TASKS};
+    Swkpb__SessionRequest request = SWKPB__SESSION_REQUEST__INIT;
+    struct f f;
+
+    (void)state;
+    f_set_up(&f);
+    for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++) {
+        uint64_t call = f_call(&f, "", methods[i], &request.base);
+
+        assert_int_equal(f_status(&f, call), SWKI_STATUS_PERMISSION_DENIED);
+    }
+    f_fini(&f);
+}
+
+static void methods_that_are_not_offered_say_so(void **state)
+{
+    Swkpb__TasksRequest tasks = SWKPB__TASKS_REQUEST__INIT;
+    Swkpb__UpdateVolumeStatusRequest volumes =
+        SWKPB__UPDATE_VOLUME_STATUS_REQUEST__INIT;
+    Swkpb__UpdateVolumeStatusRequest__VolumeStatusUpdate update =
+        SWKPB__UPDATE_VOLUME_STATUS_REQUEST__VOLUME_STATUS_UPDATE__INIT;
+    Swkpb__UpdateVolumeStatusRequest__VolumeStatusUpdate *updates[] = {
+        &update};
+    struct f f;
+    uint64_t call;
+
+    (void)state;
+    f_set_up(&f);
+    volumes.session_id = (char *)f_register(&f, "n1");
+    call = f_call(&f, "n1", TASKS, &tasks.base);
+    assert_int_equal(f_status(&f, call), SWKI_STATUS_UNIMPLEMENTED);
+    call = f_call(&f, "n1", "Nothing", &tasks.base);
+    assert_int_equal(f_status(&f, call), SWKI_STATUS_UNIMPLEMENTED);
+    call = f_call(&f, "n1", VOLUME_STATUS, &volumes.base);
+    assert_int_equal(f_status(&f, call), SWKI_STATUS_OK);
+    volumes.updates = updates;
+    volumes.n_updates = 1;
+    call = f_call(&f, "n1", VOLUME_STATUS, &volumes.base);
+    assert_int_equal(f_status(&f, call), SWKI_STATUS_UNIMPLEMENTED);
+    f_fini(&f);
+}
+
+static void stop_ends_every_call_at_once(void **state)
+{
+    struct f f;
+    uint64_t calls[100];
+    uint64_t stream;
+    char id[16];
+
+    (void)state;
+    f_set_up(&f);
+    stream = f_attach(&f, "n1");
+    f.s.manual = true; /* these registrations wait for their commit */
+    for (int i = 0; i < 100; i++) {
+        snprintf(id, sizeof(id), "late%d", i);
+        swarm_add_node(&f.s, id);
+    }
+    swarm_commit(&f.s);
+    f_settle(&f);
+    for (int i = 0; i < 100; i++) {
+        snprintf(id, sizeof(id), "late%d", i);
+        calls[i] = f_session(&f, id, "");
+    }
+    f_settle(&f);
+    swki_dispatcher_stop(f.d, &f.answers);
+    f_step(&f);
+    for (int i = 0; i < 100; i++) {
+        assert_null(f_next_session(&f, calls[i]));
+        assert_int_equal(f_status(&f, calls[i]), SWKI_STATUS_ABORTED);
+        assert_string_equal(f_text(&f, calls[i]), "dispatcher is stopped");
+    }
+    assert_int_equal(f_status(&f, stream), SWKI_STATUS_ABORTED);
+    assert_int_equal(f_status(&f, f_session(&f, "n2", "")),
+                     SWKI_STATUS_ABORTED);
+    assert_false(swki_dispatcher_pending(f.d));
+    assert_true(swki_dispatcher_deadline(f.d) == SWK_NEVER);
+    f_fini(&f);
+}
+
+static void a_cancelled_call_is_never_answered(void **state)
+{
+    struct f f;
+    uint64_t session;
+    uint64_t stream;
+    const char *id;
+
+    (void)state;
+    f_set_up(&f);
+    session = f_session(&f, "n1", "");
+    f_settle(&f);
+    id = f_next_session(&f, session)->session_id;
+    stream = f_assignments(&f, "n1", id);
+    swki_dispatcher_cancel(f.d, session);
+    swki_dispatcher_cancel(f.d, stream);
+    swki_dispatcher_cancel(f.d, 4711); /* of no call */
+    f_add_task(&f, "t1", "n1");
+    swarm_set_availability(&f.s, "n1",
+                           SWKPB__NODE_SPEC__AVAILABILITY__DRAIN);
+    f_settle(&f);
+    assert_null(f_next_session(&f, session));
+    assert_null(f_next_assignments(&f, stream));
+    assert_int_equal(f_status(&f, session), -1);
+    /* The session itself goes on. */
+    assert_int_equal(f_status(&f, f_beat(&f, "n1", id)), SWKI_STATUS_OK);
+    f_fini(&f);
+}
+
+/* -- Registration --------------------------------------------------------- */
+
+static void the_first_session_message_waits_for_the_commit(void **state)
+{
+    const Swkpb__SessionMessage *message;
+    struct f f;
+    uint64_t call;
+
+    (void)state;
+    f_set_up(&f);
+    f.s.manual = true;
+    call = f_session(&f, "n1", "");
+    f_settle(&f);
+    assert_null(f_next_session(&f, call));
+    f_commit(&f);
+    message = f_next_session(&f, call);
+    assert_non_null(message);
+    assert_int_equal(message->node->status->state, NODE_IS_READY);
+    f_fini(&f);
+}
+
+static void a_session_message_is_complete(void **state)
+{
+    const Swkpb__SessionMessage *message;
+    struct f f;
+    uint64_t call;
+
+    (void)state;
+    f_set_up(&f);
+    call = f_session(&f, "n1", "");
+    f_settle(&f);
+    message = f_next_session(&f, call);
+    assert_int_equal(strlen(message->session_id), SWK_ID_LEN);
+    assert_string_equal(message->node->id, "n1");
+    assert_string_equal(message->node->status->message, "");
+    assert_int_equal(message->n_managers, 2);
+    assert_string_equal(message->managers[1]->peer->node_id, "m2");
+    assert_string_equal(message->managers[1]->peer->addr, "192.0.2.12:4242");
+    assert_int_equal(message->managers[1]->weight, 10);
+    assert_int_equal(message->rootca.len, 5);
+    assert_memory_equal(message->rootca.data, "roots", 5);
+    assert_null(f_next_session(&f, call));
+    f_fini(&f);
+}
+
+static void registering_stores_the_host_that_called(void **state)
+{
+    static const struct {
+        const char *address;
+        const char *host;
+    } cases[] = {
+        {"192.0.2.7:80", "192.0.2.7"},
+        {"[2001:db8::1]:80", "2001:db8::1"},
+        {"", "2001:db8::1"}, /* none: the old one stays */
+    };
+    struct f f;
+
+    (void)state;
+    f_set_up(&f);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        f.address = cases[i].address;
+        f_register(&f, "n1");
+        assert_string_equal(f_node(&f, "n1")->status->addr, cases[i].host);
+    }
+    f_fini(&f);
+}
+
+static void a_node_of_no_object_is_not_found(void **state)
+{
+    struct f f;
+    uint64_t call;
+
+    (void)state;
+    f_set_up(&f);
+    call = f_session(&f, "stranger", "");
+    assert_int_equal(f_status(&f, call), SWKI_STATUS_NOT_FOUND);
+    assert_string_equal(f_text(&f, call), "node not found");
+    f_fini(&f);
+}
+
+static void registering_again_ends_the_first_session(void **state)
+{
+    struct f f;
+    uint64_t session;
+    uint64_t stream;
+    const char *first;
+    const char *second;
+
+    (void)state;
+    f_set_up(&f);
+    session = f_session(&f, "n1", "");
+    f_settle(&f);
+    first = f_next_session(&f, session)->session_id;
+    stream = f_assignments(&f, "n1", first);
+    f_settle(&f);
+    second = f_register(&f, "n1");
+    assert_string_not_equal(first, second);
+    assert_int_equal(f_status(&f, session), SWKI_STATUS_INVALID_ARGUMENT);
+    assert_int_equal(f_status(&f, stream), SWKI_STATUS_INVALID_ARGUMENT);
+    assert_int_equal(f_status(&f, f_beat(&f, "n1", first)),
+                     SWKI_STATUS_INVALID_ARGUMENT);
+    assert_int_equal(f_status(&f, f_assignments(&f, "n1", first)),
+                     SWKI_STATUS_INVALID_ARGUMENT);
+    assert_int_equal(f_status(&f, f_report(&f, "n1", first, "t", RUNNING)),
+                     SWKI_STATUS_INVALID_ARGUMENT);
+    assert_int_equal(f_status(&f, f_beat(&f, "n1", second)), SWKI_STATUS_OK);
+    f_fini(&f);
+}
+
+static uint64_t describe(struct f *f, const char *session_id,
+                         const char *hostname, int64_t cpus, size_t padding)
+{
+    Swkpb__SessionRequest request = SWKPB__SESSION_REQUEST__INIT;
+    Swkpb__NodeDescription description = SWKPB__NODE_DESCRIPTION__INIT;
+    Swkpb__Resources resources = SWKPB__RESOURCES__INIT;
+    Swkpb__NodeTLSInfo tls = SWKPB__NODE_TLSINFO__INIT;
+    uint64_t call;
+
+    tls.trust_root.data = calloc(1, padding + 1);
+    tls.trust_root.len = padding;
+    description.tls_info = &tls;
+    description.hostname = (char *)hostname;
+    description.resources = &resources;
+    resources.nano_cpus = cpus;
+    request.session_id = (char *)session_id;
+    request.description = &description;
+    call = f_call(f, "n1", SESSION, &request.base);
+    free(tls.trust_root.data);
+    return call;
+}
+
+static void resuming_keeps_the_session_and_takes_the_description(void **state)
+{
+    struct f f;
+    uint64_t stream;
+    const char *id;
+    char name[16];
+
+    (void)state;
+    f_set_up(&f);
+    id = f_register(&f, "n1");
+    stream = f_assignments(&f, "n1", id);
+    for (int i = 0; i < 10; i++) { /* no limit on these */
+        uint64_t call;
+
+        snprintf(name, sizeof(name), "host%d", i);
+        call = describe(&f, id, name, 1, 0);
+        f_settle(&f);
+        assert_string_equal(f_next_session(&f, call)->session_id, id);
+        assert_string_equal(f_node(&f, "n1")->description->hostname, name);
+    }
+    assert_int_equal(f_status(&f, stream), -1);
+    f_fini(&f);
+}
+
+static void a_description_survives_a_status_that_follows(void **state)
+{
+    struct f f;
+
+    (void)state;
+    f_set_up(&f);
+    f.s.leads = true;
+    describe(&f, "", "renamed", 1, 0);
+    f_session(&f, "n1", ""); /* before anything was written */
+    f_settle(&f);
+    assert_string_equal(f_node(&f, "n1")->description->hostname, "renamed");
+    f_fini(&f);
+}
+
+static void bad_descriptions_are_refused(void **state)
+{
+    struct f f;
+
+    (void)state;
+    f_set_up(&f);
+    assert_int_equal(f_status(&f, describe(&f, "", "h", -1, 0)),
+                     SWKI_STATUS_INVALID_ARGUMENT);
+    assert_int_equal(f_status(&f, describe(&f, "", "h", 1, 300000)),
+                     SWKI_STATUS_RESOURCE_EXHAUSTED);
+    f_settle(&f);
+    assert_int_equal(f_node(&f, "n1")->status->state, UNKNOWN);
+    f_fini(&f);
+}
+
+static void too_many_registrations_are_refused_for_a_while(void **state)
+{
+    struct f f;
+
+    (void)state;
+    f_set_up(&f);
+    f_set_period(&f, SWK_HOUR);
+    f_register(&f, "n1"); /* the first of all does not count */
+    for (int i = 0; i < 3; i++) {
+        f_register(&f, "n1");
+    }
+    assert_int_equal(f_status(&f, f_session(&f, "n1", "")),
+                     SWKI_STATUS_UNAVAILABLE);
+    f_advance(&f, 7 * SWK_SECOND);
+    assert_int_equal(f_status(&f, f_session(&f, "n1", "")),
+                     SWKI_STATUS_UNAVAILABLE);
+    f_register(&f, "n2"); /* another node is not concerned */
+    /* The refused attempt did not prolong the wait. */
+    f_advance(&f, SWK_SECOND + SWK_MILLISECOND);
+    f_register(&f, "n1");
+    f_fini(&f);
+}
+
+/* -- Heartbeats ----------------------------------------------------------- */
+
+static void heartbeats_need_the_session(void **state)
+{
+    struct f f;
+    uint64_t call;
+
+    (void)state;
+    f_set_up(&f);
+    call = f_beat(&f, "n1", "x");
+    assert_int_equal(f_status(&f, call), SWKI_STATUS_NOT_FOUND);
+    assert_string_equal(f_text(&f, call), "node not registered");
+    assert_int_equal(f_status(&f, f_beat(&f, "stranger", "x")),
+                     SWKI_STATUS_NOT_FOUND);
+    f_register(&f, "n1");
+    call = f_beat(&f, "n1", "");
+    assert_int_equal(f_status(&f, call), SWKI_STATUS_INVALID_ARGUMENT);
+    assert_string_equal(f_text(&f, call), "session invalid");
+    assert_int_equal(f_status(&f, f_beat(&f, "n1", "x")),
+                     SWKI_STATUS_INVALID_ARGUMENT);
+    f_fini(&f);
+}
+
+static int64_t beat_period(struct f *f, const char *node_id, const char *id)
+{
+    uint64_t call = f_beat(f, node_id, id);
+    const Swkpb__HeartbeatResponse *response =
+        f_next(f, call, &swkpb__heartbeat_response__descriptor);
+    int64_t ns;
+
+    assert_int_equal(f_status(f, call), SWKI_STATUS_OK);
+    assert_int_equal(swki_duration_read(response->period, &ns, NULL), 0);
+    return ns;
+}
+
+static void check_periods(struct f *f, const char *id, int64_t period)
+{
+    int64_t first = beat_period(f, "n1", id);
+    int64_t lowest = first;
+    int64_t highest = first;
+
+    for (int i = 0; i < 200; i++) {
+        int64_t ns = beat_period(f, "n1", id);
+
+        assert_true(ns >= period - period / 10 && ns < period + period / 10);
+        lowest = ns < lowest ? ns : lowest;
+        highest = ns > highest ? ns : highest;
+    }
+    assert_true(highest - lowest > period / 10);
+}
+
+static void the_period_is_the_clusters_or_grows_with_the_swarm(void **state)
+{
+    struct f f;
+    const char *id;
+    char name[16];
+
+    (void)state;
+    f_set_up(&f);
+    id = f_register(&f, "n1");
+    check_periods(&f, id, SWK_SECOND);
+    f_set_period(&f, 5 * SWK_SECOND);
+    f_settle(&f);
+    check_periods(&f, id, 5 * SWK_SECOND);
+    f_set_period(&f, 0); /* as if it were not set */
+    f_settle(&f);
+    check_periods(&f, id, SWK_SECOND);
+    for (int i = 2; i < 1600; i++) {
+        snprintf(name, sizeof(name), "many%d", i);
+        swarm_add_node(&f.s, name);
+    }
+    f_settle(&f);
+    check_periods(&f, id, 2 * SWK_SECOND);
+    f_fini(&f);
+}
+
+static void a_silent_node_is_down_until_it_registers(void **state)
+{
+    struct f f;
+    uint64_t session;
+    uint64_t stream;
+    const char *id;
+
+    (void)state;
+    f_set_up(&f);
+    session = f_session(&f, "n1", "");
+    f_settle(&f);
+    id = f_next_session(&f, session)->session_id;
+    stream = f_assignments(&f, "n1", id);
+    f_advance(&f, 3 * SWK_SECOND - SWK_MILLISECOND);
+    assert_int_equal(f_node(&f, "n1")->status->state, NODE_IS_READY);
+    f_advance(&f, SWK_MILLISECOND);
+    assert_int_equal(f_node(&f, "n1")->status->state, DOWN);
+    assert_string_equal(f_node(&f, "n1")->status->message,
+                        "heartbeat failure");
+    assert_string_equal(f_node(&f, "n1")->status->addr, "192.0.2.1");
+    assert_int_equal(f_status(&f, session), SWKI_STATUS_NOT_FOUND);
+    assert_int_equal(f_status(&f, stream), SWKI_STATUS_NOT_FOUND);
+    assert_int_equal(f_status(&f, f_beat(&f, "n1", id)),
+                     SWKI_STATUS_NOT_FOUND);
+    assert_string_not_equal(f_register(&f, "n1"), id);
+    assert_int_equal(f_node(&f, "n1")->status->state, NODE_IS_READY);
+    assert_string_equal(f_node(&f, "n1")->status->message, "");
+    f_fini(&f);
+}
+
+static void a_node_that_beats_stays(void **state)
+{
+    struct f f;
+    const char *id;
+
+    (void)state;
+    f_set_up(&f);
+    id = f_register(&f, "n1");
+    for (int i = 0; i < 20; i++) {
+        f_advance(&f, 2 * SWK_SECOND);
+        beat_period(&f, "n1", id);
+    }
+    for (int i = 0; i < 20; i++) { /* a report shows life as well */
+        f_advance(&f, 2 * SWK_SECOND);
+        f_report(&f, "n1", id, "none", RUNNING);
+    }
+    assert_int_equal(f_node(&f, "n1")->status->state, NODE_IS_READY);
+    assert_int_equal(f_node(&f, "n2")->status->state, DOWN);
+    f_fini(&f);
+}
+
+static void a_new_leader_knows_nobody_until_they_come(void **state)
+{
+    struct f f;
+
+    (void)state;
+    f_init(&f);
+    f_add_cluster(&f);
+    swarm_add_node(&f.s, "n1");
+    swarm_add_node(&f.s, "n2");
+    swarm_add_node(&f.s, "n3");
+    swarm_set_node_state(&f.s, "n3", DOWN);
+    f_start(&f);
+    assert_int_equal(f_node(&f, "n1")->status->state, UNKNOWN);
+    assert_string_equal(
+        f_node(&f, "n1")->status->message,
+        "Node moved to \"unknown\" state due to leadership change in cluster");
+    assert_int_equal(f_node(&f, "n3")->status->state, DOWN);
+    f_register(&f, "n1");
+    f_set_period(&f, SWK_HOUR);
+    f_settle(&f);
+    beat_period(&f, "n1", f_register(&f, "n1"));
+    f_advance(&f, 6 * SWK_SECOND - SWK_MILLISECOND);
+    assert_int_equal(f_node(&f, "n2")->status->state, UNKNOWN);
+    f_advance(&f, SWK_MILLISECOND);
+    assert_int_equal(f_node(&f, "n2")->status->state, DOWN);
+    assert_string_equal(f_node(&f, "n2")->status->message,
+                        "heartbeat failure for node in \"unknown\" state");
+    assert_int_equal(f_node(&f, "n1")->status->state, NODE_IS_READY);
+    f_fini(&f);
+}
+
+/* -- Session messages ----------------------------------------------------- */
+
+static void sessions_are_told_what_matters_to_them(void **state)
+{
+    static const struct swki_dispatcher_manager manager = {"m9",
+                                                           "192.0.2.19:1"};
+    struct f f;
+    const Swkpb__SessionMessage *message;
+    uint64_t session;
+
+    (void)state;
+    f_set_up(&f);
+    session = f_session(&f, "n1", "");
+    f_settle(&f);
+    f_next_session(&f, session);
+    f_set_period(&f, 5 * SWK_SECOND); /* any change of the cluster */
+    f_settle(&f);
+    assert_non_null(f_next_session(&f, session));
+    assert_int_equal(swki_dispatcher_set_managers(f.d, &manager, 1, NULL), 0);
+    f_settle(&f);
+    message = f_next_session(&f, session);
+    assert_int_equal(message->n_managers, 1);
+    assert_string_equal(message->managers[0]->peer->node_id, "m9");
+    swarm_set_availability(&f.s, "n1", SWKPB__NODE_SPEC__AVAILABILITY__PAUSE);
+    f_settle(&f);
+    message = f_next_session(&f, session);
+    assert_int_equal(message->node->spec->availability,
+                     SWKPB__NODE_SPEC__AVAILABILITY__PAUSE);
+    assert_null(f_next_session(&f, session));
+    /* Neither its own status nor another node is news to it. */
+    swarm_set_node_state(&f.s, "n1", UNKNOWN);
+    swarm_set_availability(&f.s, "n2", SWKPB__NODE_SPEC__AVAILABILITY__PAUSE);
+    f_settle(&f);
+    assert_null(f_next_session(&f, session));
+    f_fini(&f);
+}
+
+static void the_old_managers_stay_if_the_new_ones_find_no_memory(void **state)
+{
+    static const struct swki_dispatcher_manager manager = {"m9",
+                                                           "192.0.2.19:1"};
+    const Swkpb__SessionMessage *message;
+    struct f f;
+    uint64_t call;
+
+    (void)state;
+    f_set_up(&f);
+    heap_fail_at(&f.heap, 1);
+    assert_int_equal(swki_dispatcher_set_managers(f.d, &manager, 1, NULL),
+                     SWK_ENOMEM);
+    heap_fail_at(&f.heap, 0);
+    call = f_session(&f, "n1", "");
+    f_settle(&f);
+    message = f_next_session(&f, call);
+    assert_int_equal(message->n_managers, 2);
+    assert_string_equal(message->managers[0]->peer->node_id, "m1");
+    f_fini(&f);
+}
+
+static void a_node_that_is_deleted_loses_its_streams(void **state)
+{
+    struct f f;
+    uint64_t session;
+    uint64_t stream;
+
+    (void)state;
+    f_set_up(&f);
+    session = f_session(&f, "n1", "");
+    f_settle(&f);
+    stream = f_assignments(&f, "n1", f_next_session(&f, session)->session_id);
+    swarm_delete(&f.s, SWKI_ACTOR_CONTROL, SWKI_KIND_NODE, "n1");
+    f_settle(&f);
+    assert_int_equal(f_status(&f, session), SWKI_STATUS_NOT_FOUND);
+    assert_int_equal(f_status(&f, stream), SWKI_STATUS_NOT_FOUND);
+    assert_int_equal(f_status(&f, f_session(&f, "n1", "")),
+                     SWKI_STATUS_NOT_FOUND);
+    f_fini(&f);
+}
+
+/* -- Reports -------------------------------------------------------------- */
+
+static void only_states_of_a_worker_may_be_reported(void **state)
+{
+    static const struct {
+        int state;
+        bool allowed;
+    } cases[] = {
+        {NEW, false},      {PENDING, false},
+        {ASSIGNED, false}, {SWKPB__TASK_STATE__ACCEPTED, true},
+        {SWKPB__TASK_STATE__PREPARING, true},
+        {READY, true},     {STARTING, true},
+        {RUNNING, true},   {COMPLETE, true},
+        {SHUTDOWN, true},  {FAILED, true},
+        {REJECTED, true},  {REMOVE, false},
+        {ORPHANED, false}, {777, false},
+        {-1, false},       {1, false},
+    };
+    struct f f;
+    const char *id;
+
+    (void)state;
+    f_set_up(&f);
+    id = f_register(&f, "n1");
+    f_add_task(&f, "t1", "n1");
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        uint64_t call = f_report(&f, "n1", id, "t1",
+                                 (Swkpb__TaskState)cases[i].state);
+        int wanted = cases[i].allowed ? SWKI_STATUS_OK
+                                      : SWKI_STATUS_INVALID_ARGUMENT;
+
+        if (f_status(&f, call) != wanted) {
+            fail_msg("state %d: %s", cases[i].state, f_text(&f, call));
+        }
+    }
+    f_fini(&f);
+}
+
+static void a_report_becomes_the_tasks_status(void **state)
+{
+    const Swkpb__TaskStatus *status;
+    swk_wall applied;
+    struct f f;
+    const char *id;
+
+    (void)state;
+    f_set_up(&f);
+    id = f_register(&f, "n1");
+    f_add_task(&f, "t1", "n1");
+    f_report(&f, "n1", id, "t1", STARTING);
+    f_settle(&f);
+    status = swki_task(swarm_get(&f.s, SWKI_KIND_TASK, "t1"))->status;
+    assert_int_equal(status->state, STARTING);
+    assert_string_equal(status->applied_by, "m1");
+    assert_int_equal(swki_timestamp_read(status->applied_at, &applied, NULL),
+                     0);
+    assert_true(applied == f.s.wall);
+    f_report(&f, "n1", id, "t1", READY); /* comes late */
+    f_settle(&f);
+    assert_int_equal(f_task_state(&f, "t1"), STARTING);
+    f_fini(&f);
+}
+
+static void the_highest_of_several_reports_is_written(void **state)
+{
+    struct f f;
+    const char *id;
+
+    (void)state;
+    f_set_up(&f);
+    id = f_register(&f, "n1");
+    f_add_task(&f, "t1", "n1");
+    f_report(&f, "n1", id, "t1", STARTING);
+    f_report(&f, "n1", id, "t1", RUNNING);
+    f_report(&f, "n1", id, "t1", READY);
+    f_settle(&f);
+    assert_int_equal(f_task_state(&f, "t1"), RUNNING);
+    f_fini(&f);
+}
+
+static void reports_of_one_step_are_one_entry(void **state)
+{
+    struct f f;
+    uint64_t before;
+    const char *id;
+    char task[16];
+
+    (void)state;
+    f_set_up(&f);
+    id = f_register(&f, "n1");
+    for (int i = 0; i < 50; i++) {
+        snprintf(task, sizeof(task), "t%d", i);
+        f_add_task(&f, task, "n1");
+    }
+    f_settle(&f);
+    before = f.s.index;
+    for (int i = 0; i < 50; i++) {
+        snprintf(task, sizeof(task), "t%d", i);
+        f_report(&f, "n1", id, task, RUNNING);
+    }
+    f_session(&f, "n2", "");
+    f_settle(&f);
+    assert_int_equal(f.s.index, before + 1);
+    assert_int_equal(f_task_state(&f, "t49"), RUNNING);
+    f_report(&f, "n1", id, "t1", RUNNING); /* says nothing new */
+    f_settle(&f);
+    assert_int_equal(f.s.index, before + 1);
+    f_fini(&f);
+}
+
+/* Several reports in one call; those with state 0 have no status. */
+static uint64_t report_many(struct f *f, const char *session_id,
+                            const char *const *tasks,
+                            const Swkpb__TaskState *states, size_t count)
+{
+    Swkpb__UpdateTaskStatusRequest request =
+        SWKPB__UPDATE_TASK_STATUS_REQUEST__INIT;
+    Swkpb__UpdateTaskStatusRequest__TaskStatusUpdate update[8];
+    Swkpb__UpdateTaskStatusRequest__TaskStatusUpdate *updates[8];
+    Swkpb__TaskStatus status[8];
+
+    for (size_t i = 0; i < count; i++) {
+        swkpb__update_task_status_request__task_status_update__init(
+            &update[i]);
+        swkpb__task_status__init(&status[i]);
+        status[i].state = states[i];
+        update[i].task_id = (char *)tasks[i];
+        update[i].status = states[i] != 0 ? &status[i] : NULL;
+        updates[i] = &update[i];
+    }
+    request.session_id = (char *)session_id;
+    request.updates = updates;
+    request.n_updates = count;
+    return f_call(f, "n1", TASK_STATUS, &request.base);
+}
+
+static void reports_of_unknown_tasks_or_without_status_are_skipped(void **state)
+{
+    static const char *const tasks[] = {"gone", "t1", "t2"};
+    static const Swkpb__TaskState states[] = {RUNNING, NEW, RUNNING};
+    struct f f;
+    const char *id;
+
+    (void)state;
+    f_set_up(&f);
+    id = f_register(&f, "n1");
+    f_add_task(&f, "t1", "n1");
+    f_add_task(&f, "t2", "n1");
+    assert_int_equal(f_status(&f, report_many(&f, id, tasks, states, 3)),
+                     SWKI_STATUS_OK);
+    f_settle(&f);
+    assert_int_equal(f_task_state(&f, "t1"), ASSIGNED);
+    assert_int_equal(f_task_state(&f, "t2"), RUNNING);
+    /* Gone between the report and its write. */
+    f_report(&f, "n1", id, "t1", FAILED);
+    swarm_report(&f.s, "t1", FAILED);
+    f_delete_task(&f, "t1");
+    f_settle(&f);
+    assert_null(swarm_get(&f.s, SWKI_KIND_TASK, "t1"));
+    f_fini(&f);
+}
+
+static void a_foreign_task_spoils_the_whole_call(void **state)
+{
+    static const char *const tasks[] = {"t1", "t2"};
+    static const Swkpb__TaskState states[] = {RUNNING, RUNNING};
+    struct f f;
+    const char *id;
+
+    (void)state;
+    f_set_up(&f);
+    id = f_register(&f, "n1");
+    f_add_task(&f, "t1", "n1");
+    f_add_task(&f, "t2", "n2");
+    assert_int_equal(f_status(&f, report_many(&f, id, tasks, states, 2)),
+                     SWKI_STATUS_PERMISSION_DENIED);
+    f_settle(&f);
+    assert_int_equal(f_task_state(&f, "t1"), ASSIGNED);
+    assert_int_equal(f_task_state(&f, "t2"), ASSIGNED);
+    f_fini(&f);
+}
+
+static uint64_t report_text(struct f *f, const char *session_id, char *message,
+                            size_t container_len)
+{
+    Swkpb__UpdateTaskStatusRequest request =
+        SWKPB__UPDATE_TASK_STATUS_REQUEST__INIT;
+    Swkpb__UpdateTaskStatusRequest__TaskStatusUpdate update =
+        SWKPB__UPDATE_TASK_STATUS_REQUEST__TASK_STATUS_UPDATE__INIT;
+    Swkpb__UpdateTaskStatusRequest__TaskStatusUpdate *updates[] = {&update};
+    Swkpb__TaskStatus status = SWKPB__TASK_STATUS__INIT;
+    Swkpb__ContainerStatus container = SWKPB__CONTAINER_STATUS__INIT;
+    char *container_id = malloc(container_len + 1);
+    uint64_t call;
+
+    assert_non_null(container_id);
+    memset(container_id, 'c', container_len);
+    container_id[container_len] = '\0';
+    container.container_id = container_id;
+    status.state = RUNNING;
+    status.message = message;
+    status.runtime_status_case = SWKPB__TASK_STATUS__RUNTIME_STATUS_CONTAINER;
+    status.container = &container;
+    update.task_id = (char *)"t1";
+    update.status = &status;
+    request.session_id = (char *)session_id;
+    request.updates = updates;
+    request.n_updates = 1;
+    call = f_call(f, "n1", TASK_STATUS, &request.base);
+    free(container_id);
+    return call;
+}
+
+static void texts_of_reports_are_cut_between_characters(void **state)
+{
+    char message[4096];
+    const Swkpb__TaskStatus *status;
+    struct f f;
+    const char *id;
+
+    (void)state;
+    f_set_up(&f);
+    id = f_register(&f, "n1");
+    f_add_task(&f, "t1", "n1");
+    message[0] = 'x';
+    for (size_t i = 1; i + 2 < sizeof(message); i += 2) {
+        memcpy(message + i, "\xc3\xa4", 3);
+    }
+    assert_int_equal(f_status(&f, report_text(&f, id, message, 10)),
+                     SWKI_STATUS_OK);
+    f_settle(&f);
+    status = swki_task(swarm_get(&f.s, SWKI_KIND_TASK, "t1"))->status;
+    assert_int_equal(strlen(status->message), SWKI_DISPATCHER_TEXT_MAX - 1);
+    assert_int_equal((uint8_t)status->message[1022], 0xa4);
+    f_fini(&f);
+}
+
+static void huge_reports_are_refused(void **state)
+{
+    Swkpb__UpdateTaskStatusRequest request =
+        SWKPB__UPDATE_TASK_STATUS_REQUEST__INIT;
+    struct f f;
+    const char *id;
+
+    (void)state;
+    f_set_up(&f);
+    id = f_register(&f, "n1");
+    f_add_task(&f, "t1", "n1");
+    assert_int_equal(
+        f_status(&f, report_text(&f, id, (char *)"", 100000)),
+        SWKI_STATUS_RESOURCE_EXHAUSTED);
+    request.session_id = (char *)id;
+    request.n_updates = SWKI_DISPATCHER_UPDATES_MAX + 1;
+    assert_int_equal(
+        f_status(&f, f_call(&f, "n1", TASK_STATUS, &request.base)),
+        SWKI_STATUS_RESOURCE_EXHAUSTED);
+    f_settle(&f);
+    assert_int_equal(f_task_state(&f, "t1"), ASSIGNED);
+    f_fini(&f);
+}
+
+/* -- Orphans -------------------------------------------------------------- */
+
+static void tasks_of_a_node_down_too_long_are_orphaned(void **state)
+{
+    struct f f;
+    const char *id;
+
+    (void)state;
+    f_init(&f);
+    f_add_cluster(&f);
+    swarm_add_node(&f.s, "n1");
+    swarm_add_node(&f.s, "n2");
+    f.orphan_after = SWK_HOUR;
+    f_start(&f);
+    f_register(&f, "n2");
+    id = f_register(&f, "n1");
+    f_add_task(&f, "t1", "n1");
+    f_add_task(&f, "t2", "n1");
+    f_add_task(&f, "t3", "n2");
+    f_report(&f, "n1", id, "t2", FAILED);
+    f_advance(&f, 3 * SWK_SECOND); /* both are down */
+    f_advance(&f, SWK_HOUR - SWK_SECOND);
+    assert_int_equal(f_task_state(&f, "t1"), ASSIGNED);
+    f_register(&f, "n2"); /* in time, then gone again */
+    f_advance(&f, SWK_SECOND);
+    assert_int_equal(f_task_state(&f, "t1"), ORPHANED);
+    assert_int_equal(f_task_state(&f, "t2"), FAILED);
+    f_advance(&f, SWK_HOUR);
+    assert_int_equal(f_task_state(&f, "t3"), ASSIGNED);
+    f_advance(&f, 3 * SWK_SECOND);
+    assert_int_equal(f_task_state(&f, "t3"), ORPHANED);
+    f_fini(&f);
+}
+
+static void changes_of_leaders_do_not_put_off_orphaning(void **state)
+{
+    struct f f;
+
+    (void)state;
+    f_init(&f);
+    f_add_cluster(&f);
+    swarm_add_node(&f.s, "n1");
+    f.orphan_after = SWK_HOUR;
+    f_start(&f);
+    f_register(&f, "n1");
+    f_add_task(&f, "t1", "n1");
+    f_advance(&f, 3 * SWK_SECOND);
+    assert_int_equal(f_node(&f, "n1")->status->state, DOWN);
+    for (int i = 0; i < 2; i++) {
+        f_advance(&f, 25 * 60 * SWK_SECOND);
+        f_stop(&f);
+        f_start(&f);
+    }
+    f_advance(&f, 10 * 60 * SWK_SECOND - SWK_SECOND);
+    assert_int_equal(f_task_state(&f, "t1"), ASSIGNED);
+    f_advance(&f, SWK_SECOND);
+    assert_int_equal(f_task_state(&f, "t1"), ORPHANED);
+    f_fini(&f);
+}
+
+/* -- A log that refuses --------------------------------------------------- */
+
+static void what_the_log_refused_is_written_later(void **state)
+{
+    struct f f;
+    uint64_t call;
+    const char *id;
+
+    (void)state;
+    f_set_up(&f);
+    id = f_register(&f, "n1");
+    f_add_task(&f, "t1", "n1");
+    f_settle(&f);
+    f.s.leads = false;
+    f_report(&f, "n1", id, "t1", RUNNING);
+    call = f_session(&f, "n2", "");
+    f_settle(&f);
+    assert_null(f_next_session(&f, call));
+    f.s.leads = true;
+    f_advance(&f, 100 * SWK_MILLISECOND);
+    assert_int_equal(f_task_state(&f, "t1"), RUNNING);
+    assert_non_null(f_next_session(&f, call));
+    f_fini(&f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(calls_without_identity_are_refused),
+        cmocka_unit_test(methods_that_are_not_offered_say_so),
+        cmocka_unit_test(stop_ends_every_call_at_once),
+        cmocka_unit_test(a_cancelled_call_is_never_answered),
+        cmocka_unit_test(the_first_session_message_waits_for_the_commit),
+        cmocka_unit_test(a_session_message_is_complete),
+        cmocka_unit_test(registering_stores_the_host_that_called),
+        cmocka_unit_test(a_node_of_no_object_is_not_found),
+        cmocka_unit_test(registering_again_ends_the_first_session),
+        cmocka_unit_test(resuming_keeps_the_session_and_takes_the_description),
+        cmocka_unit_test(a_description_survives_a_status_that_follows),
+        cmocka_unit_test(bad_descriptions_are_refused),
+        cmocka_unit_test(too_many_registrations_are_refused_for_a_while),
+        cmocka_unit_test(heartbeats_need_the_session),
+        cmocka_unit_test(the_period_is_the_clusters_or_grows_with_the_swarm),
+        cmocka_unit_test(a_silent_node_is_down_until_it_registers),
+        cmocka_unit_test(a_node_that_beats_stays),
+        cmocka_unit_test(a_new_leader_knows_nobody_until_they_come),
+        cmocka_unit_test(sessions_are_told_what_matters_to_them),
+        cmocka_unit_test(the_old_managers_stay_if_the_new_ones_find_no_memory),
+        cmocka_unit_test(a_node_that_is_deleted_loses_its_streams),
+        cmocka_unit_test(only_states_of_a_worker_may_be_reported),
+        cmocka_unit_test(a_report_becomes_the_tasks_status),
+        cmocka_unit_test(the_highest_of_several_reports_is_written),
+        cmocka_unit_test(reports_of_one_step_are_one_entry),
+        cmocka_unit_test(
+            reports_of_unknown_tasks_or_without_status_are_skipped),
+        cmocka_unit_test(a_foreign_task_spoils_the_whole_call),
+        cmocka_unit_test(texts_of_reports_are_cut_between_characters),
+        cmocka_unit_test(huge_reports_are_refused),
+        cmocka_unit_test(tasks_of_a_node_down_too_long_are_orphaned),
+        cmocka_unit_test(changes_of_leaders_do_not_put_off_orphaning),
+        cmocka_unit_test(what_the_log_refused_is_written_later),
+    };
+
+    return cmocka_run_group_tests_name("dispatcher", tests, NULL, NULL);
+}
