@@ -227,19 +227,20 @@ static int write_node(void *ctx, struct swki_tx *tx, struct swk_error *err)
 
 /* -- Batches -------------------------------------------------------------- */
 
-/* Writes one status. Whether to try again: memory may come back, while what
- * was refused stays so. */
+/* Writes one status. Whether to try again: memory and leadership may come back,
+ * while what was refused stays so. */
 static bool write_step(struct swki_dispatcher *d, struct swki_batch *batch,
                        swki_step_fn write, struct step *step, const char *id)
 {
-    struct swk_error err = {SWK_ENOMEM, "out of memory"};
+    struct swk_error err = {0};
     int rc = swki_batch_step(batch, write, step, &err);
+    bool again = rc == SWK_ENOMEM || rc == SWK_ENOTLEADER;
 
-    if (rc != 0 && batch->failed == 0) {
+    if (rc != 0 && !again && batch->failed == 0) {
         swki_log(d->config.logger, SWK_LOG_WARN, "dispatcher",
                  "status of %s not written: %s", id, err.text);
     }
-    return rc == SWK_ENOMEM;
+    return again;
 }
 
 static void write_reports(struct swki_dispatcher *d, struct swki_batch *batch,

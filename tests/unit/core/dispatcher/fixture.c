@@ -33,6 +33,7 @@ void f_start(struct f *f)
         {"m1", "192.0.2.11:4242"}, {"m2", "192.0.2.12:4242"}};
     struct swki_dispatcher_config config = {
         .alloc = &f->heap.alloc,
+        .logger = &swarm_logger,
         .store = f->s.store,
         .node_id = "m1",
         .seed = f->s.index + 1,
