@@ -14,6 +14,7 @@
 #include "base/roles.h"
 #include "node/leader.h"
 #include "wire/message.h"
+#include "wire/status.h"
 
 enum {
     ROUNDS_MAX = 64, /* of the machines in one turn, then others get theirs */
@@ -33,6 +34,7 @@ struct swki_manager {
     struct swki_answers answers;
     struct held *held; /* by ascending index */
     struct held **held_last;
+    uint64_t settings_version; /* of the cluster whose settings are in force */
     swk_time leader_deadline;
     swk_time now;
     bool failed;
@@ -40,6 +42,40 @@ struct swki_manager {
 };
 
 /* -- Life ----------------------------------------------------------------- */
+
+/* The swarm's object; borrowed until the store's next change. NULL before the
+ * swarm is founded. */
+static const struct swki_object *find_cluster(const struct swki_manager *m)
+{
+    const struct swki_selector all = {.by = SWKI_BY_ALL};
+    const struct swki_object *object = NULL;
+    struct swki_cursor cursor;
+
+    if (swki_view_find(swki_store_committed(m->store), SWKI_KIND_CLUSTER, &all,
+                       &cursor, NULL) == 0) {
+        object = swki_cursor_next(&cursor);
+        swki_cursor_close(&cursor);
+    }
+    return object;
+}
+
+/* Hands the cluster's settings of the log on, once they have changed. */
+static void take_settings(struct swki_manager *m)
+{
+    const struct swki_object *object = find_cluster(m);
+    const Swkpb__ClusterSpec *spec;
+
+    if (object == NULL || swki_object_version(object) == m->settings_version) {
+        return;
+    }
+    m->settings_version = swki_object_version(object);
+    spec = swki_cluster(object)->spec;
+    if (spec != NULL && spec->raft != NULL) {
+        swk_raft_set_snapshot_interval(
+            m->raft, spec->raft->snapshot_interval,
+            spec->raft->log_entries_for_slow_followers);
+    }
+}
 
 static uint64_t next_index(void *ctx)
 {
@@ -116,6 +152,7 @@ static int load(struct swki_manager *m, struct swk_error *err)
         rc = config->storage->load(config->storage->ctx, &replay, err);
     }
     if (rc == 0) {
+        take_settings(m);
         rc = swk_raft_start(m->raft, m->now, err);
     }
     return rc;
@@ -444,6 +481,7 @@ static void apply(struct swki_manager *m, const struct swk_log_entry *entries,
             return;
         }
     }
+    take_settings(m);
 }
 
 /* The part of the actions that comes before entries are applied. */
@@ -525,50 +563,99 @@ void swki_manager_stored(struct swki_manager *m, uint64_t ticket, int code,
 
 /* -- Calls ---------------------------------------------------------------- */
 
-/* Whether the caller may make the call; else the text of the refusal. */
-static bool authorized(const struct swki_manager *m,
-                       const struct swki_method *method,
-                       const struct swki_caller *caller, const char **out_why)
-{
-    *out_why = NULL;
-    if (caller->local || method->roles == SWKI_ROLE_NONE) {
-        return true;
-    }
-    if (caller->role == SWKI_ROLE_NONE) {
-        *out_why = "Permission denied: no client certificates in request";
-    } else if (strcmp(caller->swarm_id, m->config.swarm_id) != 0) {
-        *out_why = "Permission denied: unauthorized peer role: remote "
-                   "certificate not part of organization";
-    } else if ((caller->role & method->roles) == 0) {
-        *out_why = "Permission denied: unauthorized peer role: remote "
-                   "certificate not part of OUs";
-    }
-    return *out_why == NULL;
-}
-
 /* Whether the node was removed from the swarm. */
 static bool blacklisted(const struct swki_manager *m, const char *node_id)
 {
-    const struct swki_selector all = {.by = SWKI_BY_ALL};
-    const struct swki_object *object;
-    struct swki_cursor cursor;
-    bool found = false;
+    const struct swki_object *object = find_cluster(m);
+    const Swkpb__Cluster *cluster;
 
-    if (node_id[0] == '\0' ||
-        swki_view_find(swki_store_committed(m->store), SWKI_KIND_CLUSTER, &all,
-                       &cursor, NULL) != 0) {
+    if (object == NULL) {
         return false;
     }
-    while ((object = swki_cursor_next(&cursor)) != NULL) {
-        const Swkpb__Cluster *cluster = swki_cluster(object);
-
-        for (size_t i = 0; i < cluster->n_blacklisted_certificates; i++) {
-            found |= strcmp(cluster->blacklisted_certificates[i]->key,
-                            node_id) == 0;
+    cluster = swki_cluster(object);
+    for (size_t i = 0; i < cluster->n_blacklisted_certificates; i++) {
+        if (strcmp(cluster->blacklisted_certificates[i]->key, node_id) == 0) {
+            return true;
         }
     }
-    swki_cursor_close(&cursor);
-    return found;
+    return false;
+}
+
+/* Refuses a call: the caller may not make it. */
+static bool deny(struct swk_error *err, const char *why, const char *detail)
+{
+    swki_fail(err, SWK_EDENIED, "Permission denied: %s%s", why, detail);
+    return false;
+}
+
+/* The control socket's caller is the administrator, who may do all that it is
+ * offered; but nodes speak for themselves. */
+static bool permits_local(const struct swki_method *method,
+                          struct swk_error *err)
+{
+    return (method->roles & SWKI_ROLE_WORKER) == 0 ||
+           deny(err, "only a node with its certificate makes this call, and "
+                     "the control socket is none", "");
+}
+
+static bool permits_remote(const struct swki_manager *m,
+                           const struct swki_method *method,
+                           const struct swki_caller *caller,
+                           struct swk_error *err)
+{
+    if (method->roles == SWKI_ROLE_NONE) {
+        return true;
+    }
+    if (caller->role == SWKI_ROLE_NONE) {
+        return deny(err, "no client certificates in request", "");
+    }
+    if ((caller->role & method->roles) == 0) {
+        return deny(err,
+                    "unauthorized peer role: remote certificate not part of "
+                    "OUs: ",
+                    (method->roles & SWKI_ROLE_WORKER) != 0
+                        ? "[swarm-worker swarm-manager]"
+                        : "[swarm-manager]");
+    }
+    if (strcmp(caller->swarm_id, m->config.swarm_id) != 0) {
+        return deny(err,
+                    "unauthorized peer role: remote certificate not part of "
+                    "organization: ",
+                    m->config.swarm_id);
+    }
+    if (blacklisted(m, caller->node_id)) {
+        swki_fail(err, SWK_EDENIED,
+                  "Permission denied: node %s was removed from swarm",
+                  caller->node_id);
+        return false;
+    }
+    return true;
+}
+
+/* The method of a call that may go on; NULL with the reason. */
+static const struct swki_method *admit(const struct swki_manager *m,
+                                       const struct swki_manager_call *call,
+                                       struct swk_error *err)
+{
+    const struct swki_method *method =
+        swki_method_by_path(call->path, strlen(call->path));
+    bool local = call->caller->local;
+
+    if (method == NULL) {
+        swki_fail(err, SWK_ENOTSUP, "unknown method %.120s", call->path);
+        return NULL;
+    }
+    if (local ? !permits_local(method, err)
+              : !permits_remote(m, method, call->caller, err)) {
+        return NULL;
+    }
+    if ((local ? method->local : method->remote) == SWKI_SERVED_NOT) {
+        swki_fail(err, SWK_ENOTSUP, "%s.%s is not served %s",
+                  method->service, method->name,
+                  local ? "through the control socket" : "to the network");
+        return NULL;
+    }
+    return method;
 }
 
 static void dispatch(struct swki_manager *m, const struct swki_method *method,
@@ -602,22 +689,12 @@ static void dispatch(struct swki_manager *m, const struct swki_method *method,
 void swki_manager_call(struct swki_manager *m, swk_time now,
                        const struct swki_manager_call *call)
 {
-    const struct swki_method *method = swki_method_by_path(call->path, strlen(call->path));
-    const char *why;
-    char text[SWK_ERROR_TEXT_SIZE];
+    struct swk_error err;
+    const struct swki_method *method = admit(m, call, &err);
 
     m->now = now;
     if (method == NULL) {
-        snprintf(text, sizeof(text), "unknown method %.120s", call->path);
-        give_end(m, call->id, SWKI_STATUS_UNIMPLEMENTED, text);
-    } else if (!authorized(m, method, call->caller, &why)) {
-        give_end(m, call->id, SWKI_STATUS_PERMISSION_DENIED, why);
-    } else if (method->roles != SWKI_ROLE_NONE &&
-               blacklisted(m, call->caller->node_id)) {
-        snprintf(text, sizeof(text),
-                 "Permission denied: node %s was removed from swarm",
-                 call->caller->node_id);
-        give_end(m, call->id, SWKI_STATUS_PERMISSION_DENIED, text);
+        give_end(m, call->id, swki_status_from_error(err.code), err.text);
     } else if (call->request_len > SWKI_MANAGER_REQUEST_MAX) {
         give_end(m, call->id, SWKI_STATUS_RESOURCE_EXHAUSTED,
                  "request is larger than 4 MiB");
