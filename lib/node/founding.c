@@ -259,6 +259,8 @@ int swki_founding_objects(const struct swki_founding *founding,
                                        swki_cluster_edit(cluster), err);
     }
     if (rc == 0) {
+        /* None: the dispatcher's, which grows with the swarm. */
+        swki_cluster_edit(cluster)->spec->dispatcher->heartbeat_period = NULL;
         rc = swki_ca_bootstrap_node(&bootstrap, swki_object_arena(node),
                                     swki_node_edit(node), err);
     }
