@@ -245,6 +245,21 @@ static int check_demotion(const struct swki_control_request *r,
     return SWK_OK;
 }
 
+static int check_promotion(const struct swki_control_request *r,
+                           const Swkpb__Node *node, const Swkpb__NodeSpec *spec,
+                           struct swk_error *err)
+{
+    if (!r->config->one_manager || node->spec == NULL ||
+        node->spec->desired_role == SWKPB__NODE_ROLE__MANAGER ||
+        spec->desired_role != SWKPB__NODE_ROLE__MANAGER) {
+        return SWK_OK;
+    }
+    return swki_fail(err, SWK_EPRECONDITION,
+                     "node %.64s cannot be promoted: this swarm takes no "
+                     "second manager",
+                     node->id);
+}
+
 static int check_update(const Swkpb__UpdateNodeRequest *update,
                         struct swk_error *err)
 {
@@ -319,6 +334,9 @@ int swki_control_update_node(struct swki_control_request *r,
     if (rc == SWK_OK) {
         rc = check_demotion(r, swki_tx_view(tx), swki_node(old), update->spec,
                             err);
+    }
+    if (rc == SWK_OK) {
+        rc = check_promotion(r, swki_node(old), update->spec, err);
     }
     if (rc == SWK_OK) {
         rc = edit_node(old, update, &object, err);
