@@ -151,6 +151,11 @@ int swki_credentials_load(struct swki_credentials *c, const char *dir,
         load_unfinished(c, dir, now, entropy, &ignored) == 0) {
         rc = SWK_OK;
     }
+    if (rc != 0 && rc != SWK_ENOTFOUND) {
+        swki_error_prefix(err, "the credentials in %s cannot be used; restore "
+                               "them, or let a worker join again without them",
+                          dir);
+    }
     return rc;
 }
 

@@ -247,6 +247,8 @@ static int ask_certificate(const struct swki_join_config *config,
             ((const Swkpb__IssueNodeCertificateResponse *)decoded)->node_id;
     } else if (rc == SWK_EINVAL) {
         /* What the manager says of a token that it does not know. */
+        swki_error_prefix(err, "the manager does not know the join token, ask "
+                               "it for one by 'swarmctl cluster token worker'");
         err->code = rc = SWK_EDENIED;
     }
     return rc;

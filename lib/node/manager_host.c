@@ -295,6 +295,9 @@ static void note_failure(struct swk_manager *m, const struct swk_error *why)
     pthread_mutex_lock(&m->failure_lock);
     m->failed = true;
     m->failure = *why;
+    if (why->code == SWK_ECORRUPT) {
+        swki_error_prefix(&m->failure, "%s", m->config.state_dir);
+    }
     pthread_mutex_unlock(&m->failure_lock);
 }
 

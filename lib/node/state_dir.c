@@ -23,6 +23,7 @@ int swki_state_dir_create(const char *state_dir, struct swk_error *err)
 {
     char path[PATH_SIZE];
     size_t len = strlen(state_dir);
+    struct stat st;
 
     /* Room for the longest name below it. */
     if (len == 0 || len > PATH_SIZE - 256) {
@@ -44,6 +45,12 @@ int swki_state_dir_create(const char *state_dir, struct swk_error *err)
         return swki_fail(err, SWK_EIO,
                          "cannot create the state directory %s: %s", state_dir,
                          strerror(errno));
+    }
+    if (stat(path, &st) == 0 && !S_ISDIR(st.st_mode)) {
+        return swki_fail(err, SWK_EIO,
+                         "cannot use the state directory %s: it is no "
+                         "directory",
+                         state_dir);
     }
     if (access(path, R_OK | W_OK | X_OK) != 0) {
         return swki_fail(err, SWK_EIO,
