@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""Who is let into a swarm, and what those who are not are told."""
+
+import os
+import shutil
+
+from swarm import Swarm, expect, main, wait_for
+
+
+def changed(token, part):
+    """The token with the part after so many dashes made another one."""
+    parts = token.split("-")
+    last = parts[part][-1]
+    parts[part] = parts[part][:-1] + ("1" if last != "1" else "2")
+    return "-".join(parts)
+
+
+def a_join_without_a_valid_token_is_refused_with_the_reason():
+    with Swarm(manager_only=True) as swarm, Swarm(True) as other:
+        token = swarm.token()
+        cases = [
+            ("a secret nobody has", changed(token, 3), "valid join token"),
+            ("another root's digest", changed(token, 2),
+             "not the one of the join token"),
+            ("garbage", "garbage", "invalid join token"),
+            ("another version", token.replace("-1-", "-9-", 1),
+             "invalid join token"),
+            ("another swarm's", other.token(),
+             "not the one of the join token"),
+        ]
+        for i, (why, text, says) in enumerate(cases):
+            result = swarm.refused("swarm-agent", "w%d" % i, "--join-addr",
+                                   swarm.address, "--join-token", text)
+            expect(result.code == 1, "%s: exit code %d" % (why, result.code))
+            result.says(says)
+            if why != "garbage":
+                expect(text not in result.err, "the token is in the log")
+        expect(len(swarm.json("node", "ls")) == 1, "a node was let in")
+
+
+def a_void_token_is_refused():
+    with Swarm(manager_only=True) as swarm:
+        old = swarm.token()
+        swarm.ctl("cluster", "token", "--rotate", "worker")
+        expect(swarm.token() != old, "the token is the same")
+        result = swarm.refused("swarm-agent", "w", "--join-addr",
+                               swarm.address, "--join-token", old)
+        expect(result.code == 1, "exit code %d" % result.code)
+        result.says("valid join token", "swarmctl cluster token worker")
+        swarm.worker("w1")
+
+
+def a_fresh_worker_needs_a_token_and_an_address():
+    with Swarm(manager_only=True) as swarm:
+        result = swarm.refused("swarm-agent", "w", "--join-addr",
+                               swarm.address)
+        expect(result.code == 1, "exit code %d" % result.code)
+        result.says("in no swarm yet", "join token")
+        result = swarm.refused("swarm-agent", "w", "--join-token",
+                               swarm.token())
+        expect(result.code == 1, "exit code %d" % result.code)
+        result.says("no manager is known", "address")
+
+
+def the_token_of_managers_is_refused_as_there_can_be_one():
+    with Swarm(manager_only=True) as swarm:
+        for program in ("swarm-agent", "swarmd"):
+            result = swarm.refused(program, program, "--join-addr",
+                                   swarm.address, "--join-token",
+                                   swarm.token("manager"))
+            expect(result.code == 1, "exit code %d" % result.code)
+            result.says("manager", "token of workers")
+            expect(not os.path.exists(
+                swarm.path(program, "certificates", "swarm-node.crt")),
+                "a manager's certificate was kept")
+        expect(len(swarm.json("node", "ls")) == 1, "a node was let in")
+
+
+def swarmd_with_a_token_joins_as_a_worker_and_stays_one():
+    with Swarm(manager_only=True) as swarm:
+        worker = swarm.worker("w1", program="swarmd")
+        worker.stop()
+        worker.words = [w for w in worker.words
+                        if w not in ("--join-token", "--join-addr") and
+                        not w.startswith("SWMTKN") and w != swarm.address]
+        swarm.wait_node("w1", "DOWN")
+        worker.start()
+        swarm.wait_node("w1", "READY")
+
+
+def a_worker_of_another_swarm_is_refused_and_says_so():
+    with Swarm(manager_only=True) as swarm, Swarm(True) as other:
+        worker = other.worker("stranger")
+        worker.stop()
+        os.remove(os.path.join(worker.state, "managers"))
+        worker.words[worker.words.index(other.address)] = swarm.address
+        worker.start()
+        wait_for(lambda: "certificate" in worker.text() or
+                 not worker.running(), "the stranger says why")
+        expect(len(swarm.json("node", "ls")) == 1, "a node was let in")
+        expect(swarm.address in worker.text(), "the manager is not named")
+        if worker.running():
+            worker.stop()
+
+
+def damaged_credentials_are_refused_with_file_and_remedy():
+    with Swarm(manager_only=True) as swarm:
+        worker = swarm.worker("w1")
+        stranger = swarm.worker("w2")
+        worker.stop()
+        stranger.stop()
+        certificate = os.path.join(worker.state, "certificates",
+                                   "swarm-node.crt")
+        key = os.path.join(worker.state, "certificates", "swarm-node.key")
+        for path, data in ((certificate, b"-----BEGIN CERTIFICATE-----\nAA"),
+                           (key, b""), (key, None)):
+            shutil.copy(path, swarm.path("kept"))
+            if data is None:
+                shutil.copy(os.path.join(stranger.state, "certificates",
+                                         "swarm-node.key"), path)
+            else:
+                with open(path, "wb") as f:
+                    f.write(data)
+            worker.start()
+            code = worker.wait()
+            expect(code == 1, "%s: exit code %d" % (path, code))
+            last = worker.text().splitlines()[-1]
+            expect(os.path.join(worker.state, "certificates") in last,
+                   "the place is not named: " + last)
+            shutil.copy(swarm.path("kept"), path)
+        worker.start()
+        swarm.wait_node("w1", "READY")
+
+
+main([
+    a_join_without_a_valid_token_is_refused_with_the_reason,
+    a_void_token_is_refused,
+    a_fresh_worker_needs_a_token_and_an_address,
+    the_token_of_managers_is_refused_as_there_can_be_one,
+    swarmd_with_a_token_joins_as_a_worker_and_stays_one,
+    a_worker_of_another_swarm_is_refused_and_says_so,
+    damaged_credentials_are_refused_with_file_and_remedy,
+])
