@@ -78,7 +78,8 @@ struct swki_agent {
     struct swki_map tasks; /* struct agent_task by ID */
     swk_time now;          /* of the event being told */
     swk_wall wall;
-    bool failed; /* an action was lost for want of memory */
+    bool removed; /* the node was, from the swarm */
+    bool failed;  /* an action was lost for want of memory */
 };
 
 /* agent.c */
@@ -105,6 +106,8 @@ void swki_agent_session_expire(struct swki_agent *agent,
 /* False if the message does not follow the last one applied. */
 bool swki_agent_apply_assignments(struct swki_agent *agent, const void *data,
                                   size_t len);
+/* Ends and forgets all tasks. */
+void swki_agent_remove_tasks(struct swki_agent *agent);
 struct agent_task *swki_agent_add_task(struct swki_agent *agent,
                                        const Swkpb__Task *task);
 void swki_agent_drop_task(struct swki_agent *agent, struct agent_task *t);

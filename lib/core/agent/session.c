@@ -230,6 +230,21 @@ void swki_agent_message(struct swki_agent *agent, swk_time now, swk_wall wall,
     swki_agent_send_reports(agent);
 }
 
+/* Others run what this node ran, so it must not go on. The status has no code
+ * for this; its text is the same in every implementation of a manager. */
+static void note_removal(struct swki_agent *agent, int status, const char *text)
+{
+    if (agent->removed || status != SWKI_STATUS_PERMISSION_DENIED ||
+        strstr(text, "removed from swarm") == NULL) {
+        return;
+    }
+    agent->removed = true;
+    swki_log(agent->config.logger, SWK_LOG_ERROR, "agent",
+             "this node was removed from the swarm: its tasks are ended; to "
+             "join again, start it with an empty state directory and a token");
+    swki_agent_remove_tasks(agent);
+}
+
 void swki_agent_ended(struct swki_agent *agent, swk_time now, uint64_t call_id,
                       int status, const char *text)
 {
@@ -239,6 +254,7 @@ void swki_agent_ended(struct swki_agent *agent, swk_time now, uint64_t call_id,
     if (call_id == 0) {
         return;
     }
+    note_removal(agent, status, text);
     snprintf(why, sizeof(why), "%s: %s", swki_status_name(status), text);
     if (call_id == agent->heartbeat_call) {
         agent->heartbeat_call = 0;

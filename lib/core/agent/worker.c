@@ -177,6 +177,13 @@ static void remove_unlisted(struct swki_agent *agent,
     }
 }
 
+void swki_agent_remove_tasks(struct swki_agent *agent)
+{
+    const Swkpb__AssignmentsMessage none = SWKPB__ASSIGNMENTS_MESSAGE__INIT;
+
+    remove_unlisted(agent, &none);
+}
+
 /* Updates first, then removals. Secrets, configs and volumes are of no use to
  * the executors there are: a task that names one was refused by its
  * controller. */

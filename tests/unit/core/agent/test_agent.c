@@ -387,6 +387,25 @@ static void a_complete_set_removes_what_it_does_not_name(void **state)
     assert_int_equal(swki_agent_tasks_count(f->agent), 2);
 }
 
+static void a_removed_node_ends_its_tasks(void **state)
+{
+    struct f *f = *state;
+
+    register_agent(f);
+    run_task(f, "a");
+    swki_agent_ended(f->agent, f->now, f->session_call,
+                     SWKI_STATUS_PERMISSION_DENIED, "no certificate");
+    assert_int_not_equal(begun(f, "a"), SWK_OPERATION_REMOVE);
+    expire_until(f, f->now + SWK_SECOND);
+    clear(f);
+    swki_agent_connected(f->agent, f->now);
+    f->session_call = find_call(f, "Session")->call_id;
+    swki_agent_ended(f->agent, f->now, f->session_call,
+                     SWKI_STATUS_PERMISSION_DENIED,
+                     "Permission denied: node n was removed from swarm");
+    assert_non_null(find_action(f, SWKI_AGENT_CANCEL, "a"));
+}
+
 static void a_gap_is_not_applied_and_asks_for_everything(void **state)
 {
     struct f *f = *state;
@@ -705,6 +724,7 @@ int main(void)
         TEST(pauses_between_attempts_grow_and_are_bounded),
         TEST(a_new_description_resumes_the_session_it_has),
         TEST(a_complete_set_removes_what_it_does_not_name),
+        TEST(a_removed_node_ends_its_tasks),
         TEST(a_gap_is_not_applied_and_asks_for_everything),
         TEST(messages_of_a_call_that_was_given_up_are_ignored),
         TEST(malformed_assignments_change_nothing),
