@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "base/rng.h"
+#include "core/store/codec.h"
 #include "core/store/object_impl.h"
 #include "core/store/store.h"
 
@@ -53,7 +54,14 @@ static void require(int ok)
 static void report(const struct bench *b, const char *what, double value,
                    const char *unit)
 {
-    printf("store %s, %u tasks: %.3f %s\n", what, b->count, value, unit);
+    printf("store %s, %u tasks: %.0f %s\n", what, b->count, value, unit);
+}
+
+/* What each of so many operations took since a start. */
+static void report_each(const struct bench *b, const char *what, double start,
+                        unsigned count)
+{
+    report(b, what, (now() - start) * 1e9 / count, "ns/op");
 }
 
 static struct swki_object *make_service(struct bench *b, const char *id)
@@ -132,17 +140,22 @@ static int update_task(void *ctx, struct swki_tx *tx, struct swk_error *err)
     return swki_tx_update(tx, o, err);
 }
 
-static void run_batch(struct bench *b, enum swki_actor actor, unsigned count,
-                      swki_step_fn step)
+/* Without a log nothing is encoded: this is the store alone. */
+static void run_steps(struct bench *b, enum swki_actor actor, swki_step_fn step)
 {
-    struct swki_batch batch;
+    struct swki_tx *tx = NULL;
 
-    b->next = 0;
-    swki_batch_init(&batch, b->store, actor, 1);
-    for (unsigned i = 0; i < count; i++) {
-        require(swki_batch_step(&batch, step, b, NULL) == SWK_OK);
+    for (b->next = 0; b->next < b->count;) {
+        if (tx == NULL) {
+            tx = swki_store_begin(b->store, actor, 1);
+        }
+        require(step(b, tx, NULL) == SWK_OK);
+        if (swki_tx_changes(tx) == SWKI_STORE_BATCH_CHANGES ||
+            b->next == b->count) {
+            require(swki_tx_commit(tx, NULL, NULL, NULL, NULL) == SWK_OK);
+            tx = NULL;
+        }
     }
-    require(swki_batch_end(&batch, NULL) == SWK_OK);
 }
 
 static void create_services(struct bench *b)
@@ -166,7 +179,7 @@ static void bench_get(struct bench *b)
 
         require(swki_view_get(view, SWKI_KIND_TASK, id) != NULL);
     }
-    report(b, "get", (now() - start) * 1e6 / PROBES, "us");
+    report_each(b, "get", start, PROBES);
 }
 
 /* Opens a cursor and takes the first task that it finds. */
@@ -190,7 +203,33 @@ static void bench_find(struct bench *b, enum swki_by by, const char *what)
         require(swki_cursor_next(&cursor) != NULL);
         swki_cursor_close(&cursor);
     }
-    report(b, what, (now() - start) * 1e6 / PROBES, "us");
+    report_each(b, what, start, PROBES);
+}
+
+/* Every task as a create of it would be written to an entry. */
+static void bench_encode(struct bench *b)
+{
+    const struct swki_view *view = swki_store_head(b->store);
+    const struct swki_selector all = {.by = SWKI_BY_ALL};
+    const struct swki_object *object;
+    struct swki_cursor cursor;
+    struct swki_buf buf;
+    size_t bytes = 0;
+    double start = now();
+
+    swki_buf_init(&buf, NULL, SIZE_MAX);
+    require(swki_view_find(view, SWKI_KIND_TASK, &all, &cursor, NULL) ==
+            SWK_OK);
+    while ((object = swki_cursor_next(&cursor)) != NULL) {
+        require(swki_codec_add_action(&buf, SWKI_CHANGE_CREATE, object,
+                                      NULL) == SWK_OK);
+        bytes += buf.len;
+        swki_buf_clear(&buf);
+    }
+    swki_cursor_close(&cursor);
+    report_each(b, "encoding", start, b->count);
+    report(b, "encoded size", (double)bytes / b->count, "bytes/task");
+    swki_buf_fini(&buf);
 }
 
 static void bench_save(struct bench *b)
@@ -234,15 +273,15 @@ static void bench(unsigned count)
     create_services(&b);
     bytes = heap_bytes();
     start = now();
-    run_batch(&b, SWKI_ACTOR_ORCHESTRATOR, count, create_task);
-    report(&b, "create", (now() - start) * 1e6 / count, "us");
-    report(&b, "memory", (double)(heap_bytes() - bytes) / count,
-           "bytes a task");
+    run_steps(&b, SWKI_ACTOR_ORCHESTRATOR, create_task);
+    report_each(&b, "create", start, count);
+    report(&b, "memory", (double)(heap_bytes() - bytes) / count, "bytes/task");
     start = now();
-    run_batch(&b, SWKI_ACTOR_ALLOCATOR, count, update_task);
-    report(&b, "update of status", (now() - start) * 1e6 / count, "us");
-    report(&b, "memory after updates",
-           (double)(heap_bytes() - bytes) / count, "bytes a task");
+    run_steps(&b, SWKI_ACTOR_ALLOCATOR, update_task);
+    report_each(&b, "update of status", start, count);
+    report(&b, "memory after updates", (double)(heap_bytes() - bytes) / count,
+           "bytes/task");
+    bench_encode(&b);
     bench_get(&b);
     bench_find(&b, SWKI_BY_SERVICE_ID, "find by service");
     bench_find(&b, SWKI_BY_NODE_ID, "find by node");
