@@ -46,28 +46,29 @@ static const char *text(const char *value)
 
 /* -- Walks along an index -------------------------------------------------- */
 
-static bool walks_ids(enum swki_by by)
+static bool walks_ids(const struct walk *walk)
 {
-    return by == SWKI_BY_ALL || by == SWKI_BY_ID_PREFIX;
+    return !swki_index_has_keys(walk->kind, walk->wanted.by);
 }
 
 static const struct swki_tree *tree_of(const struct swki_table *table,
-                                       enum swki_by by)
+                                       const struct walk *walk)
 {
-    return walks_ids(by) ? &table->ids : &table->keys;
+    return walks_ids(walk) ? &table->ids : &table->keys;
 }
 
 static void walk_begin(const struct swki_view *view, struct walk *walk)
 {
     const struct swki_table *table = &view->tables[walk->kind];
-    enum swki_by by = walk->wanted.by;
-    const char *id = by == SWKI_BY_ID_PREFIX ? text(walk->wanted.text) : "";
-    uint64_t key =
-        walks_ids(by) ? swki_index_id_key(id) : swki_index_hash(&walk->wanted);
+    const char *id = walk->wanted.by == SWKI_BY_ID_PREFIX
+                         ? text(walk->wanted.text)
+                         : "";
+    uint64_t key = walks_ids(walk) ? swki_index_id_key(id)
+                                   : swki_index_hash(&walk->wanted);
 
     walk->generation = view->generation;
     walk->last_key = key;
-    walk->leaf = swki_tree_seek(tree_of(table, by), &table->rows, key, id,
+    walk->leaf = swki_tree_seek(tree_of(table, walk), &table->rows, key, id,
                                 SWKI_SEEK_FROM, &walk->pos);
 }
 
@@ -81,24 +82,30 @@ static void walk_on(const struct swki_view *view, struct walk *walk)
         return;
     }
     walk->generation = view->generation;
-    walk->leaf = swki_tree_seek(tree_of(table, walk->wanted.by), &table->rows,
+    walk->leaf = swki_tree_seek(tree_of(table, walk), &table->rows,
                                 walk->last_key, swki_object_id(walk->last),
                                 SWKI_SEEK_AFTER, &walk->pos);
 }
 
-/* Whether the entry that was reached is still one of those wanted. */
+/* Whether the entry that was reached is still in the part of the tree that has
+ * those wanted. */
 static bool walk_in_range(const struct walk *walk, uint64_t key,
                           const struct swki_object *object)
 {
     const char *prefix = text(walk->wanted.text);
 
-    if (walk->wanted.by == SWKI_BY_ALL) {
-        return true;
-    }
     if (walk->wanted.by == SWKI_BY_ID_PREFIX) {
         return strncmp(swki_object_id(object), prefix, strlen(prefix)) == 0;
     }
-    return key >> 32 == walk->last_key >> 32;
+    return walks_ids(walk) || key >> 32 == walk->last_key >> 32;
+}
+
+static bool walk_matches(const struct walk *walk,
+                         const struct swki_object *object)
+{
+    return walk->wanted.by == SWKI_BY_ALL ||
+           walk->wanted.by == SWKI_BY_ID_PREFIX ||
+           swki_index_matches(object, &walk->wanted);
 }
 
 static const struct swki_object *walk_next(const struct swki_view *view,
@@ -125,8 +132,7 @@ static const struct swki_object *walk_next(const struct swki_view *view,
         }
         walk->last = object;
         walk->last_key = key;
-        if (walks_ids(walk->wanted.by) ||
-            swki_index_matches(object, &walk->wanted)) {
+        if (walk_matches(walk, object)) {
             return object;
         }
     }

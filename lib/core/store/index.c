@@ -9,6 +9,9 @@
 
 enum {
     NAME_SIZE = 1024, /* of a task's derived name; longer ones are cut */
+    PLACE_VALUES = 39,
+    ID_KEY_PLACES = 12, /* PLACE_VALUES to this power is under 2^64 */
+    KEY_ID_PLACES = 6,  /* and under 2^32 */
 };
 
 #define BIT(by) (UINT32_C(1) << SWKI_BY_##by)
@@ -33,10 +36,22 @@ static const uint32_t allowed[SWKI_KINDS_COUNT] = {
                          BIT(DRIVER) | BIT(SECRET),
 };
 
+/* Allowed selectors that have no keys. Those of tasks here find large shares of
+ * all tasks, change often, and are asked for rarely. */
+static const uint32_t walked[SWKI_KINDS_COUNT] = {
+    [SWKI_KIND_TASK] = BIT(RUNTIME) | BIT(DESIRED_STATE) | BIT(TASK_STATE),
+};
+
 bool swki_index_allows(enum swki_kind kind, enum swki_by by)
 {
     return (unsigned)by <= SWKI_BY_DRIVER &&
            (allowed[kind] >> (unsigned)by & 1) != 0;
+}
+
+bool swki_index_has_keys(enum swki_kind kind, enum swki_by by)
+{
+    return by != SWKI_BY_ALL && by != SWKI_BY_ID_PREFIX &&
+           (walked[kind] >> (unsigned)by & 1) == 0;
 }
 
 struct swki_key swki_index_key(const struct swki_selector *selector)
@@ -60,9 +75,13 @@ struct swki_key swki_index_key(const struct swki_selector *selector)
 
 /* -- The keys of objects --------------------------------------------------- */
 
+/* Returns false to end the visit. */
+typedef bool (*key_fn)(void *ctx, const struct swki_key *key);
+
 /* A visit under way; it has ended when go_on is false. */
 struct visit {
-    swki_key_fn fn;
+    uint32_t wanted; /* bits of the selectors whose keys are asked for */
+    key_fn fn;
     void *ctx;
     bool go_on;
 };
@@ -72,9 +91,16 @@ static const char *text(const char *value)
     return value != NULL ? value : "";
 }
 
+static bool wants(const struct visit *visit, uint32_t bits)
+{
+    return (visit->wanted & bits) != 0;
+}
+
 static void visit_key(struct visit *visit, const struct swki_key *key)
 {
-    visit->go_on = visit->go_on && visit->fn(visit->ctx, key);
+    if (visit->go_on && wants(visit, UINT32_C(1) << (unsigned)key->by)) {
+        visit->go_on = visit->fn(visit->ctx, key);
+    }
 }
 
 static void visit_text(struct visit *visit, enum swki_by by, const char *value)
@@ -94,6 +120,9 @@ static void visit_number(struct visit *visit, enum swki_by by, uint64_t number)
 static void visit_annotations(struct visit *visit,
                               const Swkpb__Annotations *annotations)
 {
+    if (!wants(visit, BIT(CUSTOM) | BIT(CUSTOM_PREFIX))) {
+        return;
+    }
     for (size_t i = 0; annotations != NULL && i < annotations->n_indices;
          i++) {
         const Swkpb__IndexEntry *entry = annotations->indices[i];
@@ -150,7 +179,7 @@ static void visit_runtime(struct visit *visit, const Swkpb__TaskSpec *spec)
 
 static void visit_task_spec(struct visit *visit, const Swkpb__TaskSpec *spec)
 {
-    if (spec == NULL) {
+    if (spec == NULL || !wants(visit, REFERENCES)) {
         return;
     }
     visit_runtime(visit, spec);
@@ -240,18 +269,25 @@ static void visit_name(struct visit *visit, const struct swki_object *object)
 {
     char name[NAME_SIZE];
 
-    if (swki_object_kind(object) == SWKI_KIND_NODE &&
-        swki_node(object)->description == NULL) {
+    if (!wants(visit, BIT(NAME)) ||
+        (swki_object_kind(object) == SWKI_KIND_NODE &&
+         swki_node(object)->description == NULL)) {
         return;
     }
     visit_text(visit, SWKI_BY_NAME,
                swki_object_name(object, name, sizeof(name)));
 }
 
-void swki_index_visit(const struct swki_object *object, swki_key_fn fn,
-                      void *ctx)
+/* Visits an object's keys for the wanted selectors; some may come twice. */
+static void visit_keys(const struct swki_object *object, uint32_t wanted,
+                       key_fn fn, void *ctx)
 {
-    struct visit visit = {.fn = fn, .ctx = ctx, .go_on = true};
+    struct visit visit = {
+        .wanted = wanted,
+        .fn = fn,
+        .ctx = ctx,
+        .go_on = true,
+    };
 
     visit_name(&visit, object);
     visit_annotations(&visit, swki_object_annotations(object));
@@ -279,6 +315,43 @@ void swki_index_visit(const struct swki_object *object, swki_key_fn fn,
     case SWKI_KINDS_COUNT:
         break;
     }
+}
+
+/* Members at the same address are the same, as after an edit most are. */
+static uint32_t moved_task_keys(const Swkpb__Task *old, const Swkpb__Task *task)
+{
+    uint32_t bits = 0;
+
+    if (old->service_id != task->service_id) {
+        bits |= BIT(SERVICE_ID) | BIT(SLOT);
+    }
+    if (old->slot != task->slot) {
+        bits |= BIT(SLOT) | BIT(NAME);
+    }
+    if (old->node_id != task->node_id) {
+        bits |= BIT(NODE_ID) | BIT(NAME);
+    }
+    if (old->annotations != task->annotations) {
+        bits |= BIT(NAME) | BIT(CUSTOM) | BIT(CUSTOM_PREFIX);
+    }
+    if (old->service_annotations != task->service_annotations) {
+        bits |= BIT(NAME);
+    }
+    if (old->spec != task->spec) {
+        bits |= REFERENCES;
+    }
+    if (old->volumes != task->volumes || old->n_volumes != task->n_volumes) {
+        bits |= BIT(VOLUME);
+    }
+    return bits;
+}
+
+uint32_t swki_index_moved(const struct swki_object *old,
+                          const struct swki_object *object)
+{
+    return swki_object_kind(object) == SWKI_KIND_TASK
+               ? moved_task_keys(swki_task(old), swki_task(object))
+               : SWKI_INDEX_EVERY;
 }
 
 /* -- Comparing and hashing ------------------------------------------------- */
@@ -339,7 +412,7 @@ bool swki_index_matches(const struct swki_object *object,
 {
     struct match match = {.wanted = key};
 
-    swki_index_visit(object, match_key, &match);
+    visit_keys(object, UINT32_C(1) << (unsigned)key->by, match_key, &match);
     return match.found;
 }
 
@@ -352,7 +425,9 @@ static uint64_t mix(uint64_t hash, uint64_t word)
 static uint64_t hash_text(uint64_t hash, const char *value, bool any_case)
 {
     for (; *value != '\0'; value++) {
-        hash = mix(hash, any_case ? lower(*value) : (unsigned char)*value);
+        unsigned byte = any_case ? lower(*value) : (unsigned char)*value;
+
+        hash = (hash ^ byte) * UINT64_C(0x100000001b3); /* as FNV-1a does */
     }
     return mix(hash, 0x100); /* no byte: it ends the text */
 }
@@ -366,15 +441,40 @@ uint64_t swki_index_hash(const struct swki_key *key)
     return hash & ~(uint64_t)UINT32_MAX;
 }
 
+/* IDs are written in digits and small letters, so a place has few values that
+ * matter. What else there may be falls together with a neighbour: keys then are
+ * equal, but never in the wrong order. */
+static unsigned place_value(char c)
+{
+    unsigned char byte = (unsigned char)c;
+
+    if (byte < '0') {
+        return 0;
+    }
+    if (byte <= '9') {
+        return byte - '0' + 1u;
+    }
+    if (byte < 'a') {
+        return 11;
+    }
+    return byte <= 'z' ? byte - 'a' + 12u : 38;
+}
+
+/* The first places of an ID as a number. */
+static uint64_t id_number(const char *id, unsigned places)
+{
+    uint64_t number = 0;
+
+    for (unsigned i = 0; i < places; i++) {
+        number = number * PLACE_VALUES + (*id != '\0' ? place_value(*id) : 0);
+        id += *id != '\0';
+    }
+    return number;
+}
+
 uint64_t swki_index_id_key(const char *id)
 {
-    uint64_t key = 0;
-    unsigned i = 0;
-
-    for (; i < 8 && id[i] != '\0'; i++) {
-        key = key << 8 | (unsigned char)id[i];
-    }
-    return i > 0 ? key << (8 * (8 - i)) : 0;
+    return id_number(id, ID_KEY_PLACES);
 }
 
 /* -- Lists of keys --------------------------------------------------------- */
@@ -442,16 +542,18 @@ static void sort(struct swki_keys *keys)
     }
 }
 
-bool swki_keys_collect(struct swki_keys *keys, const struct swki_object *object)
+bool swki_keys_collect(struct swki_keys *keys, const struct swki_object *object,
+                       uint32_t bits)
 {
     struct collect collect = {
         .keys = keys,
-        .id_bits = swki_index_id_key(swki_object_id(object)) >> 32,
+        .id_bits = id_number(swki_object_id(object), KEY_ID_PLACES),
     };
     size_t kept = 0;
 
     keys->count = 0;
-    swki_index_visit(object, collect_key, &collect);
+    visit_keys(object, bits & ~walked[swki_object_kind(object)], collect_key,
+               &collect);
     if (collect.failed) {
         return false;
     }

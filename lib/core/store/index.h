@@ -3,10 +3,13 @@
 /*
  * Which keys find which objects.
  *
- * All exact selectors of a table share one tree. Its keys are 32 bits of hash
- * over the selector's name and arguments, above the first four bytes of the
- * object's ID; what has one key thus comes in the order of its IDs. As hashes
- * collide, what is found is compared with the selector again.
+ * The exact selectors of a table share one tree. Its keys are 32 bits of hash
+ * over the selector's name and arguments, above the first places of the object's
+ * ID; what has one key thus comes in the order of its IDs. As hashes collide,
+ * what is found is compared with the selector again.
+ *
+ * A selector that finds a large share of its table, such as the tasks of a
+ * state, has no keys: the whole table is walked, and compared.
  */
 
 #ifndef SWKI_STORE_INDEX_H
@@ -24,15 +27,11 @@ struct swki_key {
     uint64_t number;
 };
 
-/* Returns false to end the visit. */
-typedef bool (*swki_key_fn)(void *ctx, const struct swki_key *key);
-
-/* Visits all keys of an object; some may come twice. */
-void swki_index_visit(const struct swki_object *object, swki_key_fn visit,
-                      void *ctx);
-
 /* Whether the selector is one of the table's. */
 bool swki_index_allows(enum swki_kind kind, enum swki_by by);
+
+/* Whether the tree finds what the selector asks for; else walk the table. */
+bool swki_index_has_keys(enum swki_kind kind, enum swki_by by);
 
 /* What a selector asks for, without the members that it does not use. */
 struct swki_key swki_index_key(const struct swki_selector *selector);
@@ -58,9 +57,16 @@ struct swki_keys {
 void swki_keys_init(struct swki_keys *keys, const struct swk_alloc *alloc);
 void swki_keys_fini(struct swki_keys *keys);
 
-/* Sets keys to all of an object. False for no memory. */
-bool swki_keys_collect(struct swki_keys *keys,
-                       const struct swki_object *object);
+#define SWKI_INDEX_EVERY UINT32_MAX
+
+/* For which selectors (bits of 1 << by) an edit that is not sealed yet may have
+ * other keys than its old version. */
+uint32_t swki_index_moved(const struct swki_object *old,
+                          const struct swki_object *object);
+
+/* Sets keys to those of an object for some selectors. False for no memory. */
+bool swki_keys_collect(struct swki_keys *keys, const struct swki_object *object,
+                       uint32_t bits);
 
 /* Texts are compared without regard to the case of ASCII letters. */
 bool swki_text_equal(const char *a, const char *b);

@@ -567,23 +567,53 @@ static const char *text(const char *value)
     return value != NULL ? value : "";
 }
 
+/* Appends what fits; buf stays terminated. Names are read for every write, and
+ * snprintf() takes several times as long. */
+static size_t append_text(char *buf, size_t size, size_t len, const char *part)
+{
+    size_t part_len = strlen(part);
+
+    if (part_len > size - 1 - len) {
+        part_len = size - 1 - len;
+    }
+    memcpy(buf + len, part, part_len);
+    buf[len + part_len] = '\0';
+    return len + part_len;
+}
+
+static const char *decimal(uint64_t number, char buf[static 21])
+{
+    char *at = buf + 20;
+
+    *at = '\0';
+    do {
+        *--at = (char)('0' + number % 10);
+        number /= 10;
+    } while (number > 0);
+    return at;
+}
+
+/* The service's name, slot or node, and the ID. */
 static const char *task_name(const Swkpb__Task *task, char *buf, size_t size)
 {
     const char *service = "";
+    char digits[21];
+    size_t len;
 
+    assert(size > 0);
     if (task->annotations != NULL && *text(task->annotations->name) != '\0') {
         return task->annotations->name;
     }
     if (task->service_annotations != NULL) {
         service = text(task->service_annotations->name);
     }
-    if (task->slot != 0) {
-        snprintf(buf, size, "%s.%llu.%s", service,
-                 (unsigned long long)task->slot, text(task->id));
-    } else {
-        snprintf(buf, size, "%s.%s.%s", service, text(task->node_id),
-                 text(task->id));
-    }
+    len = append_text(buf, size, 0, service);
+    len = append_text(buf, size, len, ".");
+    len = append_text(buf, size, len,
+                      task->slot != 0 ? decimal(task->slot, digits)
+                                      : text(task->node_id));
+    len = append_text(buf, size, len, ".");
+    (void)append_text(buf, size, len, text(task->id));
     return buf;
 }
 

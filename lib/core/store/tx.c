@@ -203,7 +203,7 @@ int swki_tx_put_new(struct swki_tx *tx, struct swki_object *object,
     const struct swki_object *taken = object;
 
     if (swki_object_seal(object) < 0 || !reserve_write(tx) ||
-        !swki_keys_collect(keys, object) ||
+        !swki_keys_collect(keys, object, SWKI_INDEX_EVERY) ||
         !swki_rows_add(&tx->writer, &table_of(tx, object)->rows, object)) {
         swki_object_unref(taken);
         return fail_broken(tx, err);
@@ -220,9 +220,11 @@ int swki_tx_put_next(struct swki_tx *tx, const struct swki_object *old,
 {
     struct swki_keys *from = &tx->store->old_keys;
     struct swki_keys *to = &tx->store->keys;
+    uint32_t moved = swki_index_moved(old, object);
 
     if (swki_object_seal(object) < 0 || !reserve_write(tx) ||
-        !swki_keys_collect(from, old) || !swki_keys_collect(to, object) ||
+        !swki_keys_collect(from, old, moved) ||
+        !swki_keys_collect(to, object, moved) ||
         !swki_rows_replace(&tx->writer, &table_of(tx, object)->rows, old->row,
                            object)) {
         swki_object_unref(object);
@@ -241,7 +243,8 @@ int swki_tx_put_gone(struct swki_tx *tx, const struct swki_object *old,
     struct swki_keys *keys = &tx->store->keys;
     struct swki_table *table = table_of(tx, old);
 
-    if (!reserve_write(tx) || !swki_keys_collect(keys, old) ||
+    if (!reserve_write(tx) ||
+        !swki_keys_collect(keys, old, SWKI_INDEX_EVERY) ||
         !remove_keys(tx, old, keys) ||
         !swki_rows_remove(&tx->writer, &table->rows, old->row)) {
         return fail_broken(tx, err);
@@ -266,7 +269,8 @@ static bool undo_create(struct swki_tx *tx, struct swki_object *object)
 {
     struct swki_keys *keys = &tx->store->keys;
 
-    if (!swki_keys_collect(keys, object) || !remove_keys(tx, object, keys)) {
+    if (!swki_keys_collect(keys, object, SWKI_INDEX_EVERY) ||
+        !remove_keys(tx, object, keys)) {
         return false;
     }
     swki_object_unref(
@@ -280,7 +284,8 @@ static bool undo_update(struct swki_tx *tx, struct swki_object *object,
     struct swki_keys *from = &tx->store->keys;
     struct swki_keys *to = &tx->store->old_keys;
 
-    if (!swki_keys_collect(from, object) || !swki_keys_collect(to, old) ||
+    if (!swki_keys_collect(from, object, SWKI_INDEX_EVERY) ||
+        !swki_keys_collect(to, old, SWKI_INDEX_EVERY) ||
         !move_keys(tx, object, from, to)) {
         return false;
     }
@@ -293,7 +298,7 @@ static bool undo_delete(struct swki_tx *tx, struct swki_object *object)
 {
     struct swki_keys *keys = &tx->store->keys;
 
-    if (!swki_keys_collect(keys, object)) {
+    if (!swki_keys_collect(keys, object, SWKI_INDEX_EVERY)) {
         return false;
     }
     swki_rows_undo_remove(&tx->writer, &table_of(tx, object)->rows,
