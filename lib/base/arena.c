@@ -3,35 +3,40 @@
 #include "base/arena.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
 
 enum {
-    ALIGNMENT = _Alignof(max_align_t),
+    ALIGNMENT = _Alignof(uint64_t),
     FIRST_BLOCK_SIZE = 256,
     BLOCK_SIZE_MAX = 64 * 1024,
 };
 
+_Static_assert(ALIGNMENT >= _Alignof(void *), "pointers need no more");
+
 struct swki_arena_block {
     struct swki_arena_block *next;
-    size_t size; /* bytes of room after the header */
-    size_t used;
+    size_t size; /* bytes of room */
+    _Alignas(ALIGNMENT) char room[];
 };
-
-/* The header's size, rounded up so that the room after it is aligned. */
-#define HEADER_SIZE                                                            \
-    ((sizeof(struct swki_arena_block) + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT)
 
 void swki_arena_init(struct swki_arena *arena, const struct swk_alloc *alloc,
                      size_t limit)
 {
-    *arena = (struct swki_arena){
-        .alloc = alloc,
-        .limit = limit,
-        .next_size = FIRST_BLOCK_SIZE,
-    };
+    *arena = (struct swki_arena){.alloc = alloc, .limit = limit};
+}
+
+void swki_arena_init_room(struct swki_arena *arena,
+                          const struct swk_alloc *alloc, void *room,
+                          size_t size)
+{
+    swki_arena_init(arena, alloc, SIZE_MAX);
+    arena->at = room;
+    arena->end = arena->at + size;
 }
 
 static void free_blocks(struct swki_arena *arena,
@@ -48,9 +53,15 @@ static void free_blocks(struct swki_arena *arena,
 void swki_arena_fini(struct swki_arena *arena)
 {
     free_blocks(arena, arena->blocks);
-    arena->blocks = NULL;
-    arena->used = 0;
-    arena->next_size = FIRST_BLOCK_SIZE;
+    swki_arena_init(arena, arena->alloc, arena->limit);
+}
+
+static void begin_block(struct swki_arena *arena,
+                        struct swki_arena_block *block)
+{
+    arena->blocks = block;
+    arena->at = block->room;
+    arena->end = block->room + block->size;
 }
 
 void swki_arena_reset(struct swki_arena *arena)
@@ -58,55 +69,63 @@ void swki_arena_reset(struct swki_arena *arena)
     if (arena->blocks != NULL) {
         free_blocks(arena, arena->blocks->next);
         arena->blocks->next = NULL;
-        arena->blocks->used = 0;
+        begin_block(arena, arena->blocks);
     }
     arena->used = 0;
 }
 
-static struct swki_arena_block *add_block(struct swki_arena *arena,
-                                          size_t size_min)
+/* Blocks double, up to a size; what needs more gets a block of its own. */
+static bool add_block(struct swki_arena *arena, size_t size_min)
 {
-    size_t size = arena->next_size > size_min ? arena->next_size : size_min;
+    size_t size = FIRST_BLOCK_SIZE;
     struct swki_arena_block *block;
 
-    if (size > SIZE_MAX - HEADER_SIZE) {
-        return NULL;
+    if (arena->blocks != NULL) {
+        size = arena->blocks->size < BLOCK_SIZE_MAX / 2
+                   ? arena->blocks->size * 2
+                   : BLOCK_SIZE_MAX;
     }
-    block = swki_alloc(arena->alloc, HEADER_SIZE + size);
+    if (size < size_min) {
+        size = size_min;
+    }
+    if (size > SIZE_MAX - sizeof(*block)) {
+        return false;
+    }
+    block = swki_alloc(arena->alloc, sizeof(*block) + size);
     if (block == NULL) {
+        return false;
+    }
+    block->next = arena->blocks;
+    block->size = size;
+    begin_block(arena, block);
+    return true;
+}
+
+/* alignment is a power of two, and no more than that of a block. */
+static void *carve(struct swki_arena *arena, size_t size, size_t alignment)
+{
+    size_t gap = -(uintptr_t)arena->at & (alignment - 1);
+    char *room;
+
+    if (size > SIZE_MAX - ALIGNMENT ||
+        gap + size > arena->limit - arena->used) {
         return NULL;
     }
-    *block = (struct swki_arena_block){.next = arena->blocks, .size = size};
-    arena->blocks = block;
-    if (arena->next_size < BLOCK_SIZE_MAX) {
-        arena->next_size *= 2;
+    if (arena->at == NULL || gap + size > (size_t)(arena->end - arena->at)) {
+        if (!add_block(arena, size)) {
+            return NULL;
+        }
+        gap = 0;
     }
-    return block;
+    room = arena->at + gap;
+    arena->at = room + size;
+    arena->used += gap + size;
+    return room;
 }
 
 void *swki_arena_alloc(struct swki_arena *arena, size_t size)
 {
-    struct swki_arena_block *block = arena->blocks;
-    size_t rounded;
-    char *room;
-
-    if (size > SIZE_MAX - ALIGNMENT) {
-        return NULL;
-    }
-    rounded = (size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-    if (rounded > arena->limit - arena->used) {
-        return NULL;
-    }
-    if (block == NULL || block->size - block->used < rounded) {
-        block = add_block(arena, rounded);
-        if (block == NULL) {
-            return NULL;
-        }
-    }
-    room = (char *)block + HEADER_SIZE + block->used;
-    block->used += rounded;
-    arena->used += rounded;
-    return room;
+    return carve(arena, size, ALIGNMENT);
 }
 
 void *swki_arena_calloc(struct swki_arena *arena, size_t count, size_t size)
@@ -135,8 +154,13 @@ void *swki_arena_memdup(struct swki_arena *arena, const void *data, size_t len)
 
 char *swki_arena_strdup(struct swki_arena *arena, const char *text)
 {
-    return text != NULL ? swki_arena_memdup(arena, text, strlen(text) + 1)
-                        : swki_arena_memdup(arena, "", 1);
+    size_t size = text != NULL ? strlen(text) + 1 : 1;
+    char *copy = carve(arena, size, 1);
+
+    if (copy != NULL) {
+        memcpy(copy, text != NULL ? text : "", size);
+    }
+    return copy;
 }
 
 char *swki_arena_printf(struct swki_arena *arena, const char *format, ...)
@@ -150,7 +174,7 @@ char *swki_arena_printf(struct swki_arena *arena, const char *format, ...)
     va_copy(again, args);
     len = vsnprintf(NULL, 0, format, args);
     if (len >= 0) {
-        text = swki_arena_alloc(arena, (size_t)len + 1);
+        text = carve(arena, (size_t)len + 1, 1);
     }
     if (text != NULL) {
         vsnprintf(text, (size_t)len + 1, format, again);

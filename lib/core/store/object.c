@@ -12,7 +12,14 @@
 #include "wire/message.h"
 
 enum {
-    NO_PART = 0xff,
+    /* Where a field that borrows nothing points. */
+    NOWHERE = 0xff, /* or into memory that is always there */
+    OWN = 0xfe,
+    /* Bytes of room that a new object is made with: enough for a task. What
+     * does not fit is allocated besides. */
+    ROOM_NEW = 224,
+    /* Bytes beyond what the old version needed: texts of states vary. */
+    ROOM_MORE = 48,
     /* The unknown fields' place behind those of the message. */
     UNKNOWN_FIELDS = SWKI_OBJECT_FIELDS_MAX - 1,
     /* Bytes up to which the old version's memory is copied, rather than kept
@@ -63,74 +70,80 @@ const ProtobufCMessageDescriptor *swki_kind_type(enum swki_kind kind)
     return kinds[kind].type;
 }
 
-/* -- Parts ----------------------------------------------------------------- */
+/* -- Memory ---------------------------------------------------------------- */
 
-static struct swki_part *part_new(const struct swk_alloc *alloc)
+static void memory_unref(struct swki_object *object)
 {
-    struct swki_part *part = swki_alloc(alloc, sizeof(*part));
+    if (atomic_fetch_sub_explicit(&object->memory_refs, 1,
+                                  memory_order_acq_rel) == 1) {
+        const struct swk_alloc *alloc = object->arena.alloc;
 
-    if (part != NULL) {
-        atomic_init(&part->refs, 1);
-        part->is_shared = false;
-        swki_arena_init(&part->arena, alloc, SIZE_MAX);
-    }
-    return part;
-}
-
-static void part_unref(struct swki_part *part)
-{
-    if (atomic_fetch_sub_explicit(&part->refs, 1, memory_order_acq_rel) == 1) {
-        swki_arena_fini(&part->arena);
-        swki_free(part->arena.alloc, part);
+        swki_arena_fini(&object->arena);
+        swki_free(alloc, object);
     }
 }
 
-/* The place of a part among an object's, which it is given if there is room;
- * NO_PART if there is none. */
-static uint8_t keep_part(struct swki_object *object, struct swki_part *part)
+/* The place of a lender among an object's, which it is given if there is room;
+ * NOWHERE if there is none. */
+static uint8_t keep_lender(struct swki_object *object,
+                           struct swki_object *lender)
 {
-    for (uint8_t i = 0; i < object->parts_count; i++) {
-        if (object->parts[i] == part) {
+    for (uint8_t i = 0; i < object->lenders_count; i++) {
+        if (object->lenders[i] == lender) {
             return i;
         }
     }
-    if (object->parts_count == SWKI_OBJECT_PARTS_MAX) {
-        return NO_PART;
+    if (object->lenders_count == SWKI_OBJECT_LENDERS_MAX) {
+        return NOWHERE;
     }
-    atomic_fetch_add_explicit(&part->refs, 1, memory_order_relaxed);
-    object->parts[object->parts_count] = part;
-    return object->parts_count++;
+    atomic_fetch_add_explicit(&lender->memory_refs, 1, memory_order_relaxed);
+    object->lenders[object->lenders_count] = lender;
+    return object->lenders_count++;
+}
+
+/* Whose memory a field points into; NULL for none's. */
+static struct swki_object *lender_of(const struct swki_object *object,
+                                     unsigned index)
+{
+    uint8_t owner = object->owners[index];
+
+    if (owner == OWN) {
+        return (struct swki_object *)object;
+    }
+    return owner != NOWHERE ? object->lenders[owner] : NULL;
+}
+
+/* Whether a later version keeps this memory rather than copying from it. */
+static bool is_kept(const struct swki_object *lender)
+{
+    return lender->is_lender || lender->arena.used > COPY_MAX;
 }
 
 /* -- Making and counting --------------------------------------------------- */
 
 static struct swki_object *make(const struct swk_alloc *alloc,
-                                enum swki_kind kind)
+                                enum swki_kind kind, size_t room)
 {
-    size_t size = sizeof(struct swki_object) + kinds[kind].type->sizeof_message;
-    struct swki_object *object = swki_alloc(alloc, size);
+    size_t top = kinds[kind].type->sizeof_message;
+    struct swki_object *object =
+        swki_alloc(alloc, sizeof(*object) + top + room);
 
     if (object == NULL) {
         return NULL;
     }
     memset(object, 0, sizeof(*object));
-    memset(object->owners, NO_PART, sizeof(object->owners));
+    memset(object->owners, NOWHERE, sizeof(object->owners));
     atomic_init(&object->refs, 1);
+    atomic_init(&object->memory_refs, 1);
     object->kind = (uint8_t)kind;
-    object->alloc = alloc;
-    object->parts[0] = part_new(alloc);
-    if (object->parts[0] == NULL) {
-        swki_free(alloc, object);
-        return NULL;
-    }
-    object->parts_count = 1;
+    swki_arena_init_room(&object->arena, alloc, object->message + top, room);
     return object;
 }
 
 struct swki_object *swki_object_new(const struct swk_alloc *alloc,
                                     enum swki_kind kind)
 {
-    struct swki_object *object = make(alloc, kind);
+    struct swki_object *object = make(alloc, kind, ROOM_NEW);
 
     if (object != NULL) {
         kinds[kind].type->message_init((void *)object->message);
@@ -140,7 +153,8 @@ struct swki_object *swki_object_new(const struct swk_alloc *alloc,
 
 struct swki_object *swki_object_edit(const struct swki_object *base)
 {
-    struct swki_object *object = make(base->alloc, base->kind);
+    size_t room = is_kept(base) ? ROOM_NEW : base->arena.used + ROOM_MORE;
+    struct swki_object *object = make(base->arena.alloc, base->kind, room);
 
     assert(base->is_sealed);
     if (object != NULL) {
@@ -167,19 +181,17 @@ void swki_object_unref(const struct swki_object *object)
                                                     memory_order_acq_rel) > 1) {
         return;
     }
-    for (uint8_t i = 0; i < counted->parts_count; i++) {
-        if (counted->parts[i] != NULL) {
-            part_unref(counted->parts[i]);
-        }
+    for (uint8_t i = 0; i < counted->lenders_count; i++) {
+        memory_unref(counted->lenders[i]);
     }
     swki_object_unref(counted->base);
-    swki_free(counted->alloc, counted);
+    memory_unref(counted);
 }
 
 struct swki_arena *swki_object_arena(struct swki_object *object)
 {
     assert(!object->is_sealed);
-    return &object->parts[0]->arena;
+    return &object->arena;
 }
 
 /* -- Fields ---------------------------------------------------------------- */
@@ -244,7 +256,7 @@ void *swki_object_own(struct swki_object *object, void *field)
     *member = copy;
     for (unsigned i = 0; i < type->n_fields; i++) {
         if (type->fields[i].offset == offset) {
-            object->owners[i] = NO_PART; /* shared before, perhaps */
+            object->owners[i] = NOWHERE; /* shared before, perhaps */
         }
     }
     return copy;
@@ -253,28 +265,29 @@ void *swki_object_own(struct swki_object *object, void *field)
 int swki_object_share(struct swki_object *object, uint32_t field,
                       const struct swki_object *from, uint32_t from_field)
 {
-    uint8_t owner = from->owners[field_index(from->kind, from_field)];
+    struct swki_object *lender =
+        lender_of(from, field_index(from->kind, from_field));
     uint8_t place;
 
     assert(!object->is_sealed && from->is_sealed);
-    if (owner == NO_PART) {
-        return SWK_OK; /* nothing there, or memory that is always there */
+    if (lender == NULL) {
+        return SWK_OK;
     }
-    place = keep_part(object, from->parts[owner]);
-    if (place == NO_PART) {
+    place = keep_lender(object, lender);
+    if (place == NOWHERE) {
         return SWK_ELIMIT;
     }
-    from->parts[owner]->is_shared = true;
+    lender->is_lender = true;
     object->owners[field_index(object->kind, field)] = place;
     return SWK_OK;
 }
 
 /* -- Sealing --------------------------------------------------------------- */
 
-/* Which part of the old version holds this memory. Nearly always the field's
- * own; but makers move memory among fields, as to previous_spec. */
-static struct swki_part *base_part(const struct swki_object *base,
-                                   unsigned index, const void *memory)
+/* Whose memory this is among the old version's. Nearly always the field's own;
+ * but makers move memory among fields, as to previous_spec. */
+static struct swki_object *base_lender(const struct swki_object *base,
+                                       unsigned index, const void *memory)
 {
     const ProtobufCMessageDescriptor *type = type_of(base);
 
@@ -285,26 +298,22 @@ static struct swki_part *base_part(const struct swki_object *base,
             }
         }
     }
-    if (index == type->n_fields || base->owners[index] == NO_PART) {
-        return NULL;
-    }
-    return base->parts[base->owners[index]];
+    return index < type->n_fields ? lender_of(base, index) : NULL;
 }
 
 /* Keeps another's memory, unless there is so little that a copy is better: the
  * old version has other fields there, which nobody needs any more. */
 static bool keep_or_copy(struct swki_object *object, unsigned index,
-                         struct swki_part *part)
+                         struct swki_object *lender)
 {
     const ProtobufCFieldDescriptor *field = &type_of(object)->fields[index];
 
-    if (part->is_shared || part->arena.used > COPY_MAX) {
-        object->owners[index] = keep_part(object, part);
+    if (is_kept(lender)) {
+        object->owners[index] = keep_lender(object, lender);
     }
-    if (object->owners[index] == NO_PART) {
-        object->owners[index] = 0;
-        return swki_field_copy((void *)object->message, field,
-                               &object->parts[0]->arena);
+    if (object->owners[index] == NOWHERE) {
+        object->owners[index] = OWN;
+        return swki_field_copy((void *)object->message, field, &object->arena);
     }
     return true;
 }
@@ -313,22 +322,22 @@ static bool seal_field(struct swki_object *object, unsigned index)
 {
     const void *memory =
         field_memory(object, &type_of(object)->fields[index]);
-    struct swki_part *part = NULL;
+    struct swki_object *lender = NULL;
 
     if (memory == NULL || memory == &object->meta) {
-        object->owners[index] = NO_PART;
+        object->owners[index] = NOWHERE;
         return true;
     }
-    if (object->owners[index] != NO_PART) {
+    if (object->owners[index] != NOWHERE) {
         return true; /* shared explicitly */
     }
     if (object->base != NULL) {
-        part = base_part(object->base, index, memory);
+        lender = base_lender(object->base, index, memory);
     }
-    if (part != NULL) {
-        return keep_or_copy(object, index, part);
+    if (lender != NULL) {
+        return keep_or_copy(object, index, lender);
     }
-    object->owners[index] = 0;
+    object->owners[index] = OWN;
     return true;
 }
 
@@ -336,21 +345,22 @@ static bool seal_field(struct swki_object *object, unsigned index)
 static bool seal_unknown(struct swki_object *object)
 {
     ProtobufCMessage *message = (void *)object->message;
-    struct swki_part *part;
+    struct swki_object *lender = NULL;
 
     if (message->n_unknown_fields == 0) {
         return true;
     }
-    if (object->base == NULL ||
-        swki_object_message(object->base)->unknown_fields !=
-            message->unknown_fields ||
-        object->base->owners[UNKNOWN_FIELDS] == NO_PART) {
-        object->owners[UNKNOWN_FIELDS] = 0;
+    if (object->base != NULL &&
+        swki_object_message(object->base)->unknown_fields ==
+            message->unknown_fields) {
+        lender = lender_of(object->base, UNKNOWN_FIELDS);
+    }
+    if (lender == NULL) {
+        object->owners[UNKNOWN_FIELDS] = OWN;
         return true;
     }
-    part = object->base->parts[object->base->owners[UNKNOWN_FIELDS]];
-    object->owners[UNKNOWN_FIELDS] = keep_part(object, part);
-    return object->owners[UNKNOWN_FIELDS] != NO_PART;
+    object->owners[UNKNOWN_FIELDS] = keep_lender(object, lender);
+    return object->owners[UNKNOWN_FIELDS] != NOWHERE;
 }
 
 static bool has_unknown(const ProtobufCMessage *message)
@@ -399,10 +409,6 @@ int swki_object_seal(struct swki_object *object)
     }
     if (!ok) {
         return SWK_ENOMEM;
-    }
-    if (object->parts[0]->arena.used == 0) {
-        part_unref(object->parts[0]);
-        object->parts[0] = NULL;
     }
     swki_object_unref(object->base);
     object->base = NULL;
@@ -524,16 +530,6 @@ struct swki_object *swki_object_from_message(const struct swk_alloc *alloc,
         return NULL;
     }
     return object;
-}
-
-size_t swki_object_memory(const struct swki_object *object)
-{
-    size_t bytes = sizeof(*object) + type_of(object)->sizeof_message;
-
-    if (object->parts[0] != NULL) {
-        bytes += sizeof(struct swki_part) + object->parts[0]->arena.used;
-    }
-    return bytes;
 }
 
 /* -- Reading --------------------------------------------------------------- */

@@ -6,43 +6,44 @@
 #define SWKI_STORE_OBJECT_IMPL_H
 
 #include <stdatomic.h>
+#include <stdint.h>
 
 #include "core/store/object.h"
 
 enum {
-    /* Pieces of memory that an object may keep: its own, and others'. What
-     * would need more is copied. */
-    SWKI_OBJECT_PARTS_MAX = 4,
+    /* Others' memory that an object may keep. What would need more is copied. */
+    SWKI_OBJECT_LENDERS_MAX = 3,
     /* Fields of the widest of the ten messages, and one for unknown fields. */
     SWKI_OBJECT_FIELDS_MAX = 19,
 };
 
-/* Memory that the fields of one object, or of several, point into. */
-struct swki_part {
-    atomic_uint refs;
-    bool is_shared; /* another object was told to point into it */
-    struct swki_arena arena;
-};
-
-/* The message follows in the same allocation. */
+/*
+ * An object is one allocation: this, the message, and room for what the message
+ * points to. Of that, later versions and other objects may keep using parts. So
+ * an object is counted twice: by those who use it, and by those who use its
+ * memory, which are itself and its borrowers. It gives up what it borrows when
+ * the first count ends, and is freed when the second does.
+ */
 struct swki_object {
     atomic_uint refs;
+    atomic_uint memory_refs;
+    uint32_t row; /* its place in the table */
     uint8_t kind; /* enum swki_kind */
     bool is_sealed;
-    uint8_t parts_count;
-    /* By field: which of the parts it points into, or NO_PART. */
+    bool is_lender; /* another object was told to point into its memory */
+    uint8_t lenders_count;
+    /* By field: which lender it points into, or one of the places below. */
     uint8_t owners[SWKI_OBJECT_FIELDS_MAX];
-    uint32_t row;            /* its place in the table */
-    uint64_t born;           /* the store's epoch that it came in */
+    struct swki_object *lenders[SWKI_OBJECT_LENDERS_MAX];
+    uint64_t born;            /* the store's epoch that it came in */
     struct swki_object *next; /* among what a version no longer needs */
-    const struct swk_alloc *alloc;
     const struct swki_object *base; /* what it is an edit of, until sealed */
-    struct swki_part *parts[SWKI_OBJECT_PARTS_MAX]; /* the first is its own */
+    struct swki_arena arena;
     Swkpb__Meta meta;
     Swkpb__Version version;
     Swkpb__Timestamp created_at;
     Swkpb__Timestamp updated_at;
-    _Alignas(max_align_t) unsigned char message[];
+    _Alignas(uint64_t) unsigned char message[];
 };
 
 const ProtobufCMessageDescriptor *swki_kind_type(enum swki_kind kind);
@@ -65,8 +66,5 @@ void swki_object_restamp(struct swki_object *object, uint64_t index);
 /* Ends the making of an object. Returns 0 or SWK_ENOMEM; the object then may
  * still be released only. */
 int swki_object_seal(struct swki_object *object);
-
-/* Bytes that an object holds alone, for measuring. */
-size_t swki_object_memory(const struct swki_object *object);
 
 #endif

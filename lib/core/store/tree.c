@@ -158,25 +158,23 @@ static int compare_ids(const struct probe *probe, uint32_t row)
     return strcmp(swki_object_id(swki_rows_get(probe->rows, row)), probe->id);
 }
 
-/* How many entries of the node are before the probe. */
+/* How many entries of the node are before the probe. All keys are read, as this
+ * lets the processor fetch them at once; what a binary search reads next depends
+ * on what it read before. */
 static unsigned lower_bound(const struct swki_tree_node *node,
                             const struct probe *probe)
 {
-    unsigned low = 0;
-    unsigned high = node->node.count;
+    unsigned count = node->node.count;
+    unsigned pos = 0;
 
-    while (low < high) {
-        unsigned middle = (low + high) / 2;
-
-        if (node->keys[middle] < probe->key ||
-            (node->keys[middle] == probe->key &&
-             compare_ids(probe, node->rows[middle]) < probe->past)) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
+    for (unsigned i = 0; i < count; i++) {
+        pos += node->keys[i] < probe->key;
     }
-    return low;
+    while (pos < count && node->keys[pos] == probe->key &&
+           compare_ids(probe, node->rows[pos]) < probe->past) {
+        pos++;
+    }
+    return pos;
 }
 
 static bool is_at(const struct swki_tree_node *node, unsigned pos,
