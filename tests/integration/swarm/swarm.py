@@ -239,13 +239,13 @@ class Swarm:
 
     _count = 0
 
-    def __init__(self, manager_only=False):
+    def __init__(self, drained=False):
         self.dir = tempfile.mkdtemp(prefix="swk-")
         os.chmod(self.dir, 0o755)
         self.port = free_port()
         self.address = "127.0.0.1:%d" % self.port
         self.socket = self.path("control")
-        self.manager_only = manager_only
+        self.drained = drained
         self.daemons = []
         self.groups = []
         self.manager = None
@@ -321,20 +321,20 @@ class Swarm:
         return daemon
 
     def start_manager(self):
-        flags = ["--manager-only"] if self.manager_only else []
         manager = self.daemon("swarmd", "manager", "--hostname", "manager",
                               "--listen-remote-api", self.address,
-                              "--listen-control-api", self.socket, *flags)
+                              "--listen-control-api", self.socket)
         self.daemons.append(manager)
         self.again(manager)
+        if self.drained:
+            self.ctl("node", "drain", "manager")
         return manager
 
     def again(self, manager):
         """Starts a manager, and waits until it leads and runs tasks."""
         manager.start()
         wait_for(lambda: self.leads(manager), "the manager leads")
-        if not self.manager_only:
-            self.wait_node("manager", "READY")
+        self.wait_node("manager", "READY")
 
     def leads(self, manager):
         expect(manager.running(), "the manager ended:\n" + manager.text())

@@ -17,7 +17,7 @@ def changed(token, part):
 
 
 def a_join_without_a_valid_token_is_refused_with_the_reason():
-    with Swarm(manager_only=True) as swarm, Swarm(True) as other:
+    with Swarm(drained=True) as swarm, Swarm(True) as other:
         token = swarm.token()
         cases = [
             ("a secret nobody has", changed(token, 3), "valid join token"),
@@ -40,7 +40,7 @@ def a_join_without_a_valid_token_is_refused_with_the_reason():
 
 
 def a_void_token_is_refused():
-    with Swarm(manager_only=True) as swarm:
+    with Swarm(drained=True) as swarm:
         old = swarm.token()
         swarm.ctl("cluster", "token", "--rotate", "worker")
         expect(swarm.token() != old, "the token is the same")
@@ -52,7 +52,7 @@ def a_void_token_is_refused():
 
 
 def a_fresh_worker_needs_a_token_and_an_address():
-    with Swarm(manager_only=True) as swarm:
+    with Swarm(drained=True) as swarm:
         result = swarm.refused("swarm-agent", "w", "--join-addr",
                                swarm.address)
         expect(result.code == 1, "exit code %d" % result.code)
@@ -64,7 +64,7 @@ def a_fresh_worker_needs_a_token_and_an_address():
 
 
 def the_token_of_managers_is_refused_as_there_can_be_one():
-    with Swarm(manager_only=True) as swarm:
+    with Swarm(drained=True) as swarm:
         for program in ("swarm-agent", "swarmd"):
             result = swarm.refused(program, program, "--join-addr",
                                    swarm.address, "--join-token",
@@ -78,7 +78,7 @@ def the_token_of_managers_is_refused_as_there_can_be_one():
 
 
 def swarmd_with_a_token_joins_as_a_worker_and_stays_one():
-    with Swarm(manager_only=True) as swarm:
+    with Swarm(drained=True) as swarm:
         worker = swarm.worker("w1", program="swarmd")
         worker.stop()
         worker.words = [w for w in worker.words
@@ -90,7 +90,7 @@ def swarmd_with_a_token_joins_as_a_worker_and_stays_one():
 
 
 def a_worker_of_another_swarm_is_refused_and_says_so():
-    with Swarm(manager_only=True) as swarm, Swarm(True) as other:
+    with Swarm(drained=True) as swarm, Swarm(True) as other:
         worker = other.worker("stranger")
         worker.stop()
         os.remove(os.path.join(worker.state, "managers"))
@@ -105,7 +105,7 @@ def a_worker_of_another_swarm_is_refused_and_says_so():
 
 
 def damaged_credentials_are_refused_with_file_and_remedy():
-    with Swarm(manager_only=True) as swarm:
+    with Swarm(drained=True) as swarm:
         worker = swarm.worker("w1")
         stranger = swarm.worker("w2")
         worker.stop()

@@ -75,7 +75,7 @@ def what_fits_nowhere_waits_and_says_why():
 
 
 def draining_moves_tasks_and_removal_is_guarded():
-    with Swarm(manager_only=True) as swarm:
+    with Swarm(drained=True) as swarm:
         first, second = swarm.worker("w1"), swarm.worker("w2")
         swarm.create("web", count=4)
         expect(len(first.shims()) == 2 and len(second.shims()) == 2,
@@ -104,7 +104,7 @@ def draining_moves_tasks_and_removal_is_guarded():
 
 
 def a_killed_agent_adopts_its_tasks():
-    with Swarm(manager_only=True) as swarm:
+    with Swarm(drained=True) as swarm:
         worker = swarm.worker("w1")
         pids = swarm.create("web", count=3)
         ids = sorted(t["id"] for t in swarm.live("web"))
@@ -141,7 +141,7 @@ def a_restarted_manager_leaves_workloads_alone():
 
 
 def tasks_of_a_lost_worker_run_elsewhere_and_its_leftovers_end():
-    with Swarm(manager_only=True) as swarm:
+    with Swarm(drained=True) as swarm:
         lost, other = swarm.worker("w1"), swarm.worker("w2")
         swarm.create("web", count=4)
         lost.crash_with_tasks()
@@ -202,7 +202,7 @@ def check_after_kill(swarm, acknowledged, unsure):
 
 
 def nothing_acknowledged_is_lost_when_managers_are_killed():
-    with Swarm(manager_only=True) as swarm:
+    with Swarm(drained=True) as swarm:
         acknowledged, unsure = [], set()
         for i in range(10):
             names, last = create_until_killed(swarm, "s%d" % i,

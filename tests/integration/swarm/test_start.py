@@ -12,7 +12,7 @@ from swarm import Swarm, expect, free_port, main
 def attempt(swarm, name, listen=None, control=None):
     """Another swarmd, which is to give up."""
     result = swarm.refused(
-        "swarmd", name, "--manager-only", "--listen-remote-api",
+        "swarmd", name, "--listen-remote-api",
         listen or "127.0.0.1:%d" % free_port(), "--listen-control-api",
         control or swarm.path(name + ".control"))
     expect(result.code == 1, "exit code %d" % result.code)
@@ -20,7 +20,7 @@ def attempt(swarm, name, listen=None, control=None):
 
 
 def a_place_that_cannot_hold_the_state_is_named():
-    with Swarm(manager_only=True) as swarm:
+    with Swarm(drained=True) as swarm:
         with open(swarm.path("file"), "w"):
             pass
         attempt(swarm, "file").says(swarm.path("file"), "no directory")
@@ -32,7 +32,7 @@ def a_place_that_cannot_hold_the_state_is_named():
 
 
 def an_address_in_use_is_named():
-    with Swarm(manager_only=True) as swarm:
+    with Swarm(drained=True) as swarm:
         attempt(swarm, "other", listen=swarm.address).says(
             swarm.address, "in use")
         attempt(swarm, "third", control=swarm.socket).says(
@@ -50,13 +50,11 @@ def a_state_directory_has_one_owner():
                              "127.0.0.1:%d" % free_port(),
                              "--listen-control-api", swarm.path("other"))
         other.log = swarm.path("other.log")
-        for extra in ([], ["--manager-only"]):
-            other.words += extra
-            code = other.start().wait()
-            expect(code == 1, "exit code %d" % code)
-            expect("in use" in other.text() and
-                   swarm.path("manager") in other.text(),
-                   "not said: " + other.text())
+        code = other.start().wait()
+        expect(code == 1, "exit code %d" % code)
+        expect("in use" in other.text() and
+               swarm.path("manager") in other.text(),
+               "not said: " + other.text())
         worker = swarm.worker("w1")
         again = swarm.daemon("swarm-agent", "w1")
         again.log = swarm.path("again.log")
@@ -68,7 +66,7 @@ def a_state_directory_has_one_owner():
 
 
 def a_control_socket_of_a_dead_manager_is_taken_over():
-    with Swarm(manager_only=True) as swarm:
+    with Swarm(drained=True) as swarm:
         swarm.manager.crash()
         expect(os.path.exists(swarm.socket), "no socket was left")
         swarm.again(swarm.manager)
@@ -76,7 +74,7 @@ def a_control_socket_of_a_dead_manager_is_taken_over():
 
 
 def a_file_in_the_place_of_the_control_socket_is_kept():
-    with Swarm(manager_only=True) as swarm:
+    with Swarm(drained=True) as swarm:
         path = swarm.path("precious")
         with open(path, "w") as f:
             f.write("precious")
@@ -86,13 +84,13 @@ def a_file_in_the_place_of_the_control_socket_is_kept():
 
 
 def the_control_socket_is_for_its_owner_alone():
-    with Swarm(manager_only=True) as swarm:
+    with Swarm(drained=True) as swarm:
         mode = os.stat(swarm.socket).st_mode & 0o777
         expect(mode == 0o600, "its mode is %o" % mode)
 
 
 def wrong_flags_end_with_a_hint():
-    with Swarm(manager_only=True) as swarm:
+    with Swarm(drained=True) as swarm:
         for flags, says in ((["--no-such"], "--no-such"),
                             (["--log-level", "loud"], "loud"),
                             (["--state-dir"], "--state-dir"),
@@ -108,7 +106,7 @@ def wrong_flags_end_with_a_hint():
 
 
 def a_manager_of_a_foreign_certificate_does_not_start():
-    with Swarm(manager_only=True) as swarm, Swarm(True) as other:
+    with Swarm(drained=True) as swarm, Swarm(True) as other:
         swarm.manager.stop()
         other.manager.stop()
         mine = swarm.path("manager", "certificates")
@@ -137,7 +135,7 @@ def written(path):
 
 
 def a_torn_tail_of_the_log_is_cut_off():
-    with Swarm(manager_only=True) as swarm:
+    with Swarm(drained=True) as swarm:
         swarm.create_detached("kept")
         swarm.manager.crash()
         with open(segments(swarm)[-1], "r+b") as f:
@@ -152,7 +150,7 @@ def a_torn_tail_of_the_log_is_cut_off():
 
 
 def a_damaged_log_is_refused_with_place_and_remedy():
-    with Swarm(manager_only=True) as swarm:
+    with Swarm(drained=True) as swarm:
         for i in range(5):
             swarm.create_detached("s%d" % i)
         swarm.manager.stop()
@@ -180,7 +178,7 @@ def a_damaged_log_is_refused_with_place_and_remedy():
 
 
 def a_log_that_lost_what_was_acknowledged_is_not_taken_for_an_old_one():
-    with Swarm(manager_only=True) as swarm:
+    with Swarm(drained=True) as swarm:
         swarm.create_detached("kept")
         swarm.manager.stop()
         shutil.rmtree(swarm.path("manager", "raft"))
