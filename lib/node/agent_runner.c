@@ -2,6 +2,7 @@
 
 #include "node/agent_runner.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -45,6 +46,8 @@ struct swki_agent_runner {
     struct swki_tls_context *context;
     swk_time describe_at;
     swk_time now;
+    atomic_uint completions; /* posted, and not yet delivered */
+    bool gone;               /* freed, but for what is still to be delivered */
 };
 
 static swk_wall wall_of(const struct swki_agent_runner *r)
@@ -296,10 +299,15 @@ static void completed(struct swki_message *message, swk_time now)
         SWKI_CONTAINER(message, struct completion, message);
     struct swki_agent_runner *r = completion->runner;
 
-    r->now = now;
-    swki_agent_operation(r->agent, now, wall_of(r), completion->task_id,
-                         completion->operation, &completion->result);
+    if (!r->gone) {
+        r->now = now;
+        swki_agent_operation(r->agent, now, wall_of(r), completion->task_id,
+                             completion->operation, &completion->result);
+    }
     swki_free(r->config.alloc, completion);
+    if (atomic_fetch_sub(&r->completions, 1) == 1 && r->gone) {
+        swki_free(r->config.alloc, r);
+    }
 }
 
 /* On the executor's thread. */
@@ -321,6 +329,7 @@ static void operation_done(void *ctx, swk_controller *controller,
     completion->operation = operation;
     completion->result = *result;
     memcpy(completion->task_id, controlled->id, sizeof(controlled->id));
+    atomic_fetch_add(&r->completions, 1);
     swki_loop_post(r->config.loop, &completion->message);
 }
 
@@ -585,5 +594,9 @@ void swki_agent_runner_free(struct swki_agent_runner *r)
     swki_map_fini(&r->controlled);
     swki_agent_free(r->agent);
     swki_tls_context_unref(r->context);
-    swki_free(r->config.alloc, r);
+    /* The loop still delivers what the executor told before. */
+    r->gone = true;
+    if (atomic_load(&r->completions) == 0) {
+        swki_free(r->config.alloc, r);
+    }
 }

@@ -480,6 +480,7 @@ void swk_manager_free(swk_manager *m)
         m->storage.close(m->storage.ctx);
     }
     swki_manager_free(m->manager);
+    m->manager = NULL; /* the loop still delivers what the storage told */
     swki_front_free(m->front);
     swki_tls_context_unref(m->context);
     if (m->loop != NULL) {
