@@ -130,12 +130,36 @@ static int load_file(const char *path, const struct swk_alloc *alloc,
     return rc;
 }
 
+/* One file of the directory: read, or removed if it is no good. What merely
+ * found no memory stays. */
+static int take_file(const char *state_dir, const char *name,
+                     const struct swk_alloc *alloc,
+                     int (*found)(void *ctx, const void *data, size_t len),
+                     void *ctx)
+{
+    char path[PATH_SIZE];
+    int rc = SWK_EMALFORMED;
+
+    snprintf(path, sizeof(path), "%s/worker/tasks/%s", state_dir, name);
+    if (id_is_plain(name)) {
+        rc = load_file(path, alloc, found, ctx);
+    }
+    if (rc == SWK_ENOMEM) {
+        return rc;
+    }
+    if (rc != 0) {
+        unlink(path);
+    }
+    return SWK_OK;
+}
+
 int swki_task_files_load(const char *state_dir, const struct swk_alloc *alloc,
                          int (*found)(void *ctx, const void *data, size_t len),
                          void *ctx, struct swk_error *err)
 {
     char path[PATH_SIZE];
     struct dirent *entry;
+    int rc = SWK_OK;
     DIR *dir;
 
     snprintf(path, sizeof(path), "%s/worker/tasks", state_dir);
@@ -143,17 +167,11 @@ int swki_task_files_load(const char *state_dir, const struct swk_alloc *alloc,
     if (dir == NULL) {
         return fail_path(err, path);
     }
-    while ((entry = readdir(dir)) != NULL) {
-        if (entry->d_name[0] == '.') {
-            continue;
-        }
-        snprintf(path, sizeof(path), "%s/worker/tasks/%s", state_dir,
-                 entry->d_name);
-        if (!id_is_plain(entry->d_name) ||
-            load_file(path, alloc, found, ctx) != 0) {
-            unlink(path);
+    while (rc == 0 && (entry = readdir(dir)) != NULL) {
+        if (entry->d_name[0] != '.') {
+            rc = take_file(state_dir, entry->d_name, alloc, found, ctx);
         }
     }
     closedir(dir);
-    return SWK_OK;
+    return rc != 0 ? swki_fail_nomem(err) : SWK_OK;
 }

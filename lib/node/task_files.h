@@ -23,7 +23,8 @@ int swki_task_files_put(const char *state_dir, const char *task_id,
 /* A file that is not there is fine. */
 void swki_task_files_remove(const char *state_dir, const char *task_id);
 
-/* Calls found for each task in no order; what it refuses is removed. */
+/* Calls found for each task in no order; what it refuses is removed, but for
+ * want of memory (SWK_ENOMEM), which ends the walk. */
 int swki_task_files_load(const char *state_dir, const struct swk_alloc *alloc,
                          int (*found)(void *ctx, const void *data, size_t len),
                          void *ctx, struct swk_error *err);
