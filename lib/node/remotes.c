@@ -48,6 +48,9 @@ int swki_remotes_add(struct swki_remotes *remotes, const char *node_id,
         return swki_fail(err, SWK_EINVAL,
                          "address of a manager must be HOST:PORT");
     }
+    if (strlen(node_id) > SWK_ID_LEN_MAX || strpbrk(node_id, " \n") != NULL) {
+        return swki_fail(err, SWK_EINVAL, "node ID of a manager is not plain");
+    }
     for (size_t i = 0; i < remotes->count; i++) {
         if (strcmp(remotes->list[i].address, address) == 0) {
             return SWK_OK;

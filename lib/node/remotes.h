@@ -29,7 +29,8 @@ struct swki_remotes {
     size_t next; /* to be tried */
 };
 
-/* Adds one if its address is new; SWK_EINVAL unless it is "host:port". */
+/* Adds one if its address is new; SWK_EINVAL unless it is "host:port" and
+ * the node ID has no blanks, SWK_ELIMIT beyond SWKI_REMOTES_MAX. */
 int swki_remotes_add(struct swki_remotes *remotes, const char *node_id,
                      const char *address, struct swk_error *err);
 void swki_remotes_clear(struct swki_remotes *remotes);
