@@ -196,14 +196,16 @@ int swki_credentials_save(const struct swki_credentials *c, const char *dir,
 
 int swki_credentials_new_root(struct swki_credentials *c, swk_wall now,
                               const struct swk_entropy *entropy,
-                              struct swki_buf *out_root_key,
-                              struct swk_error *err)
+                              struct swki_buf *root_key, struct swk_error *err)
 {
-    int rc = swki_key_generate(entropy, out_root_key, err);
+    int rc = SWK_OK;
 
     swki_buf_clear(&c->roots);
+    if (root_key->len == 0) {
+        rc = swki_key_generate(entropy, root_key, err);
+    }
     if (rc == 0) {
-        rc = swki_root_create(swki_pem_of_buf(out_root_key), now, entropy,
+        rc = swki_root_create(swki_pem_of_buf(root_key), now, entropy,
                               &c->roots, err);
     }
     return rc != 0 ? rc : terminate(&c->roots, err);

@@ -48,10 +48,11 @@ int swki_credentials_load_roots(struct swki_credentials *credentials,
 int swki_credentials_save(const struct swki_credentials *credentials,
                           const char *dir, struct swk_error *err);
 
-/* A new root CA with its key, for a new swarm. Both are PEM. */
+/* A new root CA for a new swarm, with the given key, or with a new one if that
+ * is empty. Both are PEM. */
 int swki_credentials_new_root(struct swki_credentials *credentials,
                               swk_wall now, const struct swk_entropy *entropy,
-                              struct swki_buf *out_root_key,
+                              struct swki_buf *root_key,
                               struct swk_error *err);
 
 /* A new key of this node, and a request for its certificate. */

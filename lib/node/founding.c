@@ -136,8 +136,26 @@ static int write_root_key(struct swki_founding *founding, const char *state_dir,
     return rc;
 }
 
+/* A root for the key that waits there, since its making was cut short or an
+ * operator wants it; else with a new key, which is on the disk before anything
+ * depends on it. */
+static int make_root(struct swki_founding *founding, const char *state_dir,
+                     struct swki_credentials *credentials, swk_wall now,
+                     const struct swk_entropy *entropy, struct swk_error *err)
+{
+    int rc = read_root_key(founding, state_dir, err);
+    bool is_new = rc == SWK_ENOTFOUND;
+
+    if (rc != 0 && !is_new) {
+        return rc;
+    }
+    rc = swki_credentials_new_root(credentials, now, entropy,
+                                   &founding->root_key, err);
+    return rc == 0 && is_new ? write_root_key(founding, state_dir, err) : rc;
+}
+
 /* No certificate yet: a root of the operator's or a new one, and its first
- * leaf. The root's key is on disk before anything that depends on it. */
+ * leaf. */
 static int found(struct swki_founding *founding, const char *state_dir,
                  struct swki_credentials *credentials, swk_wall now,
                  const struct swk_entropy *entropy, struct swk_error *err)
@@ -147,7 +165,9 @@ static int found(struct swki_founding *founding, const char *state_dir,
 
     snprintf(dir, sizeof(dir), "%s/certificates", state_dir);
     rc = swki_credentials_load_roots(credentials, dir, now, err);
-    if (rc == 0) {
+    if (rc == SWK_ENOTFOUND) {
+        rc = make_root(founding, state_dir, credentials, now, entropy, err);
+    } else if (rc == 0) {
         rc = read_root_key(founding, state_dir, err);
         if (rc == SWK_ENOTFOUND) {
             return swki_fail(err, SWK_EINVAL,
@@ -155,12 +175,6 @@ static int found(struct swki_founding *founding, const char *state_dir,
                              "nor a certificate of this node: add the key to "
                              "found a swarm with it, or remove it",
                              dir);
-        }
-    } else if (rc == SWK_ENOTFOUND) {
-        rc = swki_credentials_new_root(credentials, now, entropy,
-                                       &founding->root_key, err);
-        if (rc == 0) {
-            rc = write_root_key(founding, state_dir, err);
         }
     }
     if (rc == 0) {
