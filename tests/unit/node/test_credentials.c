@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* A node's key, certificate and roots on the disk: whole, half written, and
+ * damaged. */
+
+#include "lib/cmocka_all.h"
+
+#include "directory.h"
+#include "node/credentials.h"
+#include "unit/crypto/pki.h"
+
+#define ROOTS "swarm-root-ca.crt"
+#define CHAIN "swarm-node.crt"
+#define CHAIN_NEW ".swarm-node.crt"
+#define KEY "swarm-node.key"
+
+#define HOUR (INT64_C(3600) * INT64_C(1000000000))
+
+struct f {
+    struct pki pki;
+    struct pki_node old; /* "old", and the one that replaces it */
+    struct pki_node next;
+    struct directory dir;
+    struct swki_credentials credentials;
+};
+
+static int set_up(void **state)
+{
+    struct f *f = calloc(1, sizeof(*f));
+
+    pki_init(&f->pki, 1);
+    pki_node_init(&f->pki, &f->old, "old", SWKI_ROLE_WORKER);
+    pki_node_init(&f->pki, &f->next, "next", SWKI_ROLE_MANAGER);
+    directory_init(&f->dir);
+    swki_credentials_init(&f->credentials, NULL);
+    *state = f;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct f *f = *state;
+
+    swki_credentials_fini(&f->credentials);
+    directory_fini(&f->dir);
+    pki_node_fini(&f->old);
+    pki_node_fini(&f->next);
+    pki_fini(&f->pki);
+    free(f);
+    return 0;
+}
+
+static void put(struct f *f, const char *name, const struct swki_buf *buf)
+{
+    directory_put(&f->dir, ".", name, buf->data, buf->len);
+}
+
+static void put_old(struct f *f)
+{
+    put(f, ROOTS, &f->pki.root);
+    put(f, KEY, &f->old.key);
+    put(f, CHAIN, &f->old.chain);
+}
+
+static int load_at(struct f *f, swk_wall now)
+{
+    struct swk_error err = {0};
+    int rc = swki_credentials_load(&f->credentials, f->dir.path, now,
+                                   &f->pki.entropy, &err);
+
+    if (rc != SWK_OK) {
+        assert_int_equal(err.code, rc);
+    }
+    return rc;
+}
+
+static int load(struct f *f)
+{
+    return load_at(f, PKI_NOW);
+}
+
+static void what_was_saved_is_loaded(void **state)
+{
+    struct f *f = *state;
+    struct swki_credentials saved;
+
+    swki_credentials_init(&saved, NULL);
+    assert_int_equal(swki_credentials_set_roots(&saved, f->pki.root.data,
+                                                f->pki.root.len, PKI_NOW,
+                                                NULL),
+                     0);
+    assert_true(
+        swki_buf_append(&saved.key, f->old.key.data, f->old.key.len + 1));
+    saved.key.len--;
+    assert_int_equal(swki_credentials_set_chain(&saved, f->old.chain.data,
+                                                f->old.chain.len, PKI_NOW,
+                                                &f->pki.entropy, NULL),
+                     0);
+    assert_int_equal(swki_credentials_save(&saved, f->dir.path, NULL), 0);
+    swki_credentials_fini(&saved);
+    assert_int_equal(load(f), 0);
+    assert_string_equal(f->credentials.identity.node_id, "old");
+    assert_string_equal(f->credentials.identity.swarm_id, PKI_SWARM);
+    assert_int_equal(f->credentials.identity.role, SWKI_ROLE_WORKER);
+    assert_int_equal(directory_mode(&f->dir, KEY), 0600);
+    assert_int_equal(directory_mode(&f->dir, CHAIN), 0644);
+    assert_int_equal(directory_mode(&f->dir, ROOTS), 0644);
+    assert_false(directory_has(&f->dir, CHAIN_NEW));
+}
+
+static void an_empty_directory_holds_nothing(void **state)
+{
+    assert_int_equal(load(*state), SWK_ENOTFOUND);
+}
+
+/* The state of the disk after the first steps of saving the next pair. */
+static void save_partly(struct f *f, int steps)
+{
+    char path[128];
+
+    if (steps >= 1) {
+        put(f, ROOTS, &f->pki.root);
+    }
+    if (steps >= 2) {
+        put(f, CHAIN_NEW, &f->next.chain);
+    }
+    if (steps >= 3) {
+        put(f, KEY, &f->next.key);
+    }
+    if (steps >= 4) {
+        put(f, CHAIN, &f->next.chain);
+        snprintf(path, sizeof(path), "%s/%s", f->dir.path, CHAIN_NEW);
+        unlink(path);
+    }
+}
+
+static void a_first_pair_half_written_is_whole_or_not_there(void **state)
+{
+    struct f *f = *state;
+
+    for (int steps = 0; steps <= 4; steps++) {
+        save_partly(f, steps);
+        if (steps < 3) {
+            assert_int_equal(load(f), SWK_ENOTFOUND);
+        } else {
+            assert_int_equal(load(f), 0);
+            assert_string_equal(f->credentials.identity.node_id, "next");
+            assert_true(directory_has(&f->dir, CHAIN));
+            assert_false(directory_has(&f->dir, CHAIN_NEW));
+        }
+    }
+}
+
+static void a_renewal_half_written_is_the_old_or_the_new_pair(void **state)
+{
+    struct f *f = *state;
+
+    for (int steps = 0; steps <= 4; steps++) {
+        put_old(f);
+        save_partly(f, steps);
+        assert_int_equal(load(f), 0);
+        assert_string_equal(f->credentials.identity.node_id,
+                            steps < 3 ? "old" : "next");
+        assert_int_equal(load(f), 0); /* and so it stays */
+        assert_string_equal(f->credentials.identity.node_id,
+                            steps < 3 ? "old" : "next");
+    }
+}
+
+static void a_left_over_of_another_key_does_not_count(void **state)
+{
+    struct f *f = *state;
+    char path[128];
+
+    put_old(f);
+    put(f, CHAIN_NEW, &f->next.chain);
+    snprintf(path, sizeof(path), "%s/%s", f->dir.path, CHAIN);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(load(f), SWK_ENOTFOUND);
+}
+
+static void a_key_of_another_certificate_is_refused(void **state)
+{
+    struct f *f = *state;
+
+    put_old(f);
+    put(f, KEY, &f->next.key);
+    assert_int_equal(load(f), SWK_ECORRUPT);
+}
+
+static void damaged_files_are_refused(void **state)
+{
+    static const char *const names[] = {ROOTS, CHAIN, KEY};
+    struct f *f = *state;
+    const struct swki_buf *bufs[] = {&f->pki.root, &f->old.chain,
+                                     &f->old.key};
+
+    for (size_t i = 0; i < 3; i++) {
+        for (size_t len = 0; len < bufs[i]->len - 2; len += 97) {
+            int rc;
+
+            put_old(f);
+            directory_put(&f->dir, ".", names[i], bufs[i]->data, len);
+            rc = load(f);
+            if (rc == SWK_OK || rc == SWK_ENOTFOUND) {
+                fail_msg("%s cut to %zu bytes: %d", names[i], len, rc);
+            }
+        }
+    }
+    put_old(f);
+    assert_int_equal(load(f), 0);
+}
+
+static void a_file_too_large_is_refused(void **state)
+{
+    struct f *f = *state;
+    char *data = calloc(1, SWKI_PEM_LEN_MAX + 1);
+
+    put_old(f);
+    directory_put(&f->dir, ".", CHAIN, data, SWKI_PEM_LEN_MAX + 1);
+    free(data);
+    assert_int_equal(load(f), SWK_ELIMIT);
+}
+
+static void a_certificate_out_of_its_time_is_refused(void **state)
+{
+    struct f *f = *state;
+
+    put_old(f);
+    assert_int_equal(load_at(f, PKI_NOW + 24 * 365 * HOUR),
+                     SWK_EUNAUTHENTICATED);
+    assert_int_equal(load_at(f, PKI_NOW), 0);
+}
+
+static void a_certificate_of_another_root_is_refused(void **state)
+{
+    struct f *f = *state;
+    struct pki other;
+
+    pki_init(&other, 2);
+    put_old(f);
+    put(f, ROOTS, &other.root);
+    assert_int_equal(load(f), SWK_EUNAUTHENTICATED);
+    pki_fini(&other);
+}
+
+static void a_chain_that_does_not_fit_the_key_is_not_taken(void **state)
+{
+    struct f *f = *state;
+
+    put_old(f);
+    assert_int_equal(load(f), 0);
+    assert_int_equal(
+        swki_credentials_set_chain(&f->credentials, f->next.chain.data,
+                                   f->next.chain.len, PKI_NOW,
+                                   &f->pki.entropy, NULL),
+        SWK_ECORRUPT);
+}
+
+static void roots_that_are_none_are_not_taken(void **state)
+{
+    struct f *f = *state;
+
+    put_old(f);
+    assert_int_equal(load(f), 0);
+    assert_int_not_equal(swki_credentials_set_roots(&f->credentials,
+                                                    f->old.chain.data,
+                                                    f->old.chain.len, PKI_NOW,
+                                                    NULL),
+                         0);
+    assert_int_equal(f->credentials.roots.len, f->pki.root.len);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(what_was_saved_is_loaded),
+        TEST(an_empty_directory_holds_nothing),
+        TEST(a_first_pair_half_written_is_whole_or_not_there),
+        TEST(a_renewal_half_written_is_the_old_or_the_new_pair),
+        TEST(a_left_over_of_another_key_does_not_count),
+        TEST(a_key_of_another_certificate_is_refused),
+        TEST(damaged_files_are_refused),
+        TEST(a_file_too_large_is_refused),
+        TEST(a_certificate_out_of_its_time_is_refused),
+        TEST(a_certificate_of_another_root_is_refused),
+        TEST(a_chain_that_does_not_fit_the_key_is_not_taken),
+        TEST(roots_that_are_none_are_not_taken),
+    };
+
+    return cmocka_run_group_tests_name("credentials", tests, NULL, NULL);
+}
