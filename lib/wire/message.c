@@ -365,10 +365,9 @@ size_t swki_message_packed_size(const ProtobufCMessage *message)
     return protobuf_c_message_get_packed_size(message);
 }
 
-int swki_message_pack(const ProtobufCMessage *message, struct swki_buf *out,
-                      struct swk_error *err)
+int swki_message_pack_sized(const ProtobufCMessage *message, size_t len,
+                            struct swki_buf *out, struct swk_error *err)
 {
-    size_t len = protobuf_c_message_get_packed_size(message);
     uint8_t *room;
 
     if (len > out->limit - out->len) {
@@ -382,4 +381,11 @@ int swki_message_pack(const ProtobufCMessage *message, struct swki_buf *out,
     }
     out->len += protobuf_c_message_pack(message, room);
     return SWK_OK;
+}
+
+int swki_message_pack(const ProtobufCMessage *message, struct swki_buf *out,
+                      struct swk_error *err)
+{
+    return swki_message_pack_sized(message, swki_message_packed_size(message),
+                                   out, err);
 }

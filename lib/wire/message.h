@@ -65,6 +65,10 @@ SWK_MUST_CHECK int swki_message_pack(const ProtobufCMessage *message,
                                      struct swki_buf *out,
                                      struct swk_error *err);
 
+/* The same where the caller knows swki_message_packed_size() already. */
+int swki_message_pack_sized(const ProtobufCMessage *message, size_t len,
+                            struct swki_buf *out, struct swk_error *err);
+
 size_t swki_message_packed_size(const ProtobufCMessage *message);
 
 /* A deep copy, with unknown fields; NULL for no memory. */

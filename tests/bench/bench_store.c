@@ -16,6 +16,8 @@ enum {
     TASKS_PER_SERVICE = 1000,
     NODES = 1000,
     PROBES = 1000000,
+    ENCODINGS = 1000000,
+    LINES_PER_TASK = 13, /* of 64 bytes: what the store needs */
 };
 
 struct bench {
@@ -206,30 +208,59 @@ static void bench_find(struct bench *b, enum swki_by by, const char *what)
     report_each(b, what, start, PROBES);
 }
 
-/* Every task as a create of it would be written to an entry. */
+/* Some tasks over and over, as those of a transaction are at hand. */
 static void bench_encode(struct bench *b)
 {
     const struct swki_view *view = swki_store_head(b->store);
-    const struct swki_selector all = {.by = SWKI_BY_ALL};
-    const struct swki_object *object;
-    struct swki_cursor cursor;
     struct swki_buf buf;
     size_t bytes = 0;
     double start = now();
 
     swki_buf_init(&buf, NULL, SIZE_MAX);
-    require(swki_view_find(view, SWKI_KIND_TASK, &all, &cursor, NULL) ==
-            SWK_OK);
-    while ((object = swki_cursor_next(&cursor)) != NULL) {
+    for (unsigned i = 0; i < ENCODINGS; i++) {
+        const struct swki_object *object = swki_view_get(
+            view, SWKI_KIND_TASK, b->ids[i % SWKI_STORE_BATCH_CHANGES]);
+
         require(swki_codec_add_action(&buf, SWKI_CHANGE_CREATE, object,
                                       NULL) == SWK_OK);
         bytes += buf.len;
         swki_buf_clear(&buf);
     }
-    swki_cursor_close(&cursor);
-    report_each(b, "encoding", start, b->count);
-    report(b, "encoded size", (double)bytes / b->count, "bytes/task");
+    report_each(b, "encoding", start, ENCODINGS);
+    report(b, "encoded size", (double)bytes / ENCODINGS, "bytes/task");
     swki_buf_fini(&buf);
+}
+
+/* How long it takes to reach what is in no cache: all figures above are so many
+ * of these. Each step of a walk over shuffled lines depends on the one before. */
+static void bench_memory(struct bench *b)
+{
+    size_t count = (size_t)b->count * LINES_PER_TASK;
+    struct line {
+        size_t next;
+        char rest[64 - sizeof(size_t)];
+    } *lines = malloc(count * sizeof(lines[0]));
+    size_t at = 0;
+    double start;
+
+    require(lines != NULL);
+    for (size_t i = 0; i < count; i++) {
+        lines[i].next = i;
+    }
+    for (size_t i = count - 1; i > 0; i--) { /* one cycle through all */
+        size_t j = swki_rng_below(&b->rng, i);
+        size_t next = lines[i].next;
+
+        lines[i].next = lines[j].next;
+        lines[j].next = next;
+    }
+    start = now();
+    for (unsigned i = 0; i < PROBES; i++) {
+        at = lines[at].next;
+    }
+    require(at < count);
+    report_each(b, "machine, one read of as much memory", start, PROBES);
+    free(lines);
 }
 
 static void bench_save(struct bench *b)
@@ -288,6 +319,7 @@ static void bench(unsigned count)
     bench_find(&b, SWKI_BY_SLOT, "find by slot");
     bench_save(&b);
     swki_store_free(b.store);
+    bench_memory(&b);
     free(b.ids);
     free(b.services);
     free(b.nodes);

@@ -128,8 +128,9 @@ int swki_codec_add_action(struct swki_buf *buf, enum swki_change change,
          swki_codec_add_varint(buf, (uint64_t)change + 1) &&
          add_tag(buf, field, DELIMITED) && swki_codec_add_varint(buf, size);
     if (ok && whole) {
-        return swki_message_pack(message, buf, err) < 0 ? fail_append(buf, err)
-                                                        : SWK_OK;
+        return swki_message_pack_sized(message, size, buf, err) < 0
+                   ? fail_append(buf, err)
+                   : SWK_OK;
     }
     ok = ok && add_tag(buf, 1, DELIMITED) &&
          swki_codec_add_varint(buf, id_len) && swki_buf_append(buf, id, id_len);
@@ -142,12 +143,12 @@ int swki_codec_add_object(struct swki_buf *buf,
 {
     const ProtobufCMessage *message = swki_object_message(object);
     uint32_t field = fields[swki_object_kind(object)].snapshot;
+    size_t size = swki_message_packed_size(message);
 
-    if (!add_tag(buf, field, DELIMITED) ||
-        !swki_codec_add_varint(buf, swki_message_packed_size(message))) {
+    if (!add_tag(buf, field, DELIMITED) || !swki_codec_add_varint(buf, size)) {
         return swki_fail_nomem(err);
     }
-    return swki_message_pack(message, buf, err);
+    return swki_message_pack_sized(message, size, buf, err);
 }
 
 /* -- Reading --------------------------------------------------------------- */
