@@ -199,8 +199,9 @@ void swki_tx_abort(struct swki_tx *tx);
 
 /*
  * Batches: many independent steps, packed into transactions that split by
- * count and size. A step that fails is undone alone and its code returned; a
- * commit that fails sticks, and every later call returns it.
+ * count and size, also before a step that does not fit any more. A step that
+ * fails, or fits into no entry, is undone alone and its code returned; a commit
+ * that fails sticks, and every later call returns it.
  */
 struct swki_batch {
     struct swki_store *store;

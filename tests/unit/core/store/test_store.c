@@ -340,6 +340,113 @@ static void an_entry_too_large_changes_nothing(void **state)
                      0);
 }
 
+struct sized {
+    const char *id;
+    size_t size;
+};
+
+static int create_sized(void *ctx, struct swki_tx *tx, struct swk_error *err)
+{
+    const struct sized *sized = ctx;
+    struct swki_object *o = config_new(sized->id, sized->id);
+    Swkpb__Config *config = swki_config_edit(o);
+
+    config->spec->data.len = sized->size;
+    config->spec->data.data =
+        swki_arena_calloc(swki_object_arena(o), 1, sized->size);
+    return swki_tx_create(tx, o, err);
+}
+
+static int batch_sized(struct swki_batch *batch, const char *id, size_t size)
+{
+    struct sized sized = {.id = id, .size = size};
+
+    return swki_batch_step(batch, create_sized, &sized, NULL);
+}
+
+static void a_batch_commits_when_a_step_brings_it_over_its_size(void **state)
+{
+    struct f *f = *state;
+    struct swki_batch batch;
+
+    swki_batch_init(&batch, f->store, SWKI_ACTOR_CONTROL, 1);
+    assert_int_equal(batch_sized(&batch, "a", SWKI_STORE_BATCH_SIZE - 1000), 0);
+    assert_int_equal(f->log.last, 0);
+    assert_int_equal(batch_sized(&batch, "b", 1000), 0);
+    assert_int_equal(f->log.last, 1);
+    assert_int_equal(batch_sized(&batch, "c", 10), 0);
+    assert_int_equal(f->log.last, 1);
+    assert_int_equal(swki_batch_end(&batch, NULL), 0);
+    assert_int_equal(f->log.last, 2);
+}
+
+static void a_batch_commits_before_a_step_that_does_not_fit(void **state)
+{
+    struct f *f = *state;
+    const struct swki_view *view;
+    struct swki_batch batch;
+
+    swki_batch_init(&batch, f->store, SWKI_ACTOR_CONTROL, 1);
+    assert_int_equal(batch_sized(&batch, "a", SWKI_STORE_BATCH_SIZE - 1000), 0);
+    assert_int_equal(batch_sized(&batch, "b", SWKI_STORE_BATCH_SIZE - 1000), 0);
+    assert_int_equal(f->log.last, 1);
+    /* One that fits nowhere is undone alone. */
+    assert_int_equal(batch_sized(&batch, "c", SWKI_STORE_ENTRY_SIZE_MAX),
+                     SWK_ELIMIT);
+    assert_int_equal(batch_sized(&batch, "d", 10), 0);
+    assert_int_equal(swki_batch_end(&batch, NULL), 0);
+    storelog_commit_all(&f->log, f->store);
+    view = swki_store_head(f->store);
+    assert_int_equal(
+        swki_object_version(swki_view_get(view, SWKI_KIND_CONFIG, "a")), 1);
+    assert_int_equal(
+        swki_object_version(swki_view_get(view, SWKI_KIND_CONFIG, "b")), 2);
+    assert_null(swki_view_get(view, SWKI_KIND_CONFIG, "c"));
+    assert_non_null(swki_view_get(view, SWKI_KIND_CONFIG, "d"));
+    assert_int_equal(count_by(view, SWKI_BY_NAME, "b"), 1);
+}
+
+static int grow_and_delete(void *ctx, struct swki_tx *tx, struct swk_error *err)
+{
+    size_t *size = ctx;
+    struct swki_object *o = config_renamed(swki_tx_view(tx), "old", "new");
+    Swkpb__Config *config = swki_config_edit(o);
+    int rc;
+
+    config->spec->data.len = *size;
+    config->spec->data.data =
+        swki_arena_calloc(swki_object_arena(o), 1, *size);
+    *size = 0; /* a step must not be run twice */
+    rc = swki_tx_update(tx, o, err);
+    return rc < 0 ? rc : swki_tx_delete(tx, SWKI_KIND_CONFIG, "gone", err);
+}
+
+static void a_step_moved_to_the_next_entry_keeps_all_its_writes(void **state)
+{
+    struct f *f = *state;
+    size_t size = SWKI_STORE_BATCH_SIZE - 1000;
+    struct swki_batch batch;
+
+    seed_config(f, "old", "old");
+    seed_config(f, "gone", "gone");
+    swki_batch_init(&batch, f->store, SWKI_ACTOR_CONTROL, 1);
+    assert_int_equal(batch_sized(&batch, "a", size), 0);
+    assert_int_equal(swki_batch_step(&batch, grow_and_delete, &size, NULL), 0);
+    assert_int_equal(f->log.last, 3);
+    assert_int_equal(swki_batch_end(&batch, NULL), 0);
+    assert_int_equal(f->log.last, 4);
+    storelog_commit_all(&f->log, f->store);
+    assert_int_equal(
+        count_by(swki_store_head(f->store), SWKI_BY_NAME, "new"), 1);
+    assert_int_equal(
+        count_by(swki_store_head(f->store), SWKI_BY_NAME, "old"), 0);
+    assert_int_equal(
+        count_by(swki_store_head(f->store), SWKI_BY_NAME, "gone"), 0);
+    assert_int_equal(swki_object_version(swki_view_get(
+                         swki_store_head(f->store), SWKI_KIND_CONFIG, "old")),
+                     4);
+}
+
 static void expect(struct swki_watch *watch, enum swki_change change)
 {
     const struct swki_event *event = swki_watch_next(watch);
@@ -474,6 +581,9 @@ int main(void)
         TEST(a_batch_splits_and_undoes_a_failing_step),
         TEST(a_batch_stops_for_good_when_a_commit_fails),
         TEST(an_entry_too_large_changes_nothing),
+        TEST(a_batch_commits_when_a_step_brings_it_over_its_size),
+        TEST(a_batch_commits_before_a_step_that_does_not_fit),
+        TEST(a_step_moved_to_the_next_entry_keeps_all_its_writes),
         TEST(events_come_in_order_and_end_with_a_commit),
         TEST(a_follower_refuses_writes_but_not_empty_transactions),
         TEST(lost_leadership_leaves_the_outcome_unknown),
