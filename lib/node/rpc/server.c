@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -15,6 +16,7 @@ enum {
     CONNECTIONS_MAX = 20000,
     CONNECTIONS_PER_ADDRESS_MAX = 2000,
     HANDSHAKES_MAX = 32,
+    HANDSHAKES_PER_ADDRESS_MAX = 24,
     HANDSHAKE_SECONDS = 10,
     UNSENT_MAX = 64 * 1024 * 1024,
 };
@@ -119,16 +121,27 @@ static const char *refusal(struct swki_rpc_server *server, bool local,
     return NULL;
 }
 
+/* In the order of their coming, but one address, whose peers may be silent,
+ * never has the whole gate. */
 static void enter_gate(struct swki_rpc_server *server)
 {
-    while (!swki_list_empty(&server->waiting) &&
-           server->handshakes < server->config.handshakes_max) {
-        struct swki_rpc_server_connection *c =
-            SWKI_CONTAINER(server->waiting.next,
-                           struct swki_rpc_server_connection, gate_link);
+    const struct swki_rpc_server_config *config = &server->config;
+    struct swki_link *next;
 
+    for (struct swki_link *link = server->waiting.next;
+         link != &server->waiting &&
+         server->handshakes < config->handshakes_max;
+         link = next) {
+        struct swki_rpc_server_connection *c = SWKI_CONTAINER(
+            link, struct swki_rpc_server_connection, gate_link);
+
+        next = link->next;
+        if (c->host->handshakes >= config->handshakes_per_address_max) {
+            continue;
+        }
         swki_list_remove(&c->gate_link);
         c->gated = true;
+        c->host->handshakes++;
         server->handshakes++;
         swki_rpc_link_start(c->io);
     }
@@ -169,7 +182,11 @@ static void admit(struct swki_rpc_server *server,
     c->host = host;
     server->connections_count++;
     swki_list_append(&server->connections, &c->link);
-    swki_list_append(&server->waiting, &c->gate_link);
+    if (c->local) { /* nothing to compute, and not to be kept out by others */
+        swki_rpc_link_start(c->io);
+    } else {
+        swki_list_append(&server->waiting, &c->gate_link);
+    }
     swki_rpc_server_connection_arm(c);
 }
 
@@ -206,6 +223,7 @@ void swki_rpc_server_leave_gate(struct swki_rpc_server_connection *c)
     swki_list_remove(&c->gate_link);
     if (c->gated) {
         c->gated = false;
+        c->host->handshakes--;
         c->server->handshakes--;
         enter_gate(c->server);
     }
@@ -296,19 +314,45 @@ static void flush(void *ctx, swk_time now)
 
 /* -- The server ------------------------------------------------------------- */
 
+/* Three quarters of the descriptors that the process may have: strangers must
+ * not take those which the log, the tasks and the control socket need. */
+static size_t connections_default(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 ||
+        limit.rlim_cur / 4 * 3 > CONNECTIONS_MAX) {
+        return CONNECTIONS_MAX;
+    }
+    return (size_t)(limit.rlim_cur / 4 * 3);
+}
+
+/* Of the connections, one address gets at most three quarters. */
+static size_t per_address_default(size_t connections_max)
+{
+    size_t most = connections_max - connections_max / 4;
+
+    return most < CONNECTIONS_PER_ADDRESS_MAX ? most
+                                              : CONNECTIONS_PER_ADDRESS_MAX;
+}
+
 static void apply_defaults(struct swki_rpc_server_config *config)
 {
     if (config->handshake_timeout_ns == 0) {
         config->handshake_timeout_ns = HANDSHAKE_SECONDS * SWK_SECOND;
     }
     if (config->connections_max == 0) {
-        config->connections_max = CONNECTIONS_MAX;
+        config->connections_max = connections_default();
     }
     if (config->connections_per_address_max == 0) {
-        config->connections_per_address_max = CONNECTIONS_PER_ADDRESS_MAX;
+        config->connections_per_address_max =
+            per_address_default(config->connections_max);
     }
     if (config->handshakes_max == 0) {
         config->handshakes_max = HANDSHAKES_MAX;
+    }
+    if (config->handshakes_per_address_max == 0) {
+        config->handshakes_per_address_max = HANDSHAKES_PER_ADDRESS_MAX;
     }
     if (config->request_max == 0) {
         config->request_max = SWKI_RPC_REQUEST_MAX;

@@ -31,6 +31,7 @@ enum {
 struct swki_rpc_host {
     char name[64];
     size_t count;
+    size_t handshakes; /* those of them that are in the gate */
 };
 
 struct swki_rpc_listener {
