@@ -53,6 +53,11 @@ static void apply_defaults(struct swki_rpc_connection_config *config)
     if (config->unsent_max == 0) {
         config->unsent_max = SWKI_RPC_UNSENT_MAX;
     }
+    if (config->parts_max == 0) {
+        config->parts_max = config->side == SWKI_RPC_SERVER
+                                ? SWKI_RPC_PARTS_MAX
+                                : SIZE_MAX;
+    }
     if (config->ping_ns == 0) {
         config->ping_ns = PING_SECONDS * SWK_SECOND;
     }
@@ -250,6 +255,18 @@ static int give_up(struct swki_rpc_connection *c, struct swki_rpc_stream *s,
     return end_stream(c, s, status, text, event);
 }
 
+/* Many calls, each with a message that never ends, must not fill the memory. */
+static bool keep_part(struct swki_rpc_connection *c, struct swki_rpc_stream *s,
+                      const struct swki_frame *frame)
+{
+    if (frame->payload_len > c->config.parts_max - c->parts ||
+        !swki_buf_append(&s->message, frame->payload, frame->payload_len)) {
+        return false;
+    }
+    c->parts += frame->payload_len;
+    return true;
+}
+
 static int on_data(struct swki_rpc_connection *c, struct swki_rpc_stream *s,
                    const struct swki_frame *frame, struct swki_rpc_event *event,
                    struct swk_error *err)
@@ -276,7 +293,7 @@ static int on_data(struct swki_rpc_connection *c, struct swki_rpc_stream *s,
             return 1;
         }
     }
-    if (!swki_buf_append(&s->message, frame->payload, frame->payload_len)) {
+    if (!keep_part(c, s, frame)) {
         return give_up(c, s, SWKI_STATUS_RESOURCE_EXHAUSTED,
                        "message over the receiver's limit", event);
     }
@@ -408,7 +425,7 @@ static void reclaim(struct swki_rpc_connection *c)
 
         c->delivered = 0;
         if (s != NULL) {
-            swki_buf_fini(&s->message);
+            swki_rpc_stream_drop_message(c, s);
         }
     }
     swki_arena_reset(&c->arena);

@@ -32,6 +32,7 @@ enum {
     SWKI_RPC_CALLS_MAX = 1024,    /* open at a time */
     SWKI_RPC_REQUEST_MAX = 4 * 1024 * 1024,
     SWKI_RPC_UNSENT_MAX = 64 * 1024 * 1024,
+    SWKI_RPC_PARTS_MAX = 4 * SWKI_RPC_REQUEST_MAX,
     SWKI_RPC_PATH_MAX = 256,
     SWKI_RPC_REQUEST_ID_MAX = 128,
 };
@@ -50,6 +51,8 @@ struct swki_rpc_connection_config {
     size_t calls_max;
     size_t message_max; /* bytes of a message received; client: no limit */
     size_t unsent_max;  /* bytes of messages that wait for the peer */
+    size_t parts_max;   /* bytes of messages, of all calls together, that have
+                           come in part; client: no limit */
     swk_time ping_ns;   /* silence after which the peer is asked */
     swk_time pong_ns;   /* silence after that which means it is gone */
 };

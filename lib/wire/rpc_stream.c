@@ -92,6 +92,13 @@ void swki_rpc_stream_drop_pending(struct swki_rpc_connection *c,
     s->pending_len = 0;
 }
 
+void swki_rpc_stream_drop_message(struct swki_rpc_connection *c,
+                                  struct swki_rpc_stream *s)
+{
+    c->parts -= s->message.len;
+    swki_buf_fini(&s->message);
+}
+
 void swki_rpc_stream_remove(struct swki_rpc_connection *c,
                             struct swki_rpc_stream *s)
 {
@@ -102,7 +109,7 @@ void swki_rpc_stream_remove(struct swki_rpc_connection *c,
     c->streams_count--;
     memmove(&c->streams[i], &c->streams[i + 1],
             (c->streams_count - i) * sizeof(c->streams[0]));
-    swki_buf_fini(&s->message);
+    swki_rpc_stream_drop_message(c, s);
     swki_free(c->config.alloc, s->end_text);
     swki_free(c->config.alloc, s);
 }

@@ -51,6 +51,7 @@ struct swki_rpc_connection {
     size_t turn;             /* whose message goes next */
     size_t busy;             /* streams with pending messages */
     size_t unsent;           /* bytes of pending messages */
+    size_t parts;            /* bytes in the streams' message buffers */
     uint32_t last_stream;    /* the highest that was opened */
     uint32_t peer_window;    /* 0 before HELLO */
     uint32_t peer_calls;
@@ -68,6 +69,9 @@ struct swki_rpc_stream *swki_rpc_stream_add(struct swki_rpc_connection *c,
                                             uint32_t id, swk_time deadline);
 void swki_rpc_stream_remove(struct swki_rpc_connection *c,
                             struct swki_rpc_stream *s);
+/* Empties the buffer of the message that is put together. */
+void swki_rpc_stream_drop_message(struct swki_rpc_connection *c,
+                                  struct swki_rpc_stream *s);
 void swki_rpc_stream_drop_pending(struct swki_rpc_connection *c,
                                   struct swki_rpc_stream *s);
 bool swki_rpc_stream_queue(struct swki_rpc_connection *c,

@@ -10,6 +10,13 @@
 #include "base/log.h"
 #include "node/rpc/server_internal.h"
 
+/* What strangers may do: a node that joins asks for little. */
+enum {
+    STRANGER_CALLS_MAX = 16,
+    STRANGER_REQUEST_MAX = 64 * 1024,
+    STRANGER_PARTS_MAX = 128 * 1024,
+};
+
 static void down(struct swki_rpc_server_connection *c,
                  const struct swk_error *err)
 {
@@ -27,14 +34,20 @@ static int start_frames(struct swki_rpc_server_connection *c, swk_time now,
                         struct swk_error *err)
 {
     const struct swki_rpc_server_config *config = &c->server->config;
-    const struct swki_rpc_connection_config rpc_config = {
+    struct swki_rpc_connection_config rpc_config = {
         .alloc = config->alloc,
         .side = SWKI_RPC_SERVER,
         .message_max = config->request_max,
         .unsent_max = config->unsent_max,
     };
-    int rc = swki_rpc_connection_new(&rpc_config, now, &c->rpc, err);
+    int rc;
 
+    if (!c->local && !c->identified) {
+        rpc_config.calls_max = STRANGER_CALLS_MAX;
+        rpc_config.message_max = STRANGER_REQUEST_MAX;
+        rpc_config.parts_max = STRANGER_PARTS_MAX;
+    }
+    rc = swki_rpc_connection_new(&rpc_config, now, &c->rpc, err);
     if (rc == SWK_OK) {
         c->mode = SWKI_RPC_MODE_FRAMES;
         swki_rpc_server_mark_dirty(c);

@@ -341,6 +341,62 @@ static void garbage_and_silence_are_hung_up_on(void **state)
     tear_down(&f);
 }
 
+/* Their time to greet is longer than this test. */
+static void silent_strangers_do_not_keep_local_users_out(void **state)
+{
+    enum { SILENT = 8 };
+    struct f f;
+    struct client client;
+    struct call call;
+    char address[128];
+    int fds[SILENT];
+
+    (void)state;
+    set_up_begin(&f);
+    f.server_config.handshakes_max = 2;
+    set_up_end(&f);
+    for (size_t i = 0; i < SILENT; i++) {
+        fds[i] = connect_raw(&f);
+    }
+    snprintf(address, sizeof(address), "ipc://%s", f.path);
+    client_open(&f, &client, address, NULL);
+    call_start(&client, &call, "/t.T/Echo", "x", 1, 5 * SWK_SECOND);
+    run_until(&f, &call.ended, 1);
+    assert_int_equal(call.status, SWKI_STATUS_OK);
+    call_fini(&call);
+    client_close(&client);
+    for (size_t i = 0; i < SILENT; i++) {
+        close(fds[i]);
+    }
+    tear_down(&f);
+}
+
+static void a_stranger_may_not_send_a_large_request(void **state)
+{
+    enum { LARGE = 100000 };
+    char *request = calloc(1, LARGE);
+    struct f f;
+    struct client client;
+    struct call call;
+
+    (void)state;
+    set_up(&f);
+    client_open(&f, &client, f.address, f.anonymous_context);
+    call_start(&client, &call, "/t.T/Echo", request, LARGE, 0);
+    run_until(&f, &call.ended, 1);
+    assert_int_equal(call.status, SWKI_STATUS_RESOURCE_EXHAUSTED);
+    call_fini(&call);
+    client_close(&client);
+    client_open(&f, &client, f.address, f.worker_context);
+    call_start(&client, &call, "/t.T/Echo", request, LARGE, 0);
+    run_until(&f, &call.ended, 1);
+    assert_int_equal(call.status, SWKI_STATUS_OK);
+    call_fini(&call);
+    client_close(&client);
+    tear_down(&f);
+    free(request);
+}
+
 static void nobody_listening_is_said_so(void **state)
 {
     struct f f;
@@ -516,6 +572,8 @@ int main(void)
         cmocka_unit_test(a_client_may_be_freed_while_it_dials),
         cmocka_unit_test(a_crowd_calls_at_once_and_leaves_no_descriptor),
         cmocka_unit_test(connections_over_the_limit_are_refused),
+        cmocka_unit_test(silent_strangers_do_not_keep_local_users_out),
+        cmocka_unit_test(a_stranger_may_not_send_a_large_request),
         cmocka_unit_test(a_stock_req_client_is_served_on_the_local_socket),
     };
 

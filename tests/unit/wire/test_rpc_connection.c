@@ -32,6 +32,7 @@ static void set_up(struct f *f)
         swki_rpc_connection_new(&config, f->now, &f->client, NULL), 0);
     config.side = SWKI_RPC_SERVER;
     config.message_max = 100000;
+    config.parts_max = 150000;
     config.calls_max = 50;
     assert_int_equal(
         swki_rpc_connection_new(&config, f->now, &f->server, NULL), 0);
@@ -237,6 +238,40 @@ static void a_message_over_the_limit_ends_the_call(void **state)
     event = expect(&f, f.server, f.client, SWKI_RPC_ENDED);
     assert_int_equal(event.status, SWKI_STATUS_RESOURCE_EXHAUSTED);
     expect_nothing(&f, f.client, f.server);
+    tear_down(&f);
+    free(data);
+}
+
+static void many_unfinished_messages_together_have_a_limit(void **state)
+{
+    uint8_t *data = calloc(1, 90000);
+    struct f f;
+    struct swki_rpc_event event = {0};
+    unsigned arrived = 0;
+    unsigned refused = 0;
+
+    (void)state;
+    set_up(&f); /* the server holds 150000 bytes of parts */
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(swki_rpc_connection_send(f.client, open_call(&f, 0),
+                                                  data, 90000, NULL),
+                         0);
+    }
+    greet(&f);
+    expect(&f, f.client, f.server, SWKI_RPC_CALL);
+    expect(&f, f.client, f.server, SWKI_RPC_CALL);
+    while (arrived + refused < 2) {
+        if (move(&f, f.client, f.server, SIZE_MAX, &event) == 1) {
+            arrived += event.kind == SWKI_RPC_MESSAGE;
+            refused += event.kind == SWKI_RPC_ENDED;
+            assert_int_equal(event.status, event.kind == SWKI_RPC_ENDED
+                                               ? SWKI_STATUS_RESOURCE_EXHAUSTED
+                                               : SWKI_STATUS_OK);
+        }
+        move(&f, f.server, f.client, SIZE_MAX, &event);
+    }
+    assert_int_equal(arrived, 1);
+    assert_int_equal(refused, 1);
     tear_down(&f);
     free(data);
 }
@@ -611,6 +646,7 @@ int main(void)
         cmocka_unit_test(nobody_sends_more_than_was_granted),
         cmocka_unit_test(a_message_longer_than_the_window_is_put_together),
         cmocka_unit_test(a_message_over_the_limit_ends_the_call),
+        cmocka_unit_test(many_unfinished_messages_together_have_a_limit),
         cmocka_unit_test(a_deadline_ends_the_call_at_both_ends),
         cmocka_unit_test(a_cancelled_call_ends_at_the_server),
         cmocka_unit_test(silence_is_asked_about_and_then_given_up),
