@@ -16,8 +16,8 @@ enum {
     CONNECTIONS_MAX = 20000,
     CONNECTIONS_PER_ADDRESS_MAX = 2000,
     HANDSHAKES_MAX = 32,
-    HANDSHAKES_PER_ADDRESS_MAX = 24,
     HANDSHAKE_SECONDS = 10,
+    GATE_MS = 100, /* then a handshake waits for its peer, not for us */
     UNSENT_MAX = 64 * 1024 * 1024,
 };
 
@@ -121,27 +121,40 @@ static const char *refusal(struct swki_rpc_server *server, bool local,
     return NULL;
 }
 
-/* In the order of their coming, but one address, whose peers may be silent,
- * never has the whole gate. */
-static void enter_gate(struct swki_rpc_server *server)
+static struct swki_rpc_server_connection *
+first_gated(const struct swki_rpc_server *server)
 {
-    const struct swki_rpc_server_config *config = &server->config;
-    struct swki_link *next;
+    return SWKI_CONTAINER(server->gated.next,
+                          struct swki_rpc_server_connection, gate_link);
+}
 
-    for (struct swki_link *link = server->waiting.next;
-         link != &server->waiting &&
-         server->handshakes < config->handshakes_max;
-         link = next) {
-        struct swki_rpc_server_connection *c = SWKI_CONTAINER(
-            link, struct swki_rpc_server_connection, gate_link);
+static void ungate(struct swki_rpc_server_connection *c)
+{
+    swki_list_remove(&c->gate_link);
+    if (c->gated) {
+        c->gated = false;
+        c->server->handshakes--;
+    }
+}
 
-        next = link->next;
-        if (c->host->handshakes >= config->handshakes_per_address_max) {
-            continue;
-        }
+/* The gate spares the processor when many come at once. Whoever says nothing
+ * needs none, and must not keep others out. */
+static void enter_gate(struct swki_rpc_server *server, swk_time now)
+{
+    while (!swki_list_empty(&server->gated) &&
+           now >= first_gated(server)->gate_until) {
+        ungate(first_gated(server));
+    }
+    while (!swki_list_empty(&server->waiting) &&
+           server->handshakes < server->config.handshakes_max) {
+        struct swki_rpc_server_connection *c =
+            SWKI_CONTAINER(server->waiting.next,
+                           struct swki_rpc_server_connection, gate_link);
+
         swki_list_remove(&c->gate_link);
+        swki_list_append(&server->gated, &c->gate_link);
         c->gated = true;
-        c->host->handshakes++;
+        c->gate_until = now + GATE_MS * SWK_MILLISECOND;
         server->handshakes++;
         swki_rpc_link_start(c->io);
     }
@@ -182,12 +195,12 @@ static void admit(struct swki_rpc_server *server,
     c->host = host;
     server->connections_count++;
     swki_list_append(&server->connections, &c->link);
-    if (c->local) { /* nothing to compute, and not to be kept out by others */
-        swki_rpc_link_start(c->io);
+    swki_rpc_server_connection_arm(c);
+    if (c->local) {
+        swki_rpc_link_start(c->io); /* no handshake */
     } else {
         swki_list_append(&server->waiting, &c->gate_link);
     }
-    swki_rpc_server_connection_arm(c);
 }
 
 static void handle_accepted(struct swki_message *message, swk_time now)
@@ -205,7 +218,8 @@ static void handle_accepted(struct swki_message *message, swk_time now)
         admit(server, accepted, now);
         swki_free(server->config.alloc, accepted);
     }
-    enter_gate(server);
+    enter_gate(server, now);
+    swki_loop_wake(server->config.loop); /* for the gate's deadline */
 }
 
 /* -- Connections' ends ------------------------------------------------------ */
@@ -218,15 +232,11 @@ void swki_rpc_server_mark_dirty(struct swki_rpc_server_connection *c)
     }
 }
 
-void swki_rpc_server_leave_gate(struct swki_rpc_server_connection *c)
+void swki_rpc_server_leave_gate(struct swki_rpc_server_connection *c,
+                                swk_time now)
 {
-    swki_list_remove(&c->gate_link);
-    if (c->gated) {
-        c->gated = false;
-        c->host->handshakes--;
-        c->server->handshakes--;
-        enter_gate(c->server);
-    }
+    ungate(c);
+    enter_gate(c->server, now);
 }
 
 void swki_rpc_server_doom(struct swki_rpc_server_connection *c)
@@ -255,7 +265,7 @@ static void reap_connection(struct swki_rpc_server_connection *c, swk_time now)
 
         swki_rpc_call_close(call, now);
     }
-    swki_rpc_server_leave_gate(c);
+    swki_rpc_server_leave_gate(c, now);
     swki_list_remove(&c->link);
     swki_rpc_server_connection_free(c);
     server->connections_count--;
@@ -292,7 +302,12 @@ static swk_time turn(void *ctx, swk_time now)
             now);
     }
     reap(server, now);
+    enter_gate(server, now);
     deadline = swki_timers_deadline(&server->timers);
+    if (!swki_list_empty(&server->waiting) &&
+        first_gated(server)->gate_until < deadline) {
+        deadline = first_gated(server)->gate_until;
+    }
     return deadline;
 }
 
@@ -351,9 +366,6 @@ static void apply_defaults(struct swki_rpc_server_config *config)
     if (config->handshakes_max == 0) {
         config->handshakes_max = HANDSHAKES_MAX;
     }
-    if (config->handshakes_per_address_max == 0) {
-        config->handshakes_per_address_max = HANDSHAKES_PER_ADDRESS_MAX;
-    }
     if (config->request_max == 0) {
         config->request_max = SWKI_RPC_REQUEST_MAX;
     }
@@ -378,6 +390,7 @@ int swki_rpc_server_new(const struct swki_rpc_server_config *config,
     swki_list_init(&server->listeners);
     swki_list_init(&server->connections);
     swki_list_init(&server->waiting);
+    swki_list_init(&server->gated);
     swki_list_init(&server->dirty);
     swki_list_init(&server->doomed);
     swki_list_init(&server->closing);

@@ -74,8 +74,7 @@ struct swki_rpc_server_config {
     swk_time handshake_timeout_ns;
     size_t connections_max; /* 0 for the default, likewise below */
     size_t connections_per_address_max;
-    size_t handshakes_max; /* under way at a time */
-    size_t handshakes_per_address_max;
+    size_t handshakes_max; /* worked at, at a time */
     size_t request_max;    /* bytes of a request */
     size_t unsent_max;     /* bytes a slow reader may leave; then it is cut */
 };

@@ -63,7 +63,7 @@ static void on_ready(void *ctx, swk_time now)
     if (c->doomed) {
         return;
     }
-    swki_rpc_server_leave_gate(c);
+    swki_rpc_server_leave_gate(c, now);
     c->identified = swki_rpc_link_peer(c->io, &c->peer, NULL) == SWK_OK;
     if (!c->local && start_frames(c, now, &err) != SWK_OK) {
         down(c, &err);

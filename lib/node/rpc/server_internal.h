@@ -31,7 +31,6 @@ enum {
 struct swki_rpc_host {
     char name[64];
     size_t count;
-    size_t handshakes; /* those of them that are in the gate */
 };
 
 struct swki_rpc_listener {
@@ -55,6 +54,7 @@ struct swki_rpc_server {
     struct swki_link listeners;
     struct swki_link connections; /* all that are not doomed */
     struct swki_link waiting;     /* for a turn to shake hands: by gate_link */
+    struct swki_link gated;       /* handshakes, oldest first: by gate_link */
     struct swki_link dirty;       /* with output: by dirty_link */
     struct swki_link doomed;
     struct swki_link closing; /* calls that were ended */
@@ -94,6 +94,7 @@ struct swki_rpc_server_connection {
     bool identified;
     struct swki_identity peer;
     bool gated;         /* counts among the handshakes */
+    swk_time gate_until;
     bool greeted;       /* the peer's first frame has come */
     bool doomed;
     swk_time greet_by;  /* when to lose patience before that */
@@ -121,7 +122,8 @@ struct swki_rpc_call {
 void swki_rpc_server_doom(struct swki_rpc_server_connection *c);
 void swki_rpc_server_mark_dirty(struct swki_rpc_server_connection *c);
 /* Its handshake is over: the next one may begin. */
-void swki_rpc_server_leave_gate(struct swki_rpc_server_connection *c);
+void swki_rpc_server_leave_gate(struct swki_rpc_server_connection *c,
+                                swk_time now);
 
 /* -- server_connection.c -- */
 
