@@ -23,7 +23,9 @@ import traceback
 PATIENCE_S = 60  # never waited in full where things work
 PAUSE_S = 0.02
 PR_SET_CHILD_SUBREAPER = 36
-TOOLS = os.environ["SWARM_TOOLS"]
+# Of the build that meson tests, else of the usual one.
+TOOLS = os.environ.get("SWARM_TOOLS") or os.path.normpath(
+    os.path.join(os.path.dirname(__file__), "../../../build/tools"))
 
 
 class Failure(AssertionError):

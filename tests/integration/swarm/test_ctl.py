@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""swarmctl: its words, its exit codes, and what scripts read from it."""
+
+import json
+import os
+import re
+
+from swarm import Swarm, expect, main, run, tool
+
+COMMANDS = {
+    "node": "ls inspect activate pause drain promote demote update rm",
+    "service": "create update scale ls inspect ps rm",
+    "task": "ls inspect rm",
+    "cluster": "ls inspect update token",
+    "secret": "create ls inspect rm",
+    "config": "create ls inspect rm",
+}
+
+
+def every_command_explains_itself():
+    ctl = tool("swarmctl")
+    top = run(ctl, "--help")
+    expect(top.code == 0, "--help: exit code %d" % top.code)
+    for group, names in COMMANDS.items():
+        help_of_group = run(ctl, group, "--help")
+        expect(help_of_group.code == 0, group)
+        listed = re.findall(r"^  %s (\S+)" % group, top.out, re.M)
+        expect(sorted(listed) == sorted(names.split()),
+               "%s has %s" % (group, listed))
+        for name in names.split():
+            help_of_group.says(name)
+            for flag in ("--help", "-h"):
+                result = run(ctl, group, name, flag)
+                expect(result.code == 0 and result.err == "",
+                       "%s %s: %d" % (group, name, result.code))
+                result.says("Usage: swarmctl %s %s" % (group, name),
+                            "Example:", "--help")
+    flags = run(ctl, "service", "create", "--help").out
+    for flag in ("--name", "--replicas", "--constraint", "--memory-limit",
+                 "--cpu-limit", "--pids-limit", "--detach", "--secret"):
+        expect(flag in flags, flag + " is not listed")
+
+
+def wrong_usage_ends_with_2_and_a_hint():
+    with Swarm() as swarm:
+        for words in ([], ["nonsense"], ["node", "nonsense"], ["node"],
+                      ["--format", "yaml", "node", "ls"],
+                      ["node", "ls", "--nonsense"], ["node", "ls", "stray"],
+                      ["node", "inspect"], ["node", "update", "manager",
+                                            "--availability", "asleep"],
+                      ["service", "create"],
+                      ["service", "create", "--name", "x"],
+                      ["service", "create", "--name", "x", "--replicas", "-1",
+                       "--", "true"],
+                      ["service", "create", "--name", "x", "--memory-limit",
+                       "lots", "--", "true"],
+                      ["service", "create", "--name", "x", "--mode", "odd",
+                       "--", "true"],
+                      ["service", "create", "--name", "x", "--constraint",
+                       "zone", "--", "true"],
+                      ["service", "scale", "x"], ["service", "scale", "x=y"],
+                      ["cluster", "token", "king"],
+                      ["cluster", "update", "--taskhistory", "few"]):
+            result = swarm.ctl(*words, code=2)
+            expect("--help" in result.err or "Usage" in result.out,
+                   "%s: %r" % (words, result.err))
+        expect(swarm.json("service", "ls") == [], "one was created")
+
+
+def what_does_not_exist_ends_with_3_and_its_name():
+    with Swarm(manager_only=True) as swarm:
+        for words in (["node", "inspect"], ["node", "drain"], ["node", "rm"],
+                      ["service", "inspect"], ["service", "ps"],
+                      ["service", "update", "--force"], ["service", "rm"],
+                      ["task", "inspect"], ["task", "rm"],
+                      ["secret", "inspect"], ["secret", "rm"],
+                      ["config", "inspect"], ["config", "rm"],
+                      ["cluster", "inspect"]):
+            result = swarm.ctl(*words, "no-such-thing", code=3)
+            result.says("Error: %s no-such-thing not found" % words[0])
+        swarm.ctl("service", "scale", "no-such-thing=3", code=3)
+        swarm.ctl("service", "create", "--name", "x", "--secret",
+                  "no-such-thing", "--", "true", code=3).says("no-such-thing")
+
+
+def a_name_is_taken_once_in_any_case():
+    with Swarm(manager_only=True) as swarm:
+        swarm.create_detached("Web")
+        for name in ("Web", "web", "WEB"):
+            swarm.ctl("service", "create", "--detach", "--name", name, "--",
+                      "true", code=4).says("name")
+        for kind in ("secret", "config"):
+            with open(swarm.path("data"), "w") as f:
+                f.write("data")
+            swarm.ctl(kind, "create", "--file", swarm.path("data"), "Name")
+            swarm.ctl(kind, "create", "--file", swarm.path("data"), "Name",
+                      code=4).says("Name")
+        expect(len(swarm.json("service", "ls")) == 1, "not one service")
+
+
+def names_come_before_ids_and_ambiguity_is_told():
+    with Swarm(manager_only=True) as swarm:
+        firsts = {}
+        name = 0
+        while True:  # until two IDs begin alike
+            swarm.create_detached("s-%d" % name, count=0)
+            name += 1
+            ids = [s["id"] for s in swarm.json("service", "ls")]
+            firsts = {i[0] for i in ids}
+            if len(firsts) < len(ids):
+                break
+        first = next(c for c in sorted(firsts)
+                     if sum(i[0] == c for i in ids) > 1)
+        swarm.ctl("service", "inspect", first, code=1).says(
+            "ambiguous", "whole ID")
+        swarm.ctl("service", "inspect", ids[0])
+        swarm.create_detached(first, count=0)
+        found = swarm.json("service", "inspect", first)
+        expect(found["spec"]["annotations"]["name"] == first,
+               "the ID won over the name")
+
+
+def without_a_manager_it_ends_with_6_and_says_what_to_do():
+    result = run(tool("swarmctl"), "-s", "/tmp/swk-no/socket", "node", "ls")
+    expect(result.code == 6, "exit code %d" % result.code)
+    result.says("/tmp/swk-no/socket", "is swarmd running?")
+    with Swarm(manager_only=True) as swarm:
+        swarm.manager.crash()
+        swarm.ctl("node", "ls", code=6).says(swarm.socket,
+                                             "is swarmd running?")
+        plain = swarm.path("plain")
+        with open(plain, "w"):
+            pass
+        result = run(tool("swarmctl"), "-s", plain, "node", "ls")
+        expect(result.code == 6, "exit code %d" % result.code)
+        result.says(plain, "socket")
+
+
+def what_is_listed_and_inspected_is_json():
+    with Swarm() as swarm:
+        swarm.create("web", "--label", "a=ä \"quoted\"\n", count=2)
+        with open(swarm.path("data"), "wb") as f:
+            f.write(b"\0\xff\n")
+        for kind in ("secret", "config"):
+            swarm.ctl(kind, "create", "--file", swarm.path("data"), "data")
+        for kind in COMMANDS:
+            found = swarm.json(kind, "ls")
+            expect(isinstance(found, list) and found, kind + " ls: not a list")
+            one = swarm.json(kind, "inspect", found[0]["id"])
+            expect(one["id"] == found[0]["id"], kind + " inspect: " +
+                   json.dumps(one))
+            quiet = swarm.ctl(kind, "ls", "-q").out.split()
+            expect(found[0]["id"] in quiet, kind + " ls -q lacks it")
+            swarm.ctl(kind, "inspect", found[0]["id"]).says(found[0]["id"])
+        expect(len(swarm.json("service", "ps", "web")) == 2, "not two tasks")
+        labels = swarm.json("service", "inspect", "web")["spec"][
+            "annotations"]["labels"]
+        expect(labels == {"a": "ä \"quoted\"\n"}, "labels: %s" % labels)
+        secret = swarm.ctl("--format", "json", "secret", "inspect", "data")
+        expect("AP8K" not in secret.out, "a secret's data is shown")
+
+
+def the_socket_is_found_by_the_environment():
+    with Swarm(manager_only=True) as swarm:
+        os.environ["SWARM_SOCKET"] = swarm.socket
+        try:
+            expect(run(tool("swarmctl"), "node", "ls").code == 0, "not found")
+        finally:
+            del os.environ["SWARM_SOCKET"]
+
+
+def a_change_that_changes_nothing_says_so():
+    with Swarm() as swarm:
+        swarm.create_detached("web")
+        swarm.ctl("node", "activate", "manager", code=1).says("no changes")
+        swarm.ctl("node", "update", "manager", code=1).says("no changes")
+        swarm.ctl("cluster", "update", code=1).says("no changes")
+        swarm.ctl("node", "demote", "manager", code=1).says("last manager")
+
+
+main([
+    every_command_explains_itself,
+    wrong_usage_ends_with_2_and_a_hint,
+    what_does_not_exist_ends_with_3_and_its_name,
+    a_name_is_taken_once_in_any_case,
+    names_come_before_ids_and_ambiguity_is_told,
+    without_a_manager_it_ends_with_6_and_says_what_to_do,
+    what_is_listed_and_inspected_is_json,
+    the_socket_is_found_by_the_environment,
+    a_change_that_changes_nothing_says_so,
+])
