@@ -69,7 +69,7 @@ def wrong_usage_ends_with_2_and_a_hint():
 
 
 def what_does_not_exist_ends_with_3_and_its_name():
-    with Swarm(manager_only=True) as swarm:
+    with Swarm(drained=True) as swarm:
         for words in (["node", "inspect"], ["node", "drain"], ["node", "rm"],
                       ["service", "inspect"], ["service", "ps"],
                       ["service", "update", "--force"], ["service", "rm"],
@@ -85,7 +85,7 @@ def what_does_not_exist_ends_with_3_and_its_name():
 
 
 def a_name_is_taken_once_in_any_case():
-    with Swarm(manager_only=True) as swarm:
+    with Swarm(drained=True) as swarm:
         swarm.create_detached("Web")
         for name in ("Web", "web", "WEB"):
             swarm.ctl("service", "create", "--detach", "--name", name, "--",
@@ -100,7 +100,7 @@ def a_name_is_taken_once_in_any_case():
 
 
 def names_come_before_ids_and_ambiguity_is_told():
-    with Swarm(manager_only=True) as swarm:
+    with Swarm(drained=True) as swarm:
         firsts = {}
         name = 0
         while True:  # until two IDs begin alike
@@ -125,7 +125,7 @@ def without_a_manager_it_ends_with_6_and_says_what_to_do():
     result = run(tool("swarmctl"), "-s", "/tmp/swk-no/socket", "node", "ls")
     expect(result.code == 6, "exit code %d" % result.code)
     result.says("/tmp/swk-no/socket", "is swarmd running?")
-    with Swarm(manager_only=True) as swarm:
+    with Swarm(drained=True) as swarm:
         swarm.manager.crash()
         swarm.ctl("node", "ls", code=6).says(swarm.socket,
                                              "is swarmd running?")
@@ -162,7 +162,7 @@ def what_is_listed_and_inspected_is_json():
 
 
 def the_socket_is_found_by_the_environment():
-    with Swarm(manager_only=True) as swarm:
+    with Swarm(drained=True) as swarm:
         os.environ["SWARM_SOCKET"] = swarm.socket
         try:
             expect(run(tool("swarmctl"), "node", "ls").code == 0, "not found")

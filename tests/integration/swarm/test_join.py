@@ -17,7 +17,7 @@ def changed(token, part):
 
 
 def a_join_without_a_valid_token_is_refused_with_the_reason():
-    with Swarm(drained=True) as swarm, Swarm(True) as other:
+    with Swarm(drained=True) as swarm, Swarm(drained=True) as other:
         token = swarm.token()
         cases = [
             ("a secret nobody has", changed(token, 3), "valid join token"),
@@ -90,7 +90,7 @@ def swarmd_with_a_token_joins_as_a_worker_and_stays_one():
 
 
 def a_worker_of_another_swarm_is_refused_and_says_so():
-    with Swarm(drained=True) as swarm, Swarm(True) as other:
+    with Swarm(drained=True) as swarm, Swarm(drained=True) as other:
         worker = other.worker("stranger")
         worker.stop()
         os.remove(os.path.join(worker.state, "managers"))

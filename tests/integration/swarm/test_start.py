@@ -106,7 +106,7 @@ def wrong_flags_end_with_a_hint():
 
 
 def a_manager_of_a_foreign_certificate_does_not_start():
-    with Swarm(drained=True) as swarm, Swarm(True) as other:
+    with Swarm(drained=True) as swarm, Swarm(drained=True) as other:
         swarm.manager.stop()
         other.manager.stop()
         mine = swarm.path("manager", "certificates")

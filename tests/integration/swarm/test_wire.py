@@ -39,7 +39,7 @@ def call(swarm, method, files, size=0, address=None):
 
 
 def a_worker_may_not_do_what_managers_do():
-    with Swarm(manager_only=True) as swarm:
+    with Swarm(drained=True) as swarm:
         swarm.worker("w1")
         for method in MANAGERS_OWN:
             result = call(swarm, method, identity(swarm, "w1"))
@@ -52,7 +52,7 @@ def a_worker_may_not_do_what_managers_do():
 
 
 def nobody_may_do_what_nodes_or_managers_do():
-    with Swarm(manager_only=True) as swarm:
+    with Swarm(drained=True) as swarm:
         for method in MANAGERS_OWN + NODES_OWN:
             result = call(swarm, method, roots(swarm, "manager"))
             expect("denied" in result.out.lower(),
@@ -63,7 +63,7 @@ def nobody_may_do_what_nodes_or_managers_do():
 
 
 def a_certificate_of_another_swarm_is_refused():
-    with Swarm(manager_only=True) as swarm, Swarm(True) as other:
+    with Swarm(drained=True) as swarm, Swarm(drained=True) as other:
         other.worker("w1")
         for name in ("w1", "manager"):
             files = roots(swarm, "manager") + identity(other, name)[1:]
@@ -76,7 +76,7 @@ def a_certificate_of_another_swarm_is_refused():
 
 
 def a_request_that_is_too_large_is_refused():
-    with Swarm(manager_only=True) as swarm:
+    with Swarm(drained=True) as swarm:
         small = call(swarm, "Control/ListNodes", [], 0, swarm.socket)
         expect(small.out.startswith("OK"), small.out)
         result = call(swarm, "Control/ListNodes", [], 5 << 20, swarm.socket)
@@ -133,7 +133,7 @@ def send(connection, data, half):
 
 
 def garbage_at_the_remote_port_does_no_harm():
-    with Swarm(manager_only=True) as swarm:
+    with Swarm(drained=True) as swarm:
         where = ("127.0.0.1", swarm.port)
         for why, data in GARBAGE.items():
             for half in (True, False):
@@ -144,7 +144,7 @@ def garbage_at_the_remote_port_does_no_harm():
 
 
 def garbage_within_tls_does_no_harm():
-    with Swarm(manager_only=True) as swarm:
+    with Swarm(drained=True) as swarm:
         context = ssl.create_default_context(
             cafile=roots(swarm, "manager")[0])
         context.check_hostname = False
@@ -159,7 +159,7 @@ def garbage_within_tls_does_no_harm():
 
 
 def garbage_at_the_control_socket_does_no_harm():
-    with Swarm(manager_only=True) as swarm:
+    with Swarm(drained=True) as swarm:
         for why, data in GARBAGE.items():
             for half in (True, False):
                 connection = socket.socket(socket.AF_UNIX)
@@ -170,7 +170,7 @@ def garbage_at_the_control_socket_does_no_harm():
 
 
 def many_idle_connections_do_not_keep_others_out():
-    with Swarm(manager_only=True) as swarm:
+    with Swarm(drained=True) as swarm:
         idle = [socket.create_connection(("127.0.0.1", swarm.port))
                 for _ in range(200)]
         swarm.worker("w1")
