@@ -669,7 +669,7 @@ static void dispatch(struct swki_manager *m, const struct swki_method *method,
                     swki_message_memory_max(call->request_len));
     if (swki_message_unpack(method->request, call->request, call->request_len,
                             &arena, &request, &err) != 0) {
-        give_end(m, call->id, SWKI_STATUS_INVALID_ARGUMENT, err.text);
+        give_end(m, call->id, swki_status_from_error(err.code), err.text);
     } else {
         const struct swki_call decoded = {
             .id = call->id,

@@ -10,6 +10,7 @@
 #include "control.pb-c.h"
 #include "core/ca/bootstrap.h"
 #include "dispatcher.pb-c.h"
+#include "lib/heap.h"
 #include "memory_storage.h"
 #include "node/manager.h"
 #include "unit/crypto/pki.h"
@@ -37,6 +38,7 @@ enum {
 
 struct f {
     struct pki pki;
+    struct heap heap;
     struct memory_storage storage;
     struct swk_clock clock;
     swk_time now;
@@ -141,6 +143,7 @@ static struct swki_object *make_node(void)
 static int try_start(struct f *f, bool found, struct swk_error *err)
 {
     struct swki_manager_config config = {
+        .alloc = &f->heap.alloc,
         .clock = &f->clock,
         .entropy = &f->pki.entropy,
         .storage = &f->storage.port,
@@ -166,6 +169,7 @@ static struct f *f_new(void)
 
     assert_non_null(f);
     pki_init(&f->pki, 7);
+    heap_init(&f->heap);
     memory_storage_init(&f->storage);
     swki_arena_init(&f->arena, NULL, SIZE_MAX);
     f->clock = (struct swk_clock){sizeof(f->clock), f, clock_now, clock_wall};
@@ -176,6 +180,7 @@ static struct f *f_new(void)
 static void f_free(struct f *f)
 {
     swki_manager_free(f->manager);
+    assert_int_equal(heap_live(&f->heap), 0);
     for (size_t i = 0; i < RECORDS; i++) {
         free(f->records[i].message);
     }
@@ -517,6 +522,40 @@ static void a_write_that_is_refused_ends_everything(void **state)
     f_free(f);
 }
 
+/* -- Without memory ------------------------------------------------------- */
+
+/* Every call is answered, or the manager says that it failed; what was said to
+ * be made is there after a restart. */
+static void want_of_memory_loses_nothing_acknowledged(void **state)
+{
+    bool failed = true;
+
+    (void)state;
+    for (size_t n = 1; failed; n++) {
+        struct f *f = f_new();
+        uint64_t call;
+
+        found(f);
+        heap_fail_at(&f->heap, n);
+        call = create_config(f, "one");
+        settle(f);
+        failed = heap_failed(&f->heap);
+        heap_fail_at(&f->heap, 0);
+        settle_for(f, SWK_SECOND);
+        assert_true(f->records[call].end ||
+                    swki_manager_failure(f->manager) != NULL);
+        /* The request was a good one. */
+        assert_int_not_equal(f->records[call].status,
+                             SWKI_STATUS_INVALID_ARGUMENT);
+        if (f->records[call].end &&
+            f->records[call].status == SWKI_STATUS_OK) {
+            restart(f);
+            assert_string_equal(config_names(f), "one ");
+        }
+        f_free(f);
+    }
+}
+
 /* -- Who may call --------------------------------------------------------- */
 
 static void a_caller_that_went_away_is_not_answered(void **state)
@@ -689,6 +728,7 @@ int main(void)
         cmocka_unit_test(without_a_setting_so_few_entries_make_no_snapshot),
         cmocka_unit_test(a_write_that_fails_ends_everything),
         cmocka_unit_test(a_write_that_is_refused_ends_everything),
+        cmocka_unit_test(want_of_memory_loses_nothing_acknowledged),
         cmocka_unit_test(a_caller_that_went_away_is_not_answered),
         cmocka_unit_test(requests_that_make_no_sense_are_refused),
         cmocka_unit_test(every_method_lets_in_whom_it_should),
