@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The manager's front between a server and a manager that the test plays. */
+
+#include "lib/cmocka_all.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "lib/heap.h"
+#include "node/front.h"
+
+struct swki_rpc_call {
+    struct swki_rpc_call_info info;
+    void *ctx;
+    int sent;
+    size_t sent_len;
+    bool ended;
+    int status;
+    const char *text;
+};
+
+/* What the manager was told last. */
+static struct {
+    struct swki_manager_call call;
+    struct swki_caller caller;
+    uint64_t cancelled;
+    int calls;
+} told;
+
+/* -- The server, the loop and the manager --------------------------------- */
+
+const struct swki_rpc_call_info *
+swki_rpc_call_info(const struct swki_rpc_call *call)
+{
+    return &call->info;
+}
+
+void swki_rpc_call_set_ctx(struct swki_rpc_call *call, void *ctx)
+{
+    call->ctx = ctx;
+}
+
+void *swki_rpc_call_ctx(const struct swki_rpc_call *call)
+{
+    return call->ctx;
+}
+
+void swki_rpc_call_send(struct swki_rpc_call *call, const uint8_t *data,
+                        size_t len)
+{
+    assert_non_null(data);
+    assert_false(call->ended);
+    call->sent++;
+    call->sent_len = len;
+}
+
+void swki_rpc_call_end(struct swki_rpc_call *call, int status,
+                       const char *text)
+{
+    assert_false(call->ended);
+    call->ended = true;
+    call->status = status;
+    call->text = text;
+}
+
+void swki_loop_wake(struct swki_loop *loop)
+{
+    (void)loop;
+}
+
+void swki_manager_call(struct swki_manager *manager, swk_time now,
+                       const struct swki_manager_call *call)
+{
+    (void)manager;
+    (void)now;
+    told.call = *call;
+    told.caller = *call->caller;
+    told.calls++;
+}
+
+void swki_manager_cancel(struct swki_manager *manager, uint64_t call_id)
+{
+    (void)manager;
+    told.cancelled = call_id;
+}
+
+/* -- Tests ---------------------------------------------------------------- */
+
+struct f {
+    struct heap heap;
+    struct swki_front *front;
+    struct swki_rpc_handler handler;
+};
+
+static int set_up(void **state)
+{
+    struct f *f = calloc(1, sizeof(*f));
+
+    memset(&told, 0, sizeof(told));
+    heap_init(&f->heap);
+    assert_int_equal(swki_front_new(&f->heap.alloc, NULL, &f->front, NULL), 0);
+    f->handler = swki_front_handler(f->front);
+    *state = f;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct f *f = *state;
+
+    swki_front_free(f->front);
+    assert_int_equal(heap_live(&f->heap), 0);
+    free(f);
+    return 0;
+}
+
+/* The manager is never looked into. */
+static void open_front(struct f *f)
+{
+    swki_front_open(f->front, (struct swki_manager *)f);
+}
+
+static const struct swki_rpc_call fresh = {
+    .info = {.path = "/a/b", .request_id = "r", .address = "192.0.2.1:1"},
+};
+
+static uint64_t make_call(struct f *f, struct swki_rpc_call *call)
+{
+    *call = fresh;
+    f->handler.request(f->handler.ctx, call, (const uint8_t *)"q", 1, 7);
+    return told.call.id;
+}
+
+static void answer(struct f *f, uint64_t id, bool with_message, bool end)
+{
+    const struct swki_answer answer = {
+        .call_id = id,
+        .message = with_message ? (uint8_t *)"hello" : NULL,
+        .message_len = with_message ? 5 : 0,
+        .end = end,
+        .status = SWKI_STATUS_OK,
+        .text = "",
+    };
+
+    swki_front_answer(f->front, &answer);
+}
+
+static void calls_before_the_manager_is_there_are_refused(void **state)
+{
+    struct f *f = *state;
+    struct swki_rpc_call call;
+
+    make_call(f, &call);
+    assert_true(call.ended);
+    assert_int_equal(call.status, SWKI_STATUS_UNAVAILABLE);
+    assert_string_equal(call.text, "manager is starting");
+    assert_int_equal(told.calls, 0);
+    f->handler.closed(f->handler.ctx, &call, 7);
+    assert_int_equal(told.cancelled, 0);
+}
+
+static void the_manager_learns_who_calls(void **state)
+{
+    struct f *f = *state;
+    struct swki_rpc_call call = fresh;
+
+    open_front(f);
+    f->handler.request(f->handler.ctx, &call, (const uint8_t *)"q", 1, 7);
+    assert_string_equal(told.call.path, "/a/b");
+    assert_int_equal(told.call.request_len, 1);
+    assert_string_equal(told.caller.node_id, "");
+    assert_int_equal(told.caller.role, SWKI_ROLE_NONE);
+    assert_string_equal(told.caller.request_id, "r");
+    assert_string_equal(told.caller.address, "192.0.2.1:1");
+    /* What is not verified does not count, whatever is in it. */
+    call = fresh;
+    snprintf(call.info.peer.node_id, sizeof(call.info.peer.node_id), "n1");
+    call.info.peer.role = SWKI_ROLE_MANAGER;
+    f->handler.request(f->handler.ctx, &call, NULL, 0, 7);
+    assert_string_equal(told.caller.node_id, "");
+    assert_int_equal(told.caller.role, SWKI_ROLE_NONE);
+    call.ctx = NULL;
+    call.info.identified = true;
+    call.info.local = true;
+    f->handler.request(f->handler.ctx, &call, NULL, 0, 7);
+    assert_string_equal(told.caller.node_id, "n1");
+    assert_int_equal(told.caller.role, SWKI_ROLE_MANAGER);
+    assert_true(told.caller.local);
+}
+
+static void answers_find_their_calls(void **state)
+{
+    struct f *f = *state;
+    struct swki_rpc_call calls[100];
+    uint64_t ids[100];
+
+    open_front(f);
+    for (int i = 0; i < 100; i++) {
+        ids[i] = make_call(f, &calls[i]);
+        assert_true(ids[i] != 0);
+    }
+    for (int i = 99; i >= 0; i--) {
+        answer(f, ids[i], true, false);
+        assert_int_equal(calls[i].sent, 1);
+        assert_int_equal(calls[i].sent_len, 5);
+        assert_false(calls[i].ended);
+        answer(f, ids[i], true, true);
+        assert_int_equal(calls[i].sent, 2);
+        assert_true(calls[i].ended);
+    }
+    assert_int_equal(told.cancelled, 0);
+}
+
+static void answers_to_calls_that_ended_go_nowhere(void **state)
+{
+    struct f *f = *state;
+    struct swki_rpc_call first;
+    struct swki_rpc_call second;
+    uint64_t old;
+    uint64_t id;
+
+    open_front(f);
+    old = make_call(f, &first);
+    answer(f, old, false, true);
+    id = make_call(f, &second); /* in the place of the first */
+    assert_true(id != old);
+    answer(f, old, true, true);
+    answer(f, 0, true, true);
+    answer(f, UINT64_MAX, true, true);
+    assert_int_equal(first.sent, 0);
+    assert_int_equal(second.sent, 0);
+    assert_false(second.ended);
+    f->handler.closed(f->handler.ctx, &first, 8); /* ended, then closed */
+    assert_int_equal(told.cancelled, 0);
+}
+
+static void a_caller_that_goes_away_cancels(void **state)
+{
+    struct f *f = *state;
+    struct swki_rpc_call call;
+    uint64_t id;
+
+    open_front(f);
+    id = make_call(f, &call);
+    f->handler.closed(f->handler.ctx, &call, 8);
+    assert_true(told.cancelled == id);
+    answer(f, id, true, true);
+    assert_int_equal(call.sent, 0);
+    assert_false(call.ended);
+}
+
+static void open_calls_are_limited(void **state)
+{
+    struct f *f = *state;
+    struct swki_rpc_call *calls =
+        calloc(SWKI_MANAGER_CALLS_MAX + 1, sizeof(calls[0]));
+    struct swki_rpc_call *last = &calls[SWKI_MANAGER_CALLS_MAX];
+
+    open_front(f);
+    for (int i = 0; i <= SWKI_MANAGER_CALLS_MAX; i++) {
+        make_call(f, &calls[i]);
+    }
+    assert_int_equal(told.calls, SWKI_MANAGER_CALLS_MAX);
+    assert_true(last->ended);
+    assert_int_equal(last->status, SWKI_STATUS_UNAVAILABLE);
+    f->handler.closed(f->handler.ctx, &calls[5], 8);
+    make_call(f, last);
+    assert_false(last->ended);
+    free(calls);
+}
+
+static void want_of_memory_refuses_the_call(void **state)
+{
+    struct f *f = *state;
+    struct swki_rpc_call call;
+
+    open_front(f);
+    heap_fail_at(&f->heap, 1);
+    make_call(f, &call);
+    assert_true(call.ended);
+    assert_int_equal(call.status, SWKI_STATUS_UNAVAILABLE);
+    heap_fail_at(&f->heap, 0);
+    make_call(f, &call);
+    assert_false(call.ended);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(calls_before_the_manager_is_there_are_refused),
+        TEST(the_manager_learns_who_calls),
+        TEST(answers_find_their_calls),
+        TEST(answers_to_calls_that_ended_go_nowhere),
+        TEST(a_caller_that_goes_away_cancels),
+        TEST(open_calls_are_limited),
+        TEST(want_of_memory_refuses_the_call),
+    };
+
+    return cmocka_run_group_tests_name("front", tests, NULL, NULL);
+}
