@@ -14,7 +14,6 @@
 #include "wire/message.h"
 
 enum {
-    WATCH_LIMIT = 1 << 20,
     MANAGER_WEIGHT = 10,
 };
 
@@ -35,6 +34,9 @@ int swki_dispatcher_new(const struct swki_dispatcher_config *config,
     d->config = *config;
     if (d->config.orphan_after_ns == 0) {
         d->config.orphan_after_ns = SWKI_DISPATCHER_ORPHAN_AFTER;
+    }
+    if (d->config.events_max == 0) {
+        d->config.events_max = SWKI_DISPATCHER_EVENTS_MAX;
     }
     d->store = config->store;
     d->period = SWKI_DISPATCHER_PERIOD_MIN;
@@ -229,7 +231,7 @@ int swki_dispatcher_start(struct swki_dispatcher *d, swk_time now,
     d->watch = swki_store_watch(d->store, SWKI_FEED_COMMITTED,
                                 1U << SWKI_KIND_NODE | 1U << SWKI_KIND_TASK |
                                     1U << SWKI_KIND_CLUSTER,
-                                WATCH_LIMIT);
+                                d->config.events_max);
     if (d->watch == NULL) {
         return swki_fail_nomem(err);
     }

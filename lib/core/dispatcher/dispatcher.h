@@ -28,6 +28,7 @@
 #define SWKI_DISPATCHER_ORPHAN_AFTER (24 * SWK_HOUR)
 
 enum {
+    SWKI_DISPATCHER_EVENTS_MAX = 1 << 20,
     SWKI_DISPATCHER_TEXT_MAX = 1024,          /* bytes of a reported text */
     SWKI_DISPATCHER_STATUS_MAX = 65536,       /* bytes of the rest of it */
     SWKI_DISPATCHER_UPDATES_MAX = 4096,       /* reports in one call */
@@ -49,6 +50,8 @@ struct swki_dispatcher_config {
     uint64_t seed;
     swk_time orphan_after_ns; /* how long a node is down before its tasks are
                                  given up; 0 for the default */
+    size_t events_max; /* of the store, waiting to be taken; beyond, everything
+                          is looked at anew; 0 for the default */
 };
 
 struct swki_dispatcher;

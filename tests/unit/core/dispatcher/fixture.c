@@ -38,6 +38,7 @@ void f_start(struct f *f)
         .node_id = "m1",
         .seed = f->s.index + 1,
         .orphan_after_ns = f->orphan_after,
+        .events_max = f->events_max,
     };
 
     assert_int_equal(swki_dispatcher_new(&config, &f->d, NULL), 0);

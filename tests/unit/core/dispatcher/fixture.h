@@ -40,7 +40,8 @@ struct f {
     size_t records_count;
     size_t records_size;
     uint64_t last_call;
-    swk_time orphan_after;
+    swk_time orphan_after; /* of the dispatcher, before it starts */
+    size_t events_max;
     const char *address; /* nodes call from here */
 };
 

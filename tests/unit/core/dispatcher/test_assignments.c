@@ -240,6 +240,40 @@ static void changes_close_together_travel_in_one_message(void **state)
     f_fini(&f);
 }
 
+static void when_events_are_lost_everything_is_sent_anew(void **state)
+{
+    const Swkpb__AssignmentsMessage *message;
+    struct f f;
+    uint64_t session;
+    uint64_t stream;
+    uint64_t gone;
+
+    (void)state;
+    f_init(&f);
+    f.events_max = 4;
+    f_add_cluster(&f);
+    swarm_add_node(&f.s, "n1");
+    swarm_add_node(&f.s, "n2");
+    f_start(&f);
+    f_add_task(&f, "t1", "n1");
+    session = f_session(&f, "n1", "");
+    f_settle(&f);
+    stream = f_assignments(&f, "n1", f_next_session(&f, session)->session_id);
+    gone = f_attach(&f, "n2");
+    assert_string_equal(changes(f_next_assignments(&f, stream)), "+t:t1");
+    swarm_delete(&f.s, SWKI_ACTOR_CONTROL, SWKI_KIND_NODE, "n2");
+    end_task(&f, "t1");
+    f_add_task(&f, "t2", "n1");
+    f_advance(&f, A_WHILE);
+    message = f_next_assignments(&f, stream);
+    assert_int_equal(message->type, IS_COMPLETE);
+    assert_string_equal(message->applies_to, "1");
+    assert_string_equal(changes(message), "+t:t2");
+    assert_non_null(f_next_session(&f, session));
+    assert_int_equal(f_status(&f, gone), SWKI_STATUS_NOT_FOUND);
+    f_fini(&f);
+}
+
 /* -- Which changes of tasks are sent -------------------------------------- */
 
 static void a_task_below_assigned_is_not_sent(void **state)
@@ -801,6 +835,7 @@ int main(void)
         cmocka_unit_test(a_newer_stream_ends_the_older_one),
         cmocka_unit_test(only_what_is_committed_is_sent),
         cmocka_unit_test(changes_close_together_travel_in_one_message),
+        cmocka_unit_test(when_events_are_lost_everything_is_sent_anew),
         cmocka_unit_test(a_task_below_assigned_is_not_sent),
         cmocka_unit_test(a_change_beside_the_status_is_sent),
         cmocka_unit_test(a_nodes_own_report_does_not_come_back),
