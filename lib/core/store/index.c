@@ -441,33 +441,37 @@ uint64_t swki_index_hash(const struct swki_key *key)
     return hash & ~(uint64_t)UINT32_MAX;
 }
 
-/* IDs are written in digits and small letters, so a place has few values that
- * matter. What else there may be falls together with a neighbour: keys then are
- * equal, but never in the wrong order. */
-static unsigned place_value(char c)
+/* IDs are written in digits and small letters, so a place needs few values. Each
+ * other byte falls together with its neighbours, and ends what is compared. */
+static bool place_value(char c, unsigned *out_value)
 {
     unsigned char byte = (unsigned char)c;
 
-    if (byte < '0') {
-        return 0;
+    if (byte >= '0' && byte <= '9') {
+        *out_value = byte - '0' + 1u;
+        return true;
     }
-    if (byte <= '9') {
-        return byte - '0' + 1u;
+    if (byte >= 'a' && byte <= 'z') {
+        *out_value = byte - 'a' + 12u;
+        return true;
     }
-    if (byte < 'a') {
-        return 11;
-    }
-    return byte <= 'z' ? byte - 'a' + 12u : 38;
+    *out_value = byte < '0' ? 0 : byte < 'a' ? 11 : 38;
+    return false;
 }
 
-/* The first places of an ID as a number. */
+/* The first places of an ID as a number: less for none that comes later. */
 static uint64_t id_number(const char *id, unsigned places)
 {
     uint64_t number = 0;
+    bool is_over = false;
 
     for (unsigned i = 0; i < places; i++) {
-        number = number * PLACE_VALUES + (*id != '\0' ? place_value(*id) : 0);
-        id += *id != '\0';
+        unsigned value = 0;
+
+        if (!is_over) {
+            is_over = !place_value(id[i], &value); /* NUL is one such byte */
+        }
+        number = number * PLACE_VALUES + value;
     }
     return number;
 }
