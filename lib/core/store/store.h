@@ -247,7 +247,9 @@ enum swki_feed {
 struct swki_watch;
 
 /* Events from now on. Over limit events behind, the watch is emptied and
- * yields one RESET. Kinds is a set of bits (1 << kind); COMMIT comes always. */
+ * yields one RESET; of what follows it, events up to the index of the view that
+ * is listed then are known already. Kinds is a set of bits (1 << kind); COMMIT
+ * comes always. */
 struct swki_watch *swki_store_watch(struct swki_store *store,
                                     enum swki_feed feed, uint32_t kinds,
                                     size_t limit);

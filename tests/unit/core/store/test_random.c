@@ -8,6 +8,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/rng.h"
 #include "core/store/store_impl.h"
@@ -303,6 +304,18 @@ static void transact(struct f *f)
     }
 }
 
+static void lose_leadership(struct f *f)
+{
+    uint64_t committed = digest_of(swki_store_committed(f->store));
+
+    swki_store_lose_leadership(f->store);
+    assert_int_equal(digest_of(swki_store_head(f->store)), committed);
+    while (f->log.last > f->log.committed) { /* nobody has them */
+        free(f->log.entries[f->log.last].data);
+        f->log.entries[f->log.last--].data = NULL;
+    }
+}
+
 static void selectors_agree_with_scans_and_views_stay(void **state)
 {
     struct f *f = *state;
@@ -314,19 +327,166 @@ static void selectors_agree_with_scans_and_views_stay(void **state)
             assert_int_equal(storelog_commit_one(&f->log, f->store), 0);
         }
         if (below(f, 40) == 0) {
-            uint64_t committed = digest_of(swki_store_committed(f->store));
-
-            swki_store_lose_leadership(f->store);
-            assert_int_equal(digest_of(swki_store_head(f->store)), committed);
-            while (f->log.last > f->log.committed) { /* nobody has them */
-                free(f->log.entries[f->log.last].data);
-                f->log.entries[f->log.last--].data = NULL;
-            }
+            lose_leadership(f);
         }
         check_view(f, swki_store_head(f->store));
         check_view(f, swki_store_committed(f->store));
     }
 }
+
+/* -- Watching -------------------------------------------------------------- */
+
+/* A copy of the tasks that is kept up to date by events alone. */
+struct mirror {
+    enum swki_feed feed;
+    struct swki_watch *watch;
+    const struct swki_object *tasks[IDS]; /* by number; each is a reference */
+    uint64_t index; /* of what was viewed: events up to it are known */
+    unsigned resets;
+};
+
+static unsigned number_of(const char *id)
+{
+    return (unsigned)strtoul(id + strcspn(id, "0123456789"), NULL, 10);
+}
+
+static const struct swki_view *mirrored(struct f *f, const struct mirror *m)
+{
+    return m->feed == SWKI_FEED_HEAD ? swki_store_head(f->store)
+                                     : swki_store_committed(f->store);
+}
+
+static void mirror_set(struct mirror *m, const struct swki_object *o,
+                       const struct swki_object *task)
+{
+    unsigned n = number_of(swki_object_id(o));
+
+    swki_object_unref(m->tasks[n]);
+    m->tasks[n] = task != NULL ? swki_object_ref(task) : NULL;
+}
+
+static void mirror_view(struct f *f, struct mirror *m)
+{
+    const struct swki_selector all = {.by = SWKI_BY_ALL};
+    const struct swki_object *o;
+    struct swki_cursor cursor;
+
+    for (unsigned n = 0; n < IDS; n++) {
+        swki_object_unref(m->tasks[n]);
+        m->tasks[n] = NULL;
+    }
+    assert_int_equal(swki_view_find(mirrored(f, m), SWKI_KIND_TASK, &all,
+                                    &cursor, NULL),
+                     0);
+    while ((o = swki_cursor_next(&cursor)) != NULL) {
+        mirror_set(m, o, o);
+    }
+    swki_cursor_close(&cursor);
+    m->index = swki_view_index(mirrored(f, m));
+}
+
+/* An event says just what it changes: nothing is told twice or left out. */
+static void mirror_event(struct f *f, struct mirror *m,
+                         const struct swki_event *event)
+{
+    const struct swki_object *o = event->object;
+    const struct swki_object *had =
+        o != NULL ? m->tasks[number_of(swki_object_id(o))] : NULL;
+
+    switch (event->change) {
+    case SWKI_CHANGE_CREATE:
+        assert_null(had);
+        mirror_set(m, o, o);
+        break;
+    case SWKI_CHANGE_UPDATE:
+        assert_ptr_equal(had, event->old);
+        mirror_set(m, o, o);
+        break;
+    case SWKI_CHANGE_DELETE:
+        assert_ptr_equal(had, o);
+        mirror_set(m, o, NULL);
+        break;
+    case SWKI_CHANGE_RESET:
+        mirror_view(f, m);
+        m->resets++;
+        break;
+    case SWKI_CHANGE_COMMIT:
+        break;
+    }
+}
+
+static void mirror_follow(struct f *f, struct mirror *m)
+{
+    const struct swki_view *view = mirrored(f, m);
+    const struct swki_event *event;
+    size_t count = 0;
+
+    while ((event = swki_watch_next(m->watch)) != NULL) {
+        if (event->change == SWKI_CHANGE_RESET || event->index > m->index) {
+            mirror_event(f, m, event);
+        }
+    }
+    for (unsigned n = 0; n < IDS; n++) {
+        const struct swki_object *o = m->tasks[n];
+
+        if (o != NULL) {
+            assert_ptr_equal(
+                swki_view_get(view, SWKI_KIND_TASK, swki_object_id(o)), o);
+            count++;
+        }
+    }
+    assert_int_equal(count, swki_view_count(view, SWKI_KIND_TASK));
+}
+
+static void mirror_begin(struct f *f, struct mirror *m, enum swki_feed feed,
+                         size_t limit)
+{
+    *m = (struct mirror){.feed = feed};
+    mirror_view(f, m);
+    m->watch = swki_store_watch(f->store, feed, 1u << SWKI_KIND_TASK, limit);
+    assert_non_null(m->watch);
+}
+
+static void mirror_end(struct f *f, struct mirror *m)
+{
+    mirror_follow(f, m);
+    for (unsigned n = 0; n < IDS; n++) {
+        swki_object_unref(m->tasks[n]);
+    }
+    swki_watch_free(m->watch);
+}
+
+static void events_upon_a_view_reproduce_the_store(void **state)
+{
+    struct f *f = *state;
+    struct mirror mirrors[3];
+
+    for (int round = 0; round < ROUNDS; round++) {
+        if (round == ROUNDS / 4) { /* in the middle of it all */
+            mirror_begin(f, &mirrors[0], SWKI_FEED_HEAD, WATCH_LIMIT);
+            mirror_begin(f, &mirrors[1], SWKI_FEED_COMMITTED, WATCH_LIMIT);
+            mirror_begin(f, &mirrors[2], SWKI_FEED_COMMITTED, 64);
+        }
+        transact(f);
+        if (below(f, 2) == 0 && f->log.committed < f->log.last) {
+            assert_int_equal(storelog_commit_one(&f->log, f->store), 0);
+        }
+        if (below(f, 50) == 0) {
+            lose_leadership(f);
+        }
+        if (round >= ROUNDS / 4 && below(f, 10) == 0) {
+            mirror_follow(f, &mirrors[below(f, 3)]);
+        }
+    }
+    for (int i = 0; i < 3; i++) {
+        mirror_end(f, &mirrors[i]);
+    }
+    assert_true(mirrors[0].resets > 0); /* lost leadership */
+    assert_int_equal(mirrors[1].resets, 0);
+    assert_true(mirrors[2].resets > 0); /* fell behind */
+}
+
+/* -- Copies ---------------------------------------------------------------- */
 
 static void a_follower_becomes_the_same(void **state)
 {
@@ -369,6 +529,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(
             selectors_agree_with_scans_and_views_stay, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(events_upon_a_view_reproduce_the_store,
+                                        set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_follower_becomes_the_same, set_up,
                                         tear_down),
     };
