@@ -13,6 +13,8 @@ enum {
                sizeof(((struct command *)0)->flags[0]),
     LONG_BASE = 256, /* getopt's numbers for flags without a letter */
     HELP_NUMBER = 255,
+    FORMAT_NUMBER = 254,
+    OWN_COUNT = 2, /* flags that every command has */
 };
 
 struct value {
@@ -73,6 +75,8 @@ void command_help(const struct command *command)
             print_flag(f);
         }
     }
+    printf("      %-32s %s\n", "--format FORMAT",
+           "table or json [default: table]");
     printf("  %-36s %s\n\nExample:\n  %s\n", "-h, --help", "show this text",
            command->example);
 }
@@ -86,12 +90,15 @@ static void fill_options(const struct args *args, bool verbatim,
     if (verbatim) {
         letters[n++] = '+';
     }
+    letters[n++] = ':'; /* a missing value is told apart */
     letters[n++] = 'h';
     options[0] = (struct option){"help", no_argument, NULL, HELP_NUMBER};
+    options[1] =
+        (struct option){"format", required_argument, NULL, FORMAT_NUMBER};
     for (size_t i = 0; i < args->values_count; i++) {
         const struct flag *flag = args->values[i].flag;
 
-        options[i + 1] = (struct option){
+        options[i + OWN_COUNT] = (struct option){
             flag->name,
             flag->argument != NULL ? required_argument : no_argument, NULL,
             LONG_BASE + (int)i};
@@ -147,29 +154,52 @@ static int check_count(const struct command *command, int count)
     return EXIT_OK;
 }
 
+int flags_set_format(struct ctl *ctl, const char *format)
+{
+    ctl->json = strcmp(format, "json") == 0;
+    return ctl->json || strcmp(format, "table") == 0
+               ? EXIT_OK
+               : ctl_usage("--format is table or json");
+}
+
+/* Takes what getopt has found. */
+static int take_flag(struct ctl *ctl, const struct command *command,
+                     struct args *args, int number, const char *text)
+{
+    if (number == FORMAT_NUMBER) {
+        return flags_set_format(ctl, optarg);
+    }
+    if (number == '?' || number == ':') {
+        const char letter[] = {'-', (char)optopt, '\0'};
+
+        text = optopt > 0 && optopt < FORMAT_NUMBER ? letter : text;
+        return ctl_usage("%s %s for swarmctl %s%s%s",
+                         number == ':' ? "no value with" : "unknown flag",
+                         text, command->group,
+                         command->group[0] != '\0' ? " " : "", command->name);
+    }
+    return add_value(ctl, value_of(args, number), optarg != NULL ? optarg : "");
+}
+
 int command_run(struct ctl *ctl, const struct command *command, int argc,
                 char **argv)
 {
     struct args args = {0};
-    struct option options[FLAGS_MAX + 2] = {0};
+    struct option options[FLAGS_MAX + OWN_COUNT + 1] = {0};
     char letters[2 * FLAGS_MAX + 4];
     int number;
 
     collect(command, &args);
     fill_options(&args, command->verbatim, options, letters);
     optind = 0;
+    opterr = 0;
     while ((number = getopt_long(argc, argv, letters, options, NULL)) != -1) {
         if (number == HELP_NUMBER || number == 'h') {
             command_help(command);
             return EXIT_OK;
         }
 
-        struct value *value = number == '?' ? NULL : value_of(&args, number);
-        if (value == NULL) {
-            return ctl_usage("wrong flags for swarmctl %s %s", command->group,
-                             command->name);
-        }
-        int rc = add_value(ctl, value, optarg != NULL ? optarg : "");
+        int rc = take_flag(ctl, command, &args, number, argv[optind - 1]);
         if (rc != EXIT_OK) {
             return rc;
         }

@@ -45,6 +45,9 @@ extern const struct command other_commands[];
 int command_run(struct ctl *ctl, const struct command *command, int argc,
                 char **argv);
 
+/* --format, which stands before a command or behind it. */
+int flags_set_format(struct ctl *ctl, const char *format);
+
 void command_help(const struct command *command);
 
 /* What was given. Asking for a flag that the command lacks is a defect. */

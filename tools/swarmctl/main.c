@@ -118,14 +118,6 @@ static int run(struct ctl *ctl, int argc, char **argv)
     return run_in(ctl, &groups[GROUPS_COUNT - 1], argc, argv);
 }
 
-static int set_format(struct ctl *ctl, const char *format)
-{
-    ctl->json = strcmp(format, "json") == 0;
-    return ctl->json || strcmp(format, "table") == 0
-               ? EXIT_OK
-               : ctl_usage("--format is table or json");
-}
-
 /* Reads the flags before the command; -1 to go on, else an exit code. */
 static int read_globals(struct ctl *ctl, int argc, char **argv)
 {
@@ -148,7 +140,7 @@ static int read_globals(struct ctl *ctl, int argc, char **argv)
             ctl->no_resolve = true;
             break;
         case 'f':
-            if (set_format(ctl, optarg) != EXIT_OK) {
+            if (flags_set_format(ctl, optarg) != EXIT_OK) {
                 return EXIT_USAGE;
             }
             break;
