@@ -4,7 +4,6 @@
 
 #include <string.h>
 
-#include "base/alloc.h"
 #include "core/store/object_impl.h"
 #include "core/store/tree.h"
 #include "core/store/tree_impl.h"
@@ -24,9 +23,11 @@ struct page {
 
 static struct page *page_new(const struct swki_writer *writer, uint8_t level)
 {
-    struct page *page = swki_calloc(writer->alloc, 1, sizeof(*page));
+    struct page *page =
+        (struct page *)swki_pool_take(writer->pool, sizeof(*page));
 
     if (page != NULL) {
+        memset(page->slots, 0, sizeof(page->slots));
         page->node.born = writer->epoch;
         page->node.level = level;
     }
@@ -79,8 +80,7 @@ static bool grow(struct swki_writer *writer, struct swki_rows *rows)
 static struct page *open_leaf(struct swki_writer *writer,
                               struct swki_rows *rows, uint32_t row)
 {
-    struct swki_node *node =
-        swki_node_open(writer, rows->root, sizeof(struct page));
+    struct swki_node *node = swki_node_open(writer, rows->root);
 
     if (node == NULL) {
         return NULL;
@@ -90,7 +90,7 @@ static struct page *open_leaf(struct swki_writer *writer,
         void **slot = &((struct page *)node)->slots[slot_of(row, level)];
 
         node = *slot != NULL
-                   ? swki_node_open(writer, *slot, sizeof(struct page))
+                   ? swki_node_open(writer, *slot)
                    : (struct swki_node *)page_new(writer, (uint8_t)(level - 1));
         if (node == NULL) {
             return NULL;

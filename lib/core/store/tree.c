@@ -5,7 +5,6 @@
 #include <assert.h>
 #include <string.h>
 
-#include "base/alloc.h"
 #include "core/store/object_impl.h"
 #include "core/store/tree_impl.h"
 
@@ -22,16 +21,16 @@ enum {
 /* -- Nodes and garbage ----------------------------------------------------- */
 
 struct swki_node *swki_node_open(struct swki_writer *writer,
-                                 struct swki_node *node, size_t size)
+                                 struct swki_node *node)
 {
     struct swki_node *copy;
 
     if (node->born == writer->epoch) {
         return node;
     }
-    copy = swki_alloc(writer->alloc, size);
+    copy = swki_pool_take(writer->pool, node->size);
     if (copy != NULL) {
-        memcpy(copy, node, size);
+        memcpy(copy, node, node->size);
         copy->born = writer->epoch;
         swki_node_discard(writer, node);
     }
@@ -41,21 +40,20 @@ struct swki_node *swki_node_open(struct swki_writer *writer,
 void swki_node_discard(struct swki_writer *writer, struct swki_node *node)
 {
     if (node->born == writer->epoch) {
-        swki_free(writer->alloc, node); /* nobody else has seen it */
+        swki_pool_give(writer->pool, node); /* nobody else has seen it */
         return;
     }
     node->next = writer->garbage.nodes;
     writer->garbage.nodes = node;
 }
 
-void swki_garbage_free(const struct swk_alloc *alloc,
-                       struct swki_garbage *garbage)
+void swki_garbage_free(struct swki_pool *pool, struct swki_garbage *garbage)
 {
     while (garbage->nodes != NULL) {
         struct swki_node *node = garbage->nodes;
 
         garbage->nodes = node->next;
-        swki_free(alloc, node);
+        swki_pool_give(pool, node);
     }
     while (garbage->objects != NULL) {
         struct swki_object *object = garbage->objects;
@@ -119,22 +117,20 @@ static size_t node_size(unsigned level)
 static struct swki_tree_node *node_new(const struct swki_writer *writer,
                                        unsigned level)
 {
-    struct swki_tree_node *node = swki_alloc(writer->alloc, node_size(level));
+    struct swki_node *node = swki_pool_take(writer->pool, node_size(level));
 
     if (node != NULL) {
-        node->node = (struct swki_node){
-            .born = writer->epoch,
-            .level = (uint8_t)level,
-        };
+        node->born = writer->epoch;
+        node->count = 0;
+        node->level = (uint8_t)level;
     }
-    return node;
+    return (struct swki_tree_node *)node;
 }
 
 static struct swki_tree_node *open_node(struct swki_writer *writer,
                                         struct swki_tree_node *node)
 {
-    return (struct swki_tree_node *)swki_node_open(writer, &node->node,
-                                                   node_size(node->node.level));
+    return (struct swki_tree_node *)swki_node_open(writer, &node->node);
 }
 
 static struct swki_tree_node *child_at(const struct swki_tree_node *node,
@@ -327,7 +323,7 @@ static struct swki_tree_node *open_root(struct swki_writer *writer,
     root->children[0] = &tree->root->node;
     refresh(root, 0);
     if (!split_child(writer, root, 0)) {
-        swki_free(writer->alloc, root);
+        swki_pool_give(writer->pool, &root->node);
         return NULL;
     }
     tree->root = root;

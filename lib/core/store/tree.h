@@ -20,17 +20,10 @@
 #include <stdbool.h>
 
 #include "core/store/object.h"
+#include "core/store/pool.h"
 
 enum {
     SWKI_TREE_WIDTH = 32, /* entries of a node */
-};
-
-/* What nodes of rows and of trees begin with. */
-struct swki_node {
-    uint64_t born;          /* the epoch */
-    struct swki_node *next; /* among garbage */
-    uint16_t count;         /* entries in use; not for rows */
-    uint8_t level;          /* 0 for leaves */
 };
 
 struct swki_garbage {
@@ -40,7 +33,7 @@ struct swki_garbage {
 
 /* Who changes tables. */
 struct swki_writer {
-    const struct swk_alloc *alloc;
+    struct swki_pool *pool;
     uint64_t epoch;
     struct swki_garbage garbage; /* what the change made superfluous */
 };
@@ -119,8 +112,7 @@ void swki_rows_collect(struct swki_node *root, uint64_t epoch,
 void swki_tree_collect(struct swki_node *root, uint64_t epoch,
                        struct swki_garbage *garbage);
 
-void swki_garbage_free(const struct swk_alloc *alloc,
-                       struct swki_garbage *garbage);
+void swki_garbage_free(struct swki_pool *pool, struct swki_garbage *garbage);
 
 /* Moves to kept what was born in an epoch or before. */
 void swki_garbage_split(struct swki_garbage *garbage, uint64_t epoch,

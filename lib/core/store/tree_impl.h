@@ -10,7 +10,7 @@
 /* The node itself if the writer may change it, else a copy of its own; NULL
  * for no memory. */
 struct swki_node *swki_node_open(struct swki_writer *writer,
-                                 struct swki_node *node, size_t size);
+                                 struct swki_node *node);
 
 /* Takes a node out of use. */
 void swki_node_discard(struct swki_writer *writer, struct swki_node *node);

@@ -32,7 +32,7 @@ struct swki_tx *swki_tx_open(struct swki_store *store)
     }
     tx->store = store;
     tx->base = swki_view_ref(store->head);
-    tx->writer.alloc = store->alloc;
+    tx->writer.pool = &store->versions.pool;
     tx->writer.epoch = tx->view->epoch;
     swki_buf_init(&tx->entry, store->alloc, SWKI_STORE_ENTRY_SIZE_MAX);
     return tx;

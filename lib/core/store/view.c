@@ -23,6 +23,7 @@ bool swki_versions_init(struct swki_versions *versions,
     }
     *versions = (struct swki_versions){.alloc = alloc, .epoch = 1};
     atomic_init(&versions->dead, 0);
+    swki_pool_init(&versions->pool, alloc);
     swki_list_init(&versions->list);
     atomic_init(&first->refs, 1);
     first->versions = versions;
@@ -50,9 +51,10 @@ static void collect(struct swki_view *view, uint64_t epoch,
 void swki_versions_fini(struct swki_versions *versions, struct swki_view *last)
 {
     swki_versions_sweep(versions);
-    swki_garbage_free(versions->alloc, &last->garbage);
+    swki_garbage_free(&versions->pool, &last->garbage);
     collect(last, 0, &last->garbage);
-    swki_garbage_free(versions->alloc, &last->garbage);
+    swki_garbage_free(&versions->pool, &last->garbage);
+    swki_pool_fini(&versions->pool);
     swki_free(versions->alloc, last);
 }
 
@@ -88,9 +90,9 @@ void swki_versions_drop(struct swki_versions *versions, struct swki_view *fork,
     struct swki_garbage still_used = {0};
 
     swki_garbage_split(garbage, fork->epoch - 1, &still_used);
-    swki_garbage_free(versions->alloc, garbage);
+    swki_garbage_free(&versions->pool, garbage);
     collect(fork, fork->epoch - 1, garbage);
-    swki_garbage_free(versions->alloc, garbage);
+    swki_garbage_free(&versions->pool, garbage);
     swki_free(versions->alloc, fork);
 }
 
@@ -117,7 +119,7 @@ static void release(struct swki_versions *versions, struct swki_view *view)
         swki_garbage_split(&view->garbage, view_of(before)->epoch,
                            &view_of(before)->garbage);
     }
-    swki_garbage_free(versions->alloc, &view->garbage);
+    swki_garbage_free(&versions->pool, &view->garbage);
     swki_list_remove(&view->link);
     swki_free(versions->alloc, view);
 }

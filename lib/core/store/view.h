@@ -32,6 +32,7 @@ struct swki_versions {
     struct swki_link list;
     atomic_uint dead; /* versions of the list that nobody holds any more */
     uint64_t epoch;   /* the last one that was given out */
+    struct swki_pool pool;
 };
 
 struct swki_view {
