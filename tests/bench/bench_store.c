@@ -232,7 +232,7 @@ static void bench_encode(struct bench *b)
 }
 
 /* How long it takes to reach what is in no cache: all figures above are so many
- * of these. Each step of a walk over shuffled lines depends on the one before. */
+ * of these. Each step of a walk over shuffled lines depends on the last. */
 static void bench_memory(struct bench *b)
 {
     size_t count = (size_t)b->count * LINES_PER_TASK;

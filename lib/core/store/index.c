@@ -441,8 +441,9 @@ uint64_t swki_index_hash(const struct swki_key *key)
     return hash & ~(uint64_t)UINT32_MAX;
 }
 
-/* IDs are written in digits and small letters, so a place needs few values. Each
- * other byte falls together with its neighbours, and ends what is compared. */
+/* IDs are written in digits and small letters, so a place needs few values.
+ * Each other byte falls together with its neighbours, and ends what is
+ * compared. */
 static bool place_value(char c, unsigned *out_value)
 {
     unsigned char byte = (unsigned char)c;

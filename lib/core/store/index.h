@@ -4,9 +4,9 @@
  * Which keys find which objects.
  *
  * The exact selectors of a table share one tree. Its keys are 32 bits of hash
- * over the selector's name and arguments, above the first places of the object's
- * ID; what has one key thus comes in the order of its IDs. As hashes collide,
- * what is found is compared with the selector again.
+ * over the selector's name and arguments, above the first places of the
+ * object's ID; what has one key thus comes in the order of its IDs. As hashes
+ * collide, what is found is compared with the selector again.
  *
  * A selector that finds a large share of its table, such as the tasks of a
  * state, has no keys: the whole table is walked, and compared.

@@ -11,7 +11,7 @@
 #include "core/store/object.h"
 
 enum {
-    /* Others' memory that an object may keep. What would need more is copied. */
+    /* Objects whose memory one may keep. What would need more is copied. */
     SWKI_OBJECT_LENDERS_MAX = 3,
     /* Fields of the widest of the ten messages, and one for unknown fields. */
     SWKI_OBJECT_FIELDS_MAX = 19,

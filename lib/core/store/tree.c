@@ -155,8 +155,8 @@ static int compare_ids(const struct probe *probe, uint32_t row)
 }
 
 /* How many entries of the node are before the probe. All keys are read, as this
- * lets the processor fetch them at once; what a binary search reads next depends
- * on what it read before. */
+ * lets the processor fetch them at once; what a binary search reads next
+ * depends on what it read before. */
 static unsigned lower_bound(const struct swki_tree_node *node,
                             const struct probe *probe)
 {
