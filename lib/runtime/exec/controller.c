@@ -47,7 +47,7 @@ static void finish_with(struct swki_process_executor *x, swk_controller *c,
         c->child->controller = NULL;
         c->child = NULL;
     }
-    x->done(x->done_ctx, c, c->controller_ctx, operation, result);
+    swki_executor_done(x, c, operation, result);
 }
 
 static void finish(struct swki_process_executor *x, swk_controller *c,

@@ -74,7 +74,8 @@ struct swki_process_executor {
     struct swki_task_dirs dirs;       /* not changed */
     const struct swk_logger *logger;
 
-    swk_operation_done_fn done; /* set before the first begin() */
+    pthread_mutex_t done_lock; /* guards the next two, and the call of done */
+    swk_operation_done_fn done; /* NULL: nobody listens */
     void *done_ctx;
 
     pthread_t thread;
@@ -106,6 +107,10 @@ void swki_controller_retry(struct swki_process_executor *x, swk_controller *c);
 void swki_controller_destroy(struct swki_process_executor *x,
                              swk_controller *c);
 
+/* Tells that an operation ended. */
+void swki_executor_done(struct swki_process_executor *x, swk_controller *c,
+                        int32_t operation,
+                        const struct swk_operation_result *result);
 /* Has a child reaped when it ends; the controller, which may be NULL, is told.
  * Without memory, one that somebody waits for is waited for here: it ends by
  * itself; another stays a zombie, which is the smaller evil. */

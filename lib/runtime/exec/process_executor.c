@@ -316,6 +316,17 @@ static int controller_new(void *ctx, const void *task, size_t task_len,
     return SWK_OK;
 }
 
+void swki_executor_done(struct swki_process_executor *x, swk_controller *c,
+                        int32_t operation,
+                        const struct swk_operation_result *result)
+{
+    pthread_mutex_lock(&x->done_lock);
+    if (x->done != NULL) {
+        x->done(x->done_ctx, c, c->controller_ctx, operation, result);
+    }
+    pthread_mutex_unlock(&x->done_lock);
+}
+
 /* An update may change what is the orchestrators' business, not what runs. */
 static void update(struct swki_process_executor *x, swk_controller *c,
                    const void *data, size_t data_len)
@@ -342,7 +353,7 @@ static void update(struct swki_process_executor *x, swk_controller *c,
     if (rc == SWK_OK) {
         swki_plan_fini(&plan);
     }
-    x->done(x->done_ctx, c, c->controller_ctx, SWK_OPERATION_UPDATE, &result);
+    swki_executor_done(x, c, SWK_OPERATION_UPDATE, &result);
 }
 
 static void begin(void *ctx, swk_controller *controller, int32_t operation,
@@ -412,22 +423,13 @@ static void set_done(void *ctx, swk_operation_done_fn done, void *done_ctx)
 {
     struct swki_process_executor *x = ctx;
 
+    pthread_mutex_lock(&x->done_lock);
     x->done = done;
     x->done_ctx = done_ctx;
+    pthread_mutex_unlock(&x->done_lock);
 }
 
 /* Making and releasing. */
-
-static void ignore_done(void *ctx, swk_controller *controller,
-                        void *controller_ctx, int32_t operation,
-                        const struct swk_operation_result *result)
-{
-    (void)ctx;
-    (void)controller;
-    (void)controller_ctx;
-    (void)operation;
-    (void)result;
-}
 
 static int read_config(const struct swk_process_executor_config *config,
                        struct swk_process_executor_config *out_config,
@@ -526,6 +528,7 @@ static void executor_destroy(struct swki_process_executor *x)
     swki_task_dirs_close(&x->dirs);
     swki_buf_fini(&x->description);
     pthread_mutex_destroy(&x->lock);
+    pthread_mutex_destroy(&x->done_lock);
     free(x);
 }
 
@@ -574,8 +577,8 @@ int swk_process_executor_new(const struct swk_process_executor_config *config,
     x->epoll_fd = -1;
     x->mailbox.fd = -1;
     x->logger = c.logger;
-    x->done = ignore_done;
     pthread_mutex_init(&x->lock, NULL);
+    pthread_mutex_init(&x->done_lock, NULL);
     swki_buf_init(&x->description, NULL, DESCRIPTION_MAX);
     swki_list_init(&x->requests);
     swki_list_init(&x->controllers);
