@@ -665,6 +665,7 @@ static bool join(struct sim *sim, char *out_id)
         SWKPB__ISSUE_NODE_CERTIFICATE_REQUEST__INIT;
     struct swki_credentials credentials;
     struct swki_buf csr;
+    bool asked = false;
 
     swki_buf_init(&csr, NULL, SIZE_MAX);
     swki_credentials_init(&credentials, NULL);
@@ -676,10 +677,11 @@ static bool join(struct sim *sim, char *out_id)
         request.csr.len = csr.len;
         sim_client_call(sim, "/docker.swarmkit.v1.NodeCA/IssueNodeCertificate",
                         &request.base);
+        asked = true;
     }
     swki_credentials_fini(&credentials);
     swki_buf_fini(&csr);
-    return sim_wait(sim) && sim->client.status == 0 &&
+    return asked && sim_wait(sim) && sim->client.status == 0 &&
            take_node_id(sim, out_id);
 }
 

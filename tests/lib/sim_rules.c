@@ -126,7 +126,7 @@ static void broken_by(struct sim *sim, const Swkpb__Task *task,
                       const char *rule)
 {
     sim_broken(sim, "%s: task %s is %s, wanted %s, on %s", rule,
-               sim_name_of(sim, task->id), state_name(swki_task_state(task)),
+               sim_name_of(sim, task->id), state_name((int)swki_task_state(task)),
                state_name((int)task->desired_state),
                sim_name_of(sim, task->node_id));
 }
@@ -268,7 +268,7 @@ static void trace_task(struct sim *sim, const Swkpb__Task *task,
     if (sim->trace_tasks) {
         sim_trace(sim, "m1", "store: %s %s.%llu %s %s wanted %s%s%s%s", task->id,
                   service_name(task), (unsigned long long)task->slot, what,
-                  state_name(swki_task_state(task)),
+                  state_name((int)swki_task_state(task)),
                   state_name((int)task->desired_state),
                   task->node_id[0] != '\0' ? " on " : "", task->node_id,
                   err[0] != '\0' ? " (error)" : "");
@@ -453,8 +453,9 @@ static bool service_settled(const struct sim *sim,
 {
     uint64_t running = count_running(sim, service->id);
     uint64_t wanted =
-        service->spec->replicated != NULL ? service->spec->replicated->replicas
-                                          : running;
+        service->spec->mode_case == SWKPB__SERVICE_SPEC__MODE_REPLICATED
+            ? service->spec->replicated->replicas
+            : running;
 
     if (service->pending_delete) {
         snprintf(buf, size, "%s is still being removed",
@@ -500,21 +501,58 @@ static bool node_settled(struct sim_node *node, char *buf, size_t size)
     return true;
 }
 
-const char *sim_unsettled(struct sim *sim, char *buf, size_t size)
+/* No task is left that should have ended. */
+static bool task_settled(const struct sim *sim, const Swkpb__Task *task,
+                         char *buf, size_t size)
+{
+    if (task->desired_state > SWKPB__TASK_STATE__RUNNING &&
+        !swki_task_terminal(task)) {
+        snprintf(buf, size, "%s is still %s", sim_name_of(sim, task->id),
+                 state_name((int)swki_task_state(task)));
+        return false;
+    }
+    if (swki_view_get(sim_view(sim), SWKI_KIND_SERVICE, task->service_id) ==
+        NULL) {
+        snprintf(buf, size, "%s is left of a service that is gone",
+                 sim_name_of(sim, task->id));
+        return false;
+    }
+    return true;
+}
+
+static bool object_settled(const struct sim *sim,
+                           const struct swki_object *object, char *buf,
+                           size_t size)
+{
+    return swki_object_kind(object) == SWKI_KIND_TASK
+               ? task_settled(sim, swki_task(object), buf, size)
+               : service_settled(sim, swki_service(object), buf, size);
+}
+
+static bool all_settled(const struct sim *sim, enum swki_kind kind, char *buf,
+                        size_t size)
 {
     const struct swki_selector all = {.by = SWKI_BY_ALL};
     const struct swki_object *object;
     struct swki_cursor cursor;
     bool settled = true;
 
-    if (swki_view_find(sim_view(sim), SWKI_KIND_SERVICE, &all, &cursor, NULL) !=
-        0) {
-        return "no services can be found";
+    if (swki_view_find(sim_view(sim), kind, &all, &cursor, NULL) != 0) {
+        snprintf(buf, size, "nothing can be found");
+        return false;
     }
     while (settled && (object = swki_cursor_next(&cursor)) != NULL) {
-        settled = service_settled(sim, swki_service(object), buf, size);
+        settled = object_settled(sim, object, buf, size);
     }
     swki_cursor_close(&cursor);
+    return settled;
+}
+
+const char *sim_unsettled(struct sim *sim, char *buf, size_t size)
+{
+    bool settled = all_settled(sim, SWKI_KIND_SERVICE, buf, size) &&
+                   all_settled(sim, SWKI_KIND_TASK, buf, size);
+
     for (size_t i = 0; settled && i < sim->nodes_count; i++) {
         settled = node_settled(sim->nodes[i], buf, size);
     }

@@ -63,6 +63,18 @@ static void append_event(struct sim_event **list, struct sim_event *event)
     *list = event;
 }
 
+/* Like sim_post(), a random time later, but not before *last. */
+static void post_in_order(struct sim *sim, struct sim_event *event,
+                          swk_time delay, swk_time *last)
+{
+    delay += swki_rng_below(&sim->rng, sim->jitter_ns);
+    if (sim->now + delay < *last) {
+        delay = *last - sim->now;
+    }
+    *last = sim->now + delay;
+    sim_post(sim, event, delay);
+}
+
 static bool goes_out(enum sim_event_type type)
 {
     return type == SIM_CONNECT || type == SIM_CALL || type == SIM_CANCEL ||
@@ -72,11 +84,13 @@ static bool goes_out(enum sim_event_type type)
 void sim_send(struct sim *sim, struct sim_event *event)
 {
     struct sim_node *node = event->node;
+    bool out = goes_out(event->type);
 
-    if (goes_out(event->type) ? node->cut_out : node->cut_in) {
+    if (out ? node->cut_out : node->cut_in) {
         append_event(&node->held, event);
     } else {
-        sim_post(sim, event, sim->network_ns);
+        post_in_order(sim, event, sim->network_ns,
+                      out ? &node->last_out : &node->last_in);
     }
 }
 
@@ -136,7 +150,7 @@ static void disk_written(void *ctx, uint64_t ticket)
     if (sim->disk_held) {
         append_event(&sim->disk_events, event);
     } else {
-        sim_post(sim, event, sim->disk_ns);
+        post_in_order(sim, event, sim->disk_ns, &sim->last_write);
     }
 }
 
@@ -154,7 +168,7 @@ void sim_release_disk(struct sim *sim)
     while (event != NULL) {
         struct sim_event *next = event->next;
 
-        sim_post(sim, event, sim->disk_ns);
+        post_in_order(sim, event, sim->disk_ns, &sim->last_write);
         event = next;
     }
 }

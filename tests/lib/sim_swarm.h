@@ -111,6 +111,8 @@ struct sim_node {
     bool cut_out; /* nothing leaves the node */
     bool cut_in;  /* nothing reaches it */
     struct sim_event *held; /* by a cut, in order */
+    swk_time last_out; /* when the last of each way arrives: none overtakes */
+    swk_time last_in;
     struct swki_map stored;    /* struct sim_stored by task ID */
     struct swki_map workloads; /* struct sim_workload by task ID */
 };
@@ -152,6 +154,8 @@ struct sim {
     bool trace_tasks;         /* each change of a task is traced */
     uint64_t network_ns;      /* one way */
     uint64_t disk_ns;
+    uint64_t jitter_ns; /* the most that each takes longer, at random */
+    swk_time last_write; /* when the last write is durable */
 
     struct swki_manager *manager; /* NULL while dead */
     uint64_t manager_lives;

@@ -313,8 +313,9 @@ static void run_seed(struct f *f, uint64_t seed)
     f->sim = sim_new(seed);
     assert_non_null(f->sim);
     f->sim->trace_tasks = true;
+    f->sim->jitter_ns = below(f, 3) * 20 * SWK_MILLISECOND;
     sim_start_manager(f->sim);
-    sim_advance(f->sim, 100 * SWK_MILLISECOND);
+    sim_advance(f->sim, SWK_SECOND);
     for (int i = 0; i < NODES; i++) {
         snprintf(name, sizeof(name), "a%d", i + 1);
         assert_non_null(sim_add_node(f->sim, name));
