@@ -214,7 +214,7 @@ bool sim_create_service(struct sim *sim, const char *name,
     request.spec = new_spec(&arena, name);
     good = service_words(&arena, request.spec, words, words_count);
     if (good) {
-        sim_client_call(sim, "/docker.swarmkit.v1.Control/CreateService",
+        sim_client_call(sim, SIM_CREATE_SERVICE,
                         &request.base);
     }
     swki_arena_fini(&arena);
@@ -259,7 +259,7 @@ bool sim_update_service(struct sim *sim, const char *name,
         &service->spec->base, &arena);
     good = service_words(&arena, request.spec, words, words_count);
     if (good) {
-        sim_client_call(sim, "/docker.swarmkit.v1.Control/UpdateService",
+        sim_client_call(sim, SIM_UPDATE_SERVICE,
                         &request.base);
     }
     swki_arena_fini(&arena);

@@ -76,6 +76,7 @@ void sim_client_reply(struct sim *sim, int status, const char *text,
         assert(c->reply != NULL);
         memcpy(c->reply, data, len);
         c->reply_len = len;
+        sim_check_reply(sim);
     }
 }
 

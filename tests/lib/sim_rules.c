@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "control.pb-c.h"
 #include "core/store/task.h"
 #include "lib/sim_swarm.h"
 #include "wire/message.h"
@@ -402,6 +403,10 @@ void sim_check_node(struct sim_node *node)
         const struct swki_object *task =
             swki_view_get(sim_view(sim), SWKI_KIND_TASK, id);
 
+        if (swki_map_get(&sim->names, id) == NULL) {
+            sim_broken(sim, "%s has task %s, which is not committed",
+                       node->name, id);
+        }
         if (task != NULL && strcmp(swki_task(task)->node_id, node->id) != 0) {
             sim_broken(sim, "%s has %s of another node", node->name,
                        sim_name_of(sim, id));
@@ -414,6 +419,50 @@ void sim_check_node(struct sim_node *node)
                        w->starts);
         }
     }
+}
+
+/* -- Answers -------------------------------------------------------------- */
+
+static const Swkpb__Service *service_of_reply(const char *path,
+                                              const ProtobufCMessage *message)
+{
+    if (strcmp(path, SIM_CREATE_SERVICE) == 0) {
+        return ((const Swkpb__CreateServiceResponse *)message)->service;
+    }
+    return ((const Swkpb__UpdateServiceResponse *)message)->service;
+}
+
+void sim_check_reply(struct sim *sim)
+{
+    const struct sim_client *c = &sim->client;
+    bool creates = strcmp(c->path, SIM_CREATE_SERVICE) == 0;
+    const struct swki_object *object;
+    const Swkpb__Service *service;
+    struct swki_arena arena;
+    ProtobufCMessage *message;
+
+    if (c->status != 0 ||
+        (!creates && strcmp(c->path, SIM_UPDATE_SERVICE) != 0)) {
+        return;
+    }
+    swki_arena_init(&arena, NULL, SIZE_MAX);
+    if (swki_message_unpack(creates
+                                ? &swkpb__create_service_response__descriptor
+                                : &swkpb__update_service_response__descriptor,
+                            c->reply, c->reply_len, &arena, &message, NULL) !=
+        0) {
+        sim_broken(sim, "a reply cannot be read");
+    } else {
+        service = service_of_reply(c->path, message);
+        object =
+            swki_view_get(sim_view(sim), SWKI_KIND_SERVICE, service->id);
+        if (object == NULL || swki_object_version(object) <
+                                  service->meta->version->index) {
+            sim_broken(sim, "answered before it was durable: service %s",
+                       service->spec->annotations->name);
+        }
+    }
+    swki_arena_fini(&arena);
 }
 
 /* -- Rest ----------------------------------------------------------------- */

@@ -27,6 +27,9 @@ enum {
     SIM_NAME_SIZE = 64,
 };
 
+#define SIM_CREATE_SERVICE "/docker.swarmkit.v1.Control/CreateService"
+#define SIM_UPDATE_SERVICE "/docker.swarmkit.v1.Control/UpdateService"
+
 enum sim_event_type {
     SIM_STORED,       /* disk to manager */
     SIM_CONNECT,      /* node to manager, as the next three */
@@ -254,6 +257,8 @@ bool sim_observer_start(struct sim *sim);
 void sim_observer_stop(struct sim *sim);
 /* Takes over what is durable, and holds every change against the rules. */
 void sim_observe(struct sim *sim);
+/* What the administrator was told is durable. */
+void sim_check_reply(struct sim *sim);
 /* Holds what the node has against the rules. */
 void sim_check_node(struct sim_node *node);
 void sim_broken(struct sim *sim, const char *format, ...) SWK_PRINTF(2, 3);
