@@ -27,6 +27,8 @@ bool sim_read_span(const char *text, swk_time *out_span)
         unit = SWK_SECOND;
     } else if (strcmp(end, "m") == 0) {
         unit = SWK_MINUTE;
+    } else if (strcmp(end, "h") == 0) {
+        unit = 60 * SWK_MINUTE;
     } else {
         return false;
     }
@@ -383,4 +385,19 @@ bool sim_label_node(struct sim *sim, const char *node, const char *key,
     }
     swki_arena_fini(&arena);
     return spec != NULL;
+}
+
+bool sim_remove_node(struct sim *sim, const char *name)
+{
+    struct sim_node *node = sim_node_by_name(sim, name);
+    Swkpb__RemoveNodeRequest request = SWKPB__REMOVE_NODE_REQUEST__INIT;
+
+    if (node == NULL) {
+        return false;
+    }
+    request.node_id = node->id;
+    request.force = true;
+    sim_client_call(sim, "/docker.swarmkit.v1.Control/RemoveNode",
+                    &request.base);
+    return true;
 }

@@ -30,13 +30,16 @@ bool sim_set_availability(struct sim *sim, const char *node,
 bool sim_label_node(struct sim *sim, const char *node, const char *key,
                     const char *value);
 
+/* By force, if it is not down. */
+bool sim_remove_node(struct sim *sim, const char *node);
+
 /* Committed objects by name; NULL if there is none. */
 const Swkpb__Service *sim_service(const struct sim *sim, const char *name);
 /* The task of a slot that is meant to run. */
 const Swkpb__Task *sim_slot_task(const struct sim *sim, const char *service,
                                  uint64_t slot);
 
-/* "2s", "20ms", "1m". */
+/* "2s", "20ms", "1m", "1h". */
 bool sim_read_span(const char *text, swk_time *out_span);
 
 #endif

@@ -228,6 +228,9 @@ static bool call(const struct line *l, const char *name)
     if (strcmp(name, "label") == 0) {
         return sim_label_node(sim, word(l, 0), word(l, 1), word(l, 2));
     }
+    if (strcmp(name, "remove-node") == 0) {
+        return sim_remove_node(sim, word(l, 0));
+    }
     if (strcmp(name, "retry") == 0) {
         sim_client_retry(sim);
         return true;
