@@ -131,6 +131,9 @@ static int set_up(struct swk_agent *agent, struct swk_error *err)
     if (rc == 0) {
         rc = config->entropy->fill(config->entropy->ctx, &runner.seed,
                                    sizeof(runner.seed));
+        if (rc != 0) {
+            rc = swki_fail(err, SWK_EIO, "no entropy to start with");
+        }
     }
     if (rc == 0) {
         runner.loop = agent->loop;

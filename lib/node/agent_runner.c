@@ -15,6 +15,7 @@
 #include "node/rpc/client.h"
 #include "node/task_files.h"
 #include "wire/message.h"
+#include "wire/status.h"
 
 #define DESCRIBE_PERIOD (20 * SWK_SECOND)
 
@@ -250,8 +251,8 @@ static void make_call(struct swki_agent_runner *r,
     }
     if (swki_rpc_client_call(r->client, action->path, action->data,
                              action->data_len, 0, &events, &err) != 0) {
-        swki_agent_ended(r->agent, r->now, action->call_id, err.code,
-                         err.text);
+        swki_agent_ended(r->agent, r->now, action->call_id,
+                         (int)swki_status_from_error(err.code), err.text);
     }
 }
 

@@ -186,7 +186,7 @@ int swki_leader_new(const struct swki_leader_config *config, swk_time now,
     leader->config = *config;
     leader->self = (struct swki_control_member){
         .node_id = config->node_id,
-        .raft_id = 1,
+        .raft_id = config->raft_id,
         .addr = config->address,
         .leader = true,
         .reachability = SWKPB__RAFT_MEMBER_STATUS__REACHABILITY__REACHABLE,

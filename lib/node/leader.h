@@ -19,6 +19,7 @@ struct swki_leader_config {
     const struct swk_entropy *entropy;
     struct swki_store *store;
     const char *node_id;  /* of this manager */
+    uint64_t raft_id;     /* of this member */
     const char *swarm_id;
     const char *address;  /* that nodes reach this manager at */
     uint64_t seed;

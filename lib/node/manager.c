@@ -376,6 +376,7 @@ static void lead(struct swki_manager *m)
         .entropy = m->config.entropy,
         .store = m->store,
         .node_id = m->config.node_id,
+        .raft_id = m->config.raft_id,
         .swarm_id = m->config.swarm_id,
         .address = m->config.address,
     };

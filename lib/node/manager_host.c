@@ -341,6 +341,9 @@ static int set_up(struct swk_manager *m, struct swk_error *err)
     if (rc == 0) {
         rc = m->config.entropy->fill(m->config.entropy->ctx, &m->seed,
                                      sizeof(m->seed));
+        if (rc != 0) {
+            rc = swki_fail(err, SWK_EIO, "no entropy to start with");
+        }
     }
     if (rc == 0) {
         rc = swki_loop_new(m->config.alloc, m->config.clock, &m->loop, err);

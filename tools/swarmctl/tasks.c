@@ -3,6 +3,7 @@
 /* swarmctl task ... */
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "flags.h"
@@ -124,6 +125,32 @@ static int fetch(struct ctl *ctl, enum list_by by, const char *id,
                     &swkpb__list_tasks_response__descriptor, out_reply);
 }
 
+static int64_t created(const Swkpb__Task *task)
+{
+    return task->meta != NULL && task->meta->created_at != NULL
+               ? task->meta->created_at->seconds
+               : 0;
+}
+
+/* By service and slot; the newest task of a slot first. */
+static int by_slot(const void *a, const void *b)
+{
+    const Swkpb__Task *x = *(Swkpb__Task *const *)a;
+    const Swkpb__Task *y = *(Swkpb__Task *const *)b;
+    int order = strcmp(x->service_id, y->service_id);
+
+    if (order != 0) {
+        return order;
+    }
+    if (x->slot != y->slot) {
+        return x->slot < y->slot ? -1 : 1;
+    }
+    if (created(x) != created(y)) {
+        return created(x) > created(y) ? -1 : 1;
+    }
+    return strcmp(x->id, y->id);
+}
+
 int list_tasks(struct ctl *ctl, enum list_by by, const char *id, bool all)
 {
     static const char *const columns[] = {"ID",         "TASK", "DESIRED STATE",
@@ -141,6 +168,10 @@ int list_tasks(struct ctl *ctl, enum list_by by, const char *id, bool all)
     }
     if (rc != EXIT_OK) {
         return rc;
+    }
+
+    if (reply->n_tasks > 1) {
+        qsort(reply->tasks, reply->n_tasks, sizeof(reply->tasks[0]), by_slot);
     }
 
     struct table *table = table_new(columns);

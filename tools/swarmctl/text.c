@@ -48,7 +48,11 @@ const char *age_text(struct ctl *ctl, const Swkpb__Timestamp *timestamp)
         return "-";
     }
 
-    int64_t age = (int64_t)time(NULL) - timestamp->seconds;
+    /* The time may be a node's own idea of it. */
+    int64_t age;
+    if (__builtin_sub_overflow((int64_t)time(NULL), timestamp->seconds, &age)) {
+        return "-";
+    }
     for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
         int64_t count = age / units[i].seconds;
 
