@@ -149,6 +149,19 @@ def a_torn_tail_of_the_log_is_cut_off():
         swarm.ctl("service", "inspect", "after")
 
 
+def a_record_cut_short_at_the_end_takes_only_itself():
+    with Swarm(drained=True) as swarm:
+        for i in range(4):
+            swarm.create_detached("s%d" % i, count=0)
+        swarm.manager.stop()
+        path = segments(swarm)[-1]
+        os.truncate(path, written(path) - 3)
+        swarm.again(swarm.manager)
+        names = {s["spec"]["annotations"]["name"]
+                 for s in swarm.json("service", "ls")}
+        expect({"s0", "s1", "s2"} <= names, "services are lost: %s" % names)
+
+
 def a_damaged_log_is_refused_with_place_and_remedy():
     with Swarm(drained=True) as swarm:
         for i in range(5):
@@ -198,6 +211,7 @@ main([
     wrong_flags_end_with_a_hint,
     a_manager_of_a_foreign_certificate_does_not_start,
     a_torn_tail_of_the_log_is_cut_off,
+    a_record_cut_short_at_the_end_takes_only_itself,
     a_damaged_log_is_refused_with_place_and_remedy,
     a_log_that_lost_what_was_acknowledged_is_not_taken_for_an_old_one,
 ])
