@@ -20,6 +20,11 @@
 #include "lib/sim_swarm.h"
 #include "wire/message.h"
 
+enum {
+    SLOTS_MAX = 64,
+    HISTORY_MAX = 5, /* tasks of a slot; the default of clusters */
+};
+
 struct sim_label {
     char id[SWK_ID_LEN_MAX + 1];
     char name[SIM_NAME_SIZE];
@@ -467,40 +472,63 @@ void sim_check_reply(struct sim *sim)
 
 /* -- Rest ----------------------------------------------------------------- */
 
-static uint64_t count_running(const struct sim *sim, const char *service_id)
+/* The tasks of a service, by slot. */
+struct slots {
+    uint64_t running; /* slots with a task that runs, and is to run */
+    bool doubled;     /* some slot has two of them */
+    bool crowded;     /* some slot remembers too many that ended */
+};
+
+static bool really_runs(const struct sim *sim, const Swkpb__Task *task)
+{
+    const struct sim_workload *w = NULL;
+
+    for (size_t i = 0; i < sim->nodes_count; i++) {
+        if (strcmp(sim->nodes[i]->id, task->node_id) == 0) {
+            w = sim_workload(sim->nodes[i], task->id);
+        }
+    }
+    return swki_task_state(task) == SWKPB__TASK_STATE__RUNNING &&
+           task->desired_state == SWKPB__TASK_STATE__RUNNING && w != NULL &&
+           w->running;
+}
+
+static struct slots count_slots(const struct sim *sim, const char *service_id)
 {
     const struct swki_selector by_service = {.by = SWKI_BY_SERVICE_ID,
                                              .text = service_id};
+    unsigned running[SLOTS_MAX] = {0};
+    unsigned ended[SLOTS_MAX] = {0};
     const struct swki_object *object;
+    struct slots slots = {0};
     struct swki_cursor cursor;
-    uint64_t count = 0;
 
     if (swki_view_find(sim_view(sim), SWKI_KIND_TASK, &by_service, &cursor,
                        NULL) != 0) {
-        return 0;
+        return slots;
     }
     while ((object = swki_cursor_next(&cursor)) != NULL) {
         const Swkpb__Task *task = swki_task(object);
-        struct sim_workload *w = NULL;
+        size_t slot = task->slot % SLOTS_MAX;
 
-        for (size_t i = 0; i < sim->nodes_count; i++) {
-            if (strcmp(sim->nodes[i]->id, task->node_id) == 0) {
-                w = sim_workload(sim->nodes[i], task->id);
-            }
-        }
-        count += swki_task_state(task) == SWKPB__TASK_STATE__RUNNING &&
-                 task->desired_state == SWKPB__TASK_STATE__RUNNING &&
-                 w != NULL && w->running;
+        running[slot] += really_runs(sim, task);
+        ended[slot] += swki_task_terminal(task);
     }
     swki_cursor_close(&cursor);
-    return count;
+    for (size_t i = 0; i < SLOTS_MAX; i++) {
+        slots.running += running[i] > 0;
+        slots.doubled |= running[i] > 1;
+        slots.crowded |= ended[i] > HISTORY_MAX;
+    }
+    return slots;
 }
 
 static bool service_settled(const struct sim *sim,
                             const Swkpb__Service *service, char *buf,
                             size_t size)
 {
-    uint64_t running = count_running(sim, service->id);
+    struct slots slots = count_slots(sim, service->id);
+    uint64_t running = slots.running;
     uint64_t wanted =
         service->spec->mode_case == SWKPB__SERVICE_SPEC__MODE_REPLICATED
             ? service->spec->replicated->replicas
@@ -509,6 +537,11 @@ static bool service_settled(const struct sim *sim,
     if (service->pending_delete) {
         snprintf(buf, size, "%s is still being removed",
                  service->spec->annotations->name);
+        return false;
+    }
+    if (slots.doubled || slots.crowded) {
+        snprintf(buf, size, "a slot of %s %s", service->spec->annotations->name,
+                 slots.doubled ? "runs twice" : "remembers too many tasks");
         return false;
     }
     if (running != wanted) {

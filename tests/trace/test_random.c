@@ -54,14 +54,18 @@ static const char *any_service(struct f *f)
 static void create(struct f *f)
 {
     char replicas[32];
+    static const char *const extras[] = {
+        "restart=any", "restart=any", "restart=on-failure", "restart-max=2",
+        "constraint=node.labels.zone==north"};
     char *words[] = {replicas, (char *)"restart-delay=500ms",
                      (char *)"update-monitor=300ms",
                      (char *)"update-failure=continue",
-                     (char *)"update-parallelism=2"};
+                     (char *)"update-parallelism=2",
+                     (char *)extras[below(f, 5)]};
 
     snprintf(replicas, sizeof(replicas), "replicas=%u",
              (unsigned)below(f, 8));
-    (void)sim_create_service(f->sim, any_service(f), words, 5);
+    (void)sim_create_service(f->sim, any_service(f), words, 6);
 }
 
 static void scale(struct f *f)
@@ -104,6 +108,12 @@ static void set_availability(struct f *f)
                                values[below(f, 4)]);
 }
 
+static void label(struct f *f)
+{
+    (void)sim_label_node(f->sim, any_node(f)->name, "zone",
+                         below(f, 2) == 0 ? "north" : "south");
+}
+
 static void administrate(struct f *f)
 {
     if (f->sim->client.waiting) {
@@ -114,7 +124,7 @@ static void administrate(struct f *f)
         return;
     }
     f->sim->client.lose_reply = below(f, 10) == 0;
-    switch (below(f, 8)) {
+    switch (below(f, 9)) {
     case 0:
     case 1:
         create(f);
@@ -129,6 +139,9 @@ static void administrate(struct f *f)
         break;
     case 6:
         (void)sim_remove_service(f->sim, any_service(f));
+        break;
+    case 7:
+        label(f);
         break;
     default:
         set_availability(f);
@@ -254,11 +267,15 @@ static bool activate(struct f *f, const char *name)
 /* A spec that works. */
 static bool mend(struct f *f, const char *name)
 {
-    char *words[] = {(char *)"image=app:good", (char *)"run=",
+    char *words[] = {(char *)"image=app:good",
+                     (char *)"run=",
+                     (char *)"restart=any",
+                     (char *)"restart-max=0",
+                     (char *)"constraint=",
                      (char *)"update-failure=continue",
                      (char *)"update-parallelism=0"};
 
-    return sim_update_service(f->sim, name, words, 4);
+    return sim_update_service(f->sim, name, words, 7);
 }
 
 static void end_faults(struct f *f)
@@ -387,6 +404,7 @@ static int replay(uint64_t first, uint64_t last)
         printf("seed %llu: %s, %.0f s\n", (unsigned long long)seed,
                f.sim->broken[0] != '\0' ? f.sim->broken : "settled",
                (double)f.settled_after / (double)SWK_SECOND);
+        fflush(stdout);
         failed += f.sim->broken[0] != '\0';
         sim_free(f.sim);
     }
