@@ -57,25 +57,29 @@ static void create(struct f *f)
     static const char *const extras[] = {
         "restart=any", "restart=any", "restart=on-failure", "restart-max=2",
         "constraint=node.labels.zone==north"};
-    char *words[] = {replicas, (char *)"restart-delay=500ms",
+    const char *service = any_service(f);
+    const char *extra = extras[below(f, 5)];
+    char *words[] = {replicas,
+                     (char *)"restart-delay=500ms",
                      (char *)"update-monitor=300ms",
                      (char *)"update-failure=continue",
                      (char *)"update-parallelism=2",
-                     (char *)extras[below(f, 5)]};
+                     (char *)extra};
 
     snprintf(replicas, sizeof(replicas), "replicas=%u",
              (unsigned)below(f, 8));
-    (void)sim_create_service(f->sim, any_service(f), words, 6);
+    (void)sim_create_service(f->sim, service, words, 6);
 }
 
 static void scale(struct f *f)
 {
+    const char *service = any_service(f);
     char replicas[32];
     char *words[] = {replicas};
 
     snprintf(replicas, sizeof(replicas), "replicas=%u",
              (unsigned)below(f, 10));
-    (void)sim_update_service(f->sim, any_service(f), words, 1);
+    (void)sim_update_service(f->sim, service, words, 1);
 }
 
 static void update(struct f *f)
@@ -90,27 +94,31 @@ static void update(struct f *f)
     static const char *const failures[] = {"update-failure=continue",
                                            "update-failure=pause",
                                            "update-failure=rollback"};
+    const char *service = any_service(f);
+    const char *run = runs[below(f, sizeof(runs) / sizeof(runs[0]))];
+    const char *order = orders[below(f, 2)];
+    const char *failure = failures[below(f, 3)];
     char image[32];
-    char *words[] = {image,
-                     (char *)runs[below(f, sizeof(runs) / sizeof(runs[0]))],
-                     (char *)orders[below(f, 2)],
-                     (char *)failures[below(f, 3)]};
+    char *words[] = {image, (char *)run, (char *)order, (char *)failure};
 
     snprintf(image, sizeof(image), "image=app:%u", ++f->images);
-    (void)sim_update_service(f->sim, any_service(f), words, 4);
+    (void)sim_update_service(f->sim, service, words, 4);
 }
 
 static void set_availability(struct f *f)
 {
     static const char *const values[] = {"active", "active", "pause", "drain"};
 
-    (void)sim_set_availability(f->sim, any_node(f)->name,
-                               values[below(f, 4)]);
+    const char *node = any_node(f)->name;
+
+    (void)sim_set_availability(f->sim, node, values[below(f, 4)]);
 }
 
 static void label(struct f *f)
 {
-    (void)sim_label_node(f->sim, any_node(f)->name, "zone",
+    const char *node = any_node(f)->name;
+
+    (void)sim_label_node(f->sim, node, "zone",
                          below(f, 2) == 0 ? "north" : "south");
 }
 
