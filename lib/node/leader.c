@@ -56,6 +56,7 @@ static int make_servers(struct swki_leader *leader, struct swk_error *err)
         .members = members,
         .members_ctx = leader,
         .one_manager = true,
+        .replicated_only = true,
     };
     const struct swki_dispatcher_config dispatcher = {
         .alloc = c->alloc,

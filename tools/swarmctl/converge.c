@@ -62,7 +62,8 @@ struct progress {
     uint64_t done;
     uint64_t wanted;
     bool complete;
-    const char *note; /* about the whole, or "" */
+    const char *note;   /* about the whole, or "" */
+    const char *failed; /* why it will not come to a good end, or NULL */
     size_t count;     /* tasks to show */
     Swkpb__Task **tasks;
 };
@@ -187,24 +188,38 @@ static void sort_tasks(struct pool *pool, const Swkpb__ListTasksResponse *all,
     }
 }
 
-static const char *update_note(const Swkpb__Service *service, bool *out_busy)
+/* What the updater says. One that paused, or went back to the old spec, has
+ * not done what was asked. */
+static void note_update(const Swkpb__Service *service,
+                        struct progress *progress, bool *out_busy)
 {
     const Swkpb__UpdateStatus *status = service->update_status;
 
+    progress->note = "";
     if (status == NULL) {
-        return "";
+        return;
     }
     switch (status->state) {
     case SWKPB__UPDATE_STATUS__UPDATE_STATE__UPDATING:
     case SWKPB__UPDATE_STATUS__UPDATE_STATE__ROLLBACK_STARTED:
         *out_busy = true;
-        return status->message;
+        progress->note = status->message;
+        break;
     case SWKPB__UPDATE_STATUS__UPDATE_STATE__PAUSED:
     case SWKPB__UPDATE_STATUS__UPDATE_STATE__ROLLBACK_PAUSED:
+        progress->note = status->message;
+        progress->failed = status->message;
+        break;
     case SWKPB__UPDATE_STATUS__UPDATE_STATE__ROLLBACK_COMPLETED:
-        return status->message;
+        progress->note = status->message;
+        /* One that was asked for keeps the spec it left; one that a failure
+         * led to does not. */
+        if (service->previous_spec == NULL) {
+            progress->failed = "the update failed and was rolled back";
+        }
+        break;
     default:
-        return "";
+        break;
     }
 }
 
@@ -250,7 +265,7 @@ static int poll_service(struct wait *w, struct pool *pool,
     const Swkpb__ServiceSpec *spec = service->spec;
     bool global = spec->mode_case == SWKPB__SERVICE_SPEC__MODE_GLOBAL;
     sort_tasks(pool, all, fresh, progress, &running, &old);
-    progress->note = update_note(service, &busy);
+    note_update(service, progress, &busy);
     if (service->job_status != NULL) {
         judge_job(service, statuses->statuses[0], progress);
         return 0;
@@ -395,6 +410,11 @@ static int look(struct wait *w, poll_fn poll, const char *verb,
         char *text = describe(&pool, verb, &progress, &lines);
 
         show(w, text, lines);
+    }
+    if (progress.failed != NULL) {
+        rc = ctl_error(EXIT_FAILED, "%s", progress.failed);
+        pool_empty(&pool);
+        return rc;
     }
     pool_empty(&pool);
     if (!progress.complete) {

@@ -46,7 +46,8 @@ struct swki_control_config {
      * the machine, and returns their count. NULL: there is no raft. */
     size_t (*members)(void *ctx, const struct swki_control_member **out_members);
     void *members_ctx;
-    bool one_manager; /* workers cannot be promoted */
+    bool one_manager;     /* workers cannot be promoted */
+    bool replicated_only; /* services of other modes are refused */
     size_t retries_max;   /* answers remembered; 0: SWKI_CONTROL_RETRIES_MAX */
     size_t retries_bytes; /* of them in all; 0: SWKI_CONTROL_RETRIES_BYTES */
 };

@@ -97,6 +97,19 @@ static int check_surroundings(struct swki_control_request *r,
                         : rc;
 }
 
+/* Nothing is accepted that nobody would carry out. */
+static int check_mode(const struct swki_control_request *r,
+                      const Swkpb__ServiceSpec *spec, struct swk_error *err)
+{
+    if (!r->config->replicated_only ||
+        spec->mode_case == SWKPB__SERVICE_SPEC__MODE_REPLICATED) {
+        return SWK_OK;
+    }
+    return swki_fail(err, SWK_ENOTSUP,
+                     "global services and jobs are not available in this "
+                     "release: use a replicated service");
+}
+
 int swki_control_create_service(struct swki_control_request *r,
                                 const void *request, struct swk_error *err)
 {
@@ -108,6 +121,9 @@ int swki_control_create_service(struct swki_control_request *r,
     uint64_t index;
     int rc = swki_validate_service(create->spec, r->config->alloc, err);
 
+    if (rc == SWK_OK) {
+        rc = check_mode(r, create->spec, err);
+    }
     if (rc == SWK_OK) {
         rc = swki_control_begin(r, &tx, err);
     }

@@ -24,8 +24,9 @@ def a_failing_update_pauses_and_is_rolled_back_by_hand():
     with Swarm() as swarm:
         swarm.create("web", "--update-parallelism", "1", "--update-monitor",
                      "5s", "--update-delay", "3s", count=2)
-        swarm.ctl("service", "update", "--detach", "web", "--", "sh", "-c",
-                  "exit 3")
+        result = swarm.ctl("service", "update", "web", "--", "sh", "-c",
+                           "exit 3", code=1)
+        expect("paused" in result.err, "not said: " + result.err)
         wait_for(lambda: update_status(swarm, "web") == "PAUSED",
                  "the update is paused")
         expect(len(workloads(swarm.mark("web"))) == 1, "the second was taken")
@@ -101,7 +102,18 @@ def the_environment_of_a_task_is_what_was_asked():
             expect(f.read() == "hello world\n%s\n" % swarm.dir, "wrong")
 
 
+def modes_that_nothing_carries_out_are_refused():
+    with Swarm(drained=True) as swarm:
+        for mode in "global", "replicated-job", "global-job":
+            result = swarm.try_ctl("service", "create", "--detach", "--name",
+                                   "x", "--mode", mode, "--", "true")
+            expect(result.code != 0, mode + " was accepted")
+            expect("not available in this release" in result.err,
+                   "not said: " + result.err)
+
+
 main([
+    modes_that_nothing_carries_out_are_refused,
     a_busy_manager_stops_in_good_order,
     a_failing_update_pauses_and_is_rolled_back_by_hand,
     a_failing_update_rolls_back_by_itself,
