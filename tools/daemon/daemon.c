@@ -13,7 +13,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <swarmkit/agent.h>
 #include <swarmkit/node.h>
+#include <swarmkit/posix.h>
 #include <swarmkit/process_executor.h>
 
 enum {
@@ -263,4 +265,36 @@ int daemon_make_executor(const struct daemon_options *options,
     config.generic_resources = options->generic_resources;
     config.logger = logger;
     return swk_process_executor_new(&config, out_executor, err);
+}
+
+/* -- A worker ------------------------------------------------------------- */
+
+int daemon_run_worker(const struct daemon_options *options,
+                      const struct swk_logger *logger,
+                      const struct swk_transport *transport,
+                      const struct swk_executor *executor,
+                      struct swk_error *err)
+{
+    struct swk_agent_config config = SWK_AGENT_CONFIG_INIT;
+    swk_agent *agent = NULL;
+    int rc;
+
+    config.state_dir = options->state_dir;
+    config.join_address = options->join_address;
+    config.join_token = options->join_token;
+    config.hostname = options->hostname;
+    config.logger = logger;
+    config.clock = swk_posix_clock();
+    config.entropy = swk_posix_entropy();
+    config.transport = transport;
+    config.executor = executor;
+    rc = swk_agent_new(&config, &agent, err);
+    if (rc == 0) {
+        rc = swk_agent_start(agent, err);
+    }
+    if (rc == 0) {
+        daemon_wait(NULL, NULL);
+    }
+    swk_agent_free(agent);
+    return rc;
 }

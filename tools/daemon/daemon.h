@@ -10,6 +10,7 @@
 #include <swarmkit/error.h>
 #include <swarmkit/log.h>
 #include <swarmkit/port/executor.h>
+#include <swarmkit/port/transport.h>
 
 /* Exit statuses. */
 enum {
@@ -62,6 +63,13 @@ int daemon_make_executor(const struct daemon_options *options,
                          const struct swk_logger *logger,
                          struct swk_executor *out_executor,
                          struct swk_error *err);
+
+/* Runs a worker until a signal stops it. */
+int daemon_run_worker(const struct daemon_options *options,
+                      const struct swk_logger *logger,
+                      const struct swk_transport *transport,
+                      const struct swk_executor *executor,
+                      struct swk_error *err);
 
 /* "NAME: error: TEXT" on the standard error. */
 void daemon_complain(const char *name, const struct swk_error *err);

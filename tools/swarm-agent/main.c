@@ -2,9 +2,7 @@
 
 /* swarm-agent: a worker, and nothing of a manager. */
 
-#include <swarmkit/agent.h>
 #include <swarmkit/nng_transport.h>
-#include <swarmkit/posix.h>
 #include <swarmkit/process_executor.h>
 #include <swarmkit/node.h>
 
@@ -24,34 +22,15 @@ static int run(const struct daemon_options *options,
                const struct swk_logger *logger,
                const struct swk_transport *transport, struct swk_error *err)
 {
-    struct swk_agent_config config = SWK_AGENT_CONFIG_INIT;
     struct swk_executor executor = {0};
-    swk_agent *agent = NULL;
     int rc = swk_node_create_state_dir(options->state_dir, err);
 
     if (rc == 0) {
         rc = daemon_make_executor(options, logger, &executor, err);
     }
-    if (rc != 0) {
-        return rc;
-    }
-    config.state_dir = options->state_dir;
-    config.join_address = options->join_address;
-    config.join_token = options->join_token;
-    config.hostname = options->hostname;
-    config.logger = logger;
-    config.clock = swk_posix_clock();
-    config.entropy = swk_posix_entropy();
-    config.transport = transport;
-    config.executor = &executor;
-    rc = swk_agent_new(&config, &agent, err);
     if (rc == 0) {
-        rc = swk_agent_start(agent, err);
+        rc = daemon_run_worker(options, logger, transport, &executor, err);
     }
-    if (rc == 0) {
-        daemon_wait(NULL, NULL);
-    }
-    swk_agent_free(agent);
     swk_process_executor_free(&executor);
     return rc;
 }

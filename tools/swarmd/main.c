@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <swarmkit/agent.h>
 #include <swarmkit/manager.h>
 #include <swarmkit/nng_transport.h>
 #include <swarmkit/node.h>
@@ -64,36 +63,6 @@ static int run_manager(const struct daemon_options *options,
     return rc;
 }
 
-static int run_worker(const struct daemon_options *options,
-                      const struct swk_logger *logger,
-                      const struct swk_transport *transport,
-                      const struct swk_executor *executor,
-                      struct swk_error *err)
-{
-    struct swk_agent_config config = SWK_AGENT_CONFIG_INIT;
-    swk_agent *agent = NULL;
-    int rc;
-
-    config.state_dir = options->state_dir;
-    config.join_address = options->join_address;
-    config.join_token = options->join_token;
-    config.hostname = options->hostname;
-    config.logger = logger;
-    config.clock = swk_posix_clock();
-    config.entropy = swk_posix_entropy();
-    config.transport = transport;
-    config.executor = executor;
-    rc = swk_agent_new(&config, &agent, err);
-    if (rc == 0) {
-        rc = swk_agent_start(agent, err);
-    }
-    if (rc == 0) {
-        daemon_wait(NULL, NULL);
-    }
-    swk_agent_free(agent);
-    return rc;
-}
-
 /* A worker if the flags or the identity on disk say so. */
 static bool is_worker(const struct daemon_options *options)
 {
@@ -116,7 +85,7 @@ static int run(const struct daemon_options *options,
         rc = daemon_make_executor(options, logger, &executor, err);
     }
     if (rc == 0 && is_worker(options)) {
-        rc = run_worker(options, logger, transport, &executor, err);
+        rc = daemon_run_worker(options, logger, transport, &executor, err);
     } else if (rc == 0) {
         rc = run_manager(options, logger, transport, &executor, err);
     }
