@@ -104,6 +104,17 @@ SWK_API void swk_agent_stop(swk_agent *agent);
 SWK_API const char *swk_agent_node_id(const swk_agent *agent);
 
 /**
+ * Tells why the agent stopped by itself.
+ *
+ * @param agent    Not NULL.
+ * @param out_why  Receives the reason; not NULL.
+ * @return 1 if it did, 0 if it is well.
+ * @threads any
+ * @since   0.1
+ */
+SWK_API int swk_agent_failed(const swk_agent *agent, struct swk_error *out_why);
+
+/**
  * Stops and releases an agent.
  *
  * @param agent  May be NULL.

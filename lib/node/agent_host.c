@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -23,6 +24,8 @@ struct swk_agent {
     struct swki_agent_runner *runner;
     pthread_t thread;
     bool started;
+    atomic_bool failed;       /* set after failure was written, for good */
+    struct swk_error failure;
 };
 
 static int check_config(const struct swk_agent_config *config,
@@ -175,13 +178,20 @@ int swk_agent_new(const struct swk_agent_config *config, swk_agent **out_agent,
 static void *run(void *ctx)
 {
     struct swk_agent *agent = ctx;
-    struct swk_error err;
 
-    if (swki_loop_run(agent->loop, &err) != 0) {
-        swki_log(agent->config.logger, SWK_LOG_ERROR, "agent", "stopped: %s",
-                 err.text);
+    if (swki_loop_run(agent->loop, &agent->failure) != 0) {
+        atomic_store(&agent->failed, true);
     }
     return NULL;
+}
+
+int swk_agent_failed(const swk_agent *agent, struct swk_error *out_why)
+{
+    if (!atomic_load(&agent->failed)) {
+        return 0;
+    }
+    *out_why = agent->failure;
+    return 1;
 }
 
 int swk_agent_start(swk_agent *agent, struct swk_error *err)

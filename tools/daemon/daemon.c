@@ -211,7 +211,7 @@ void daemon_wait(bool (*stopped)(void *ctx), void *ctx)
 
     stop_signals(&set);
     while (sigtimedwait(&set, NULL, &while_ns) < 0 &&
-           (stopped == NULL || !stopped(ctx))) {
+           !stopped(ctx)) {
     }
 }
 
@@ -269,6 +269,13 @@ int daemon_make_executor(const struct daemon_options *options,
 
 /* -- A worker ------------------------------------------------------------- */
 
+static bool agent_stopped(void *ctx)
+{
+    struct swk_error why;
+
+    return swk_agent_failed(ctx, &why) != 0;
+}
+
 int daemon_run_worker(const struct daemon_options *options,
                       const struct swk_logger *logger,
                       const struct swk_transport *transport,
@@ -293,7 +300,10 @@ int daemon_run_worker(const struct daemon_options *options,
         rc = swk_agent_start(agent, err);
     }
     if (rc == 0) {
-        daemon_wait(NULL, NULL);
+        daemon_wait(agent_stopped, agent);
+        if (swk_agent_failed(agent, err)) {
+            rc = err->code;
+        }
     }
     swk_agent_free(agent);
     return rc;
