@@ -65,6 +65,8 @@ static void on_request(void *ctx, struct swki_rpc_call *call,
         swki_rpc_call_end(call, SWKI_STATUS_OK, "");
     } else if (strcmp(path, "/t.T/Collect") == 0) {
         f->collected = len;
+    } else if (strcmp(path, "/t.T/Talk") == 0) {
+        swki_rpc_call_send(call, data, len);
     } else if (strcmp(path, "/t.T/Never") != 0) {
         swki_rpc_call_end(call, SWKI_STATUS_NOT_FOUND, "no such thing");
     }
@@ -75,10 +77,12 @@ static void on_more(void *ctx, struct swki_rpc_call *call, const uint8_t *data,
 {
     struct f *f = ctx;
 
-    (void)call;
-    (void)data;
     (void)now;
-    f->collected += len;
+    if (strcmp(swki_rpc_call_info(call)->path, "/t.T/Talk") == 0) {
+        swki_rpc_call_send(call, data, len);
+    } else {
+        f->collected += len;
+    }
 }
 
 static void on_finished(void *ctx, struct swki_rpc_call *call, swk_time now)
@@ -90,6 +94,8 @@ static void on_finished(void *ctx, struct swki_rpc_call *call, swk_time now)
     if (strcmp(swki_rpc_call_info(call)->path, "/t.T/Collect") == 0) {
         swki_frame_put_u32(sum, (uint32_t)f->collected);
         swki_rpc_call_send(call, sum, sizeof(sum));
+        swki_rpc_call_end(call, SWKI_STATUS_OK, "");
+    } else if (strcmp(swki_rpc_call_info(call)->path, "/t.T/Talk") == 0) {
         swki_rpc_call_end(call, SWKI_STATUS_OK, "");
     }
 }

@@ -195,6 +195,38 @@ static void a_client_streams_messages_and_is_answered_at_the_end(void **state)
     tear_down(&f);
 }
 
+/* Each message is answered before the next is sent: neither side waits for the
+ * other's end. */
+static void a_stream_talks_both_ways(void **state)
+{
+    struct f f;
+    struct client client;
+    struct call call;
+    uint64_t id = (uint64_t)(uintptr_t)&call;
+
+    (void)state;
+    set_up(&f);
+    client_open(&f, &client, f.address, f.worker_context);
+    call_open(&client, &call, "/t.T/Talk");
+    for (unsigned i = 0; i < 20; i++) {
+        uint8_t word[4];
+
+        swki_frame_put_u32(word, i);
+        assert_int_equal(swki_rpc_client_send(client.client, id, word,
+                                              sizeof(word), NULL),
+                         0);
+        run_until(&f, &call.messages, i + 1);
+        assert_int_equal(swki_frame_get_u32(call.last.data), i);
+        assert_int_equal(call.ended, 0);
+    }
+    swki_rpc_client_finish(client.client, id);
+    run_until(&f, &call.ended, 1);
+    assert_int_equal(call.status, SWKI_STATUS_OK);
+    call_fini(&call);
+    client_close(&client);
+    tear_down(&f);
+}
+
 static void a_reader_that_is_too_slow_is_cut_off(void **state)
 {
     struct f f;
@@ -563,6 +595,7 @@ int main(void)
             a_big_message_passes_and_one_over_the_limit_is_refused),
         cmocka_unit_test(
             a_client_streams_messages_and_is_answered_at_the_end),
+        cmocka_unit_test(a_stream_talks_both_ways),
         cmocka_unit_test(a_reader_that_is_too_slow_is_cut_off),
         cmocka_unit_test(deadlines_and_cancels_close_the_call_at_both_ends),
         cmocka_unit_test(a_peer_that_vanishes_closes_its_calls),
