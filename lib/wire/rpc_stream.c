@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "base/utf8.h"
 #include "base/alloc.h"
 #include "swarmkit/rpc.pb-c.h"
 #include "wire/message.h"
@@ -155,6 +156,7 @@ void swki_rpc_write_status(struct swki_rpc_connection *c, uint32_t id,
         swkpb__rpc__status__init(&message);
         strncpy(cut, text, sizeof(cut) - 1);
         cut[sizeof(cut) - 1] = '\0';
+        swki_utf8_repair(cut); /* it may end within a character */
         message.code = status;
         message.message = cut;
         len = protobuf_c_message_pack(&message.base, payload);

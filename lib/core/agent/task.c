@@ -20,6 +20,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/utf8.h"
 #include "core/agent/internal.h"
 #include "wire/message.h"
 
@@ -60,6 +61,10 @@ make_status(const Swkpb__TaskStatus *before, Swkpb__TaskState state,
     status->state = state;
     status->message = swki_arena_strdup(arena, message);
     status->err = swki_arena_strdup(arena, why);
+    if (status->err != NULL) {
+        /* Cut anywhere, or a program's own words: no manager would take it. */
+        swki_utf8_repair(status->err);
+    }
     status->applied_by = (char *)protobuf_c_empty_string;
     status->applied_at = NULL;
     if (result != NULL && result->has_status) {

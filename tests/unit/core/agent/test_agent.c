@@ -556,6 +556,19 @@ static void a_task_without_controller_is_rejected_with_the_reason(void **state)
     assert_string_equal(stored(f, "a")->err, "secrets: not here");
 }
 
+static void a_reason_cut_within_a_character_can_still_be_reported(void **state)
+{
+    struct f *f = *state;
+
+    register_agent(f);
+    assign_one(f, "a", SWKPB__TASK_STATE__RUNNING);
+    swki_agent_controller(f->agent, f->now, f->wall, "a", NULL);
+    clear(f);
+    operation(f, "a", SWK_OPERATION_PREPARE, SWK_OUTCOME_FATAL,
+              "no /\xc3\xa4\xc3");
+    assert_string_equal(stored(f, "a")->err, "no /\xc3\xa4?");
+}
+
 static void a_temporary_failure_is_shown_and_tried_again_later(void **state)
 {
     struct f *f = *state;
@@ -733,6 +746,7 @@ int main(void)
         TEST(a_stop_cancels_the_wait_and_shuts_down_without_a_pause),
         TEST(fatal_failures_reject_before_the_start_and_fail_after),
         TEST(a_task_without_controller_is_rejected_with_the_reason),
+        TEST(a_reason_cut_within_a_character_can_still_be_reported),
         TEST(a_temporary_failure_is_shown_and_tried_again_later),
         TEST(an_update_ends_the_pause_after_a_failure),
         TEST(a_lower_desired_state_and_an_equal_task_are_ignored),
