@@ -12,6 +12,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/options.h"
 #include "node/agent_runner.h"
 #include "node/join.h"
 #include "node/state_dir.h"
@@ -31,10 +32,6 @@ struct swk_agent {
 static int check_config(const struct swk_agent_config *config,
                         struct swk_error *err)
 {
-    if (config->size != sizeof(*config)) {
-        return swki_fail(err, SWK_ENOTSUP,
-                         "agent: configuration of another release");
-    }
     if (config->state_dir == NULL || config->clock == NULL ||
         config->entropy == NULL || config->transport == NULL) {
         return swki_fail(err, SWK_EINVAL, "agent: a required port or the "
@@ -145,27 +142,32 @@ static int set_up(struct swk_agent *agent, struct swk_error *err)
     return rc;
 }
 
-int swk_agent_new(const struct swk_agent_config *config, swk_agent **out_agent,
+int swk_agent_new(const struct swk_agent_config *options, swk_agent **out_agent,
                   struct swk_error *err)
 {
+    struct swk_agent_config config;
     struct swk_error unused;
     struct swk_agent *agent;
     int rc;
 
     err = err != NULL ? err : &unused;
-    if (config == NULL || out_agent == NULL) {
+    if (options == NULL || out_agent == NULL) {
         return swki_fail(err, SWK_EINVAL, "agent: NULL argument");
     }
-    rc = check_config(config, err);
+    rc = swki_options_read(&config, sizeof(config), options,
+                           "swk_agent_config", err);
+    if (rc == 0) {
+        rc = check_config(&config, err);
+    }
     if (rc != 0) {
         return rc;
     }
-    agent = swki_calloc(config->alloc, 1, sizeof(*agent));
+    agent = swki_calloc(config.alloc, 1, sizeof(*agent));
     if (agent == NULL) {
         return swki_fail_nomem(err);
     }
-    agent->config = *config;
-    swki_credentials_init(&agent->credentials, config->alloc);
+    agent->config = config;
+    swki_credentials_init(&agent->credentials, config.alloc);
     rc = set_up(agent, err);
     if (rc != 0) {
         swk_agent_free(agent);

@@ -16,6 +16,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/options.h"
 #include "core/ca/bootstrap.h"
 #include "crypto/digest.h"
 #include "node/agent_runner.h"
@@ -209,10 +210,6 @@ static int listen_all(struct swk_manager *m, struct swk_error *err)
 static int check_config(const struct swk_manager_config *config,
                         struct swk_error *err)
 {
-    if (config->size != sizeof(*config)) {
-        return swki_fail(err, SWK_ENOTSUP,
-                         "manager: configuration of another release");
-    }
     if (config->state_dir == NULL || config->listen_address == NULL ||
         config->clock == NULL || config->entropy == NULL ||
         config->transport == NULL) {
@@ -375,32 +372,37 @@ static int set_up(struct swk_manager *m, struct swk_error *err)
     return rc;
 }
 
-int swk_manager_new(const struct swk_manager_config *config,
+int swk_manager_new(const struct swk_manager_config *options,
                     swk_manager **out_manager, struct swk_error *err)
 {
+    struct swk_manager_config config;
     struct swk_error unused;
     struct swk_manager *m;
     int rc;
 
     err = err != NULL ? err : &unused;
-    if (config == NULL || out_manager == NULL) {
+    if (options == NULL || out_manager == NULL) {
         return swki_fail(err, SWK_EINVAL, "manager: NULL argument");
     }
-    rc = check_config(config, err);
+    rc = swki_options_read(&config, sizeof(config), options,
+                           "swk_manager_config", err);
+    if (rc == 0) {
+        rc = check_config(&config, err);
+    }
     if (rc != 0) {
         return rc;
     }
-    m = swki_calloc(config->alloc, 1, sizeof(*m));
+    m = swki_calloc(config.alloc, 1, sizeof(*m));
     if (m == NULL) {
         return swki_fail_nomem(err);
     }
-    m->config = *config;
+    m->config = config;
     pthread_mutex_init(&m->stored.lock, NULL);
     pthread_mutex_init(&m->failure_lock, NULL);
     m->stored.message.handle = take_stored;
     swki_list_init(&m->member.link);
-    swki_credentials_init(&m->credentials, config->alloc);
-    swki_founding_init(&m->founding, config->alloc);
+    swki_credentials_init(&m->credentials, config.alloc);
+    swki_founding_init(&m->founding, config.alloc);
     rc = set_up(m, err);
     if (rc != 0) {
         swk_manager_free(m);
