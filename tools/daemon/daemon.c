@@ -157,6 +157,17 @@ int daemon_parse(int argc, char **argv, const char *summary,
 
 /* -- Log ------------------------------------------------------------------ */
 
+/* Words of other nodes may be in it: nothing that a terminal would obey. */
+static void print_plain(const char *text)
+{
+    for (; *text != '\0'; text++) {
+        unsigned char c = (unsigned char)*text;
+
+        putc(c < ' ' || c == 0x7f ? '?' : c, stderr);
+    }
+    putc('\n', stderr);
+}
+
 static void print_record(void *ctx, const struct swk_log_record *record)
 {
     struct timespec now;
@@ -167,9 +178,11 @@ static void print_record(void *ctx, const struct swk_log_record *record)
     clock_gettime(CLOCK_REALTIME, &now);
     gmtime_r(&now.tv_sec, &tm);
     strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%S", &tm);
-    fprintf(stderr, "%s.%03ldZ %-5s %s: %s\n", when, now.tv_nsec / 1000000,
-            swk_log_level_name(record->level), record->module,
-            record->message);
+    flockfile(stderr); /* a record is a line, whichever thread it is of */
+    fprintf(stderr, "%s.%03ldZ %-5s %s: ", when, now.tv_nsec / 1000000,
+            swk_log_level_name(record->level), record->module);
+    print_plain(record->message);
+    funlockfile(stderr);
 }
 
 struct swk_logger daemon_logger(int level)
@@ -183,7 +196,8 @@ struct swk_logger daemon_logger(int level)
 
 void daemon_complain(const char *name, const struct swk_error *err)
 {
-    fprintf(stderr, "%s: error: %s\n", name, err->text);
+    fprintf(stderr, "%s: error: ", name);
+    print_plain(err->text);
 }
 
 /* -- Signals -------------------------------------------------------------- */
