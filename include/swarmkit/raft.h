@@ -8,29 +8,37 @@
  * (swk_raft_take_actions()); it never does it. Disk, network and clock belong
  * to the driver around it. One turn of a driver's loop:
  *
- *     swk_raft_propose(), swk_raft_persisted(), swk_raft_expire(), ...
+ *     swk_raft_propose(), swk_raft_step(), swk_raft_persisted(), ...
  *     actions = swk_raft_take_actions(raft);
  *     in the order of the fields of struct swk_raft_actions:
- *         give hard state and entries to the storage, which reports the ticket
- *         later, on which the driver calls swk_raft_persisted();
+ *         finish a snapshot to install, then append hard state and entries to
+ *         the storage, which reports their tickets later, on which the driver
+ *         calls swk_raft_persisted();
  *         send the messages;
  *         if leadership was lost: stop what only the leader does;
  *         if a snapshot is wanted: take a view of the state as it is now, and
  *         call swk_raft_save_snapshot() when it goes to the storage;
- *         apply the committed entries, then call swk_raft_applied();
+ *         apply the committed entries: changes of membership by
+ *         swk_raft_apply_conf_change(); then call swk_raft_applied();
+ *         answer the reads whose index is applied;
  *         if leadership was gained: start what only the leader does;
  *     until no action is due; then wait for the deadline or the next event.
  *
  * A member begins with swk_raft_new(); then come the swk_raft_restore_...()
  * calls with what the storage holds, in the order in which
- * swk_storage.load() finds it, and swk_raft_start().
+ * swk_storage.load() finds it, or swk_raft_bootstrap() for the first member of
+ * a new group, and swk_raft_start(). A member that joins a group starts from
+ * nothing: the leader sends it everything once it was added.
  *
- * This release serves clusters of **one member**. It is elected at once, and an
- * entry is committed when the member's own storage has it. A configuration
- * with other members is refused with SWK_ENOTSUP, and so is a log that holds
- * changes of the membership. The interface is the one that several members
- * use: messages, their events and the timeouts of elections will be added to
- * it, nothing will be taken away.
+ * Messages, and parts of a message, are borrowed structs; swk_raft_message_...
+ * functions turn them into bytes (raftpb.Message) and back.
+ *
+ * Snapshots travel beside the messages. When a message of type
+ * SWK_RAFT_MSG_SNAP is to be sent, the driver reads the snapshot of that place
+ * from its storage, sends it with the message, part by part, and says how it
+ * went with swk_raft_report_snapshot(). The receiving driver writes the parts
+ * to its storage, and calls swk_raft_step() with the message when it has them
+ * all; if the member takes the snapshot, its next actions say `install`.
  */
 
 #ifndef SWARMKIT_RAFT_H
@@ -51,8 +59,9 @@ typedef struct swk_raft swk_raft;
 enum swk_raft_entry_type {
     SWK_RAFT_ENTRY_NORMAL = 0,         /**< The application's; empty for the
                                             first entry of a leader. */
-    SWK_RAFT_ENTRY_CONF_CHANGE = 1,    /**< A single change of membership. */
-    SWK_RAFT_ENTRY_CONF_CHANGE_V2 = 2, /**< Changes of membership. */
+    SWK_RAFT_ENTRY_CONF_CHANGE = 1,    /**< A raftpb.ConfChange. */
+    SWK_RAFT_ENTRY_CONF_CHANGE_V2 = 2, /**< A raftpb.ConfChangeV2; empty to
+                                            leave a joint configuration. */
 };
 
 /** What a member is at the moment. */
@@ -60,18 +69,66 @@ enum swk_raft_role {
     SWK_RAFT_FOLLOWER = 0,
     SWK_RAFT_CANDIDATE = 1,
     SWK_RAFT_LEADER = 2,
-    SWK_RAFT_PRE_CANDIDATE = 3, /**< Not used by a sole member. */
+    SWK_RAFT_PRE_CANDIDATE = 3,
 };
 
-/** Defaults of struct swk_raft_config. */
+/** Types of messages: raftpb.MessageType. Those that are not listed never
+ *  leave a member. */
+enum swk_raft_message_type {
+    SWK_RAFT_MSG_PROP = 2, /**< Proposals, forwarded to the leader. */
+    SWK_RAFT_MSG_APP = 3,
+    SWK_RAFT_MSG_APP_RESP = 4,
+    SWK_RAFT_MSG_VOTE = 5,
+    SWK_RAFT_MSG_VOTE_RESP = 6,
+    SWK_RAFT_MSG_SNAP = 7,
+    SWK_RAFT_MSG_HEARTBEAT = 8,
+    SWK_RAFT_MSG_HEARTBEAT_RESP = 9,
+    SWK_RAFT_MSG_TRANSFER_LEADER = 13,
+    SWK_RAFT_MSG_TIMEOUT_NOW = 14,
+    SWK_RAFT_MSG_READ_INDEX = 15,
+    SWK_RAFT_MSG_READ_INDEX_RESP = 16,
+    SWK_RAFT_MSG_PRE_VOTE = 17,
+    SWK_RAFT_MSG_PRE_VOTE_RESP = 18,
+};
+
+/** Defaults and limits of struct swk_raft_config. */
 enum {
+    SWK_RAFT_TICK_MS = 100,
+    SWK_RAFT_HEARTBEAT_TICKS = 1,
+    SWK_RAFT_ELECTION_TICKS = 5,
     /** 1.5 MiB of payload, and slack for what wraps it. */
     SWK_RAFT_ENTRY_SIZE_MAX = 1536 * 1024 + 4096,
+    SWK_RAFT_MESSAGE_SIZE_MAX = 64 * 1024,
+    SWK_RAFT_MESSAGE_ENTRIES_MAX = 1024,
+    SWK_RAFT_INFLIGHT_MESSAGES_MAX = 256,
+    SWK_RAFT_INFLIGHT_SIZE_MAX = 16 * 1024 * 1024,
     SWK_RAFT_UNCOMMITTED_SIZE_MAX = 64 * 1024 * 1024,
     SWK_RAFT_APPLY_SIZE_MAX = 1024 * 1024,
+    SWK_RAFT_PENDING_READS_MAX = 65536,
+    SWK_RAFT_READ_CONTEXT_SIZE_MAX = 64,
     SWK_RAFT_SNAPSHOT_INTERVAL = 10000,
     SWK_RAFT_SNAPSHOT_LOG_SIZE = 64 * 1024 * 1024,
     SWK_RAFT_ENTRIES_FOR_SLOW_FOLLOWERS = 500,
+    SWK_RAFT_PROMOTE_GAP = 1000,   /**< Entries a learner may lack. */
+    SWK_RAFT_PROMOTE_ROUNDS = 10,  /**< Rounds it may need to catch up. */
+    SWK_RAFT_VOTERS_MAX = 15,      /**< Of one configuration. */
+    SWK_RAFT_MEMBERS_MAX = 255,    /**< With learners. */
+    SWK_RAFT_CHANGES_MAX = 64,     /**< In one change of membership. */
+};
+
+/** Bits of swk_raft_config.flags. */
+enum swk_raft_flag {
+    SWK_RAFT_NO_PRE_VOTE = 1 << 0,
+    SWK_RAFT_NO_CHECK_QUORUM = 1 << 1,
+    /** A leader that was removed goes on until another is elected. */
+    SWK_RAFT_NO_STEP_DOWN_ON_REMOVAL = 1 << 2,
+    /** Reads rely on clocks that run alike instead of asking a quorum. */
+    SWK_RAFT_LEASE_READS = 1 << 3,
+    /** A follower hands proposals to the leader: they may be lost or doubled
+     *  without a trace. */
+    SWK_RAFT_FORWARD_PROPOSALS = 1 << 4,
+    /** The application orders changes of membership itself. Dangerous. */
+    SWK_RAFT_NO_CONF_CHANGE_VALIDATION = 1 << 5,
 };
 
 /** How to make a member. Zero stands for the default of a field. */
@@ -79,31 +136,109 @@ struct swk_raft_config {
     size_t size; /**< sizeof(struct swk_raft_config). */
     /** This member: 1 to 2^64-3; never used again for another. */
     uint64_t id;
-    /** Seed of the generator for election timeouts. A sole member draws none.
-     */
+    /** Seed of the generator for election timeouts; different for each
+     *  member. */
     uint64_t seed;
-    /** Initial voters; NULL stands for this member alone. In this release
-     *  nothing else is accepted. */
-    const uint64_t *voters;
-    size_t voters_count;             /**< Number of voters. */
     const struct swk_alloc *alloc;   /**< *Borrowed until* swk_raft_free(); NULL
                                           for malloc(). */
     const struct swk_logger *logger; /**< *Borrowed until* swk_raft_free();
                                           may be NULL. */
+    uint32_t flags;               /**< enum swk_raft_flag. */
+    uint32_t heartbeat_ticks;     /**< Between heartbeats of a leader. */
+    uint32_t election_ticks;      /**< A follower waits for a leader for this
+                                       to twice as many; more than
+                                       heartbeat_ticks. */
+    uint32_t lease_margin_ticks;  /**< Taken off a lease; less than
+                                       election_ticks. */
+    swk_time tick_ns;             /**< Length of a tick, at least 1 ms. */
+    /** Ticks that an append may take before a leader hands over, and a
+     *  follower stops granting votes; 0: twice election_ticks, UINT32_MAX:
+     *  any. */
+    uint32_t storage_stall_ticks;
+    /** Ticks without a report after which a snapshot's transfer is taken for
+     *  failed; 0: ten times election_ticks. */
+    uint32_t snapshot_stall_ticks;
     uint64_t entry_size_max;         /**< Bytes of one entry's data. */
+    uint64_t message_size_max;       /**< Bytes of entries in a message; one is
+                                          always sent. */
+    uint32_t message_entries_max;    /**< Entries in a message. */
+    uint32_t inflight_messages_max;  /**< Appends to one member under way. */
+    uint64_t inflight_size_max;      /**< Bytes of them. */
     uint64_t uncommitted_size_max;   /**< Bytes proposed and not yet applied. */
     uint64_t apply_size_max;    /**< Bytes given out and not yet applied. */
+    uint32_t pending_reads_max; /**< Reads that wait for an answer. */
+    uint32_t reserved;          /**< 0. */
     uint64_t snapshot_interval; /**< Entries applied between snapshots. */
     uint64_t snapshot_log_size; /**< Bytes applied between snapshots. */
     /** Entries kept in memory behind a snapshot. */
     uint64_t entries_for_slow_followers;
+    /** Until swk_raft_bootstrap() is there: this member alone, or NULL. */
+    const uint64_t *voters;
+    size_t voters_count; /**< Number of voters. */
 };
 
-/** A message for another member. */
+/** A message from one member to another. All pointers are *borrowed* for the
+ *  call that it is passed to or comes from. Fields that its type has no use for
+ *  are 0. */
 struct swk_raft_message {
-    uint64_t to;         /**< The member it is for. */
-    const uint8_t *data; /**< An encoded raftpb.Message. */
-    size_t data_len;     /**< Bytes. */
+    int32_t type; /**< enum swk_raft_message_type. */
+    int32_t reject; /**< 0 or 1. */
+    uint64_t to;    /**< The member it is for. */
+    uint64_t from;
+    uint64_t term;     /**< Of the sender. */
+    uint64_t log_term; /**< Of the entry at index. */
+    uint64_t index;
+    uint64_t commit;
+    uint64_t vote;
+    uint64_t reject_hint;
+    const struct swk_log_entry *entries;
+    size_t entries_count;
+    const struct swk_snapshot_meta *snapshot; /**< NULL if there is none. */
+    const uint8_t *context;                   /**< NULL if there is none. */
+    size_t context_len;
+};
+
+/** Single changes of membership: raftpb.ConfChangeType. */
+enum swk_raft_change_type {
+    SWK_RAFT_ADD_VOTER = 0,
+    SWK_RAFT_REMOVE = 1,
+    SWK_RAFT_UPDATE = 2, /**< Changes nothing but what context says. */
+    SWK_RAFT_ADD_LEARNER = 3,
+};
+
+/** How to go from one configuration to the next:
+ *  raftpb.ConfChangeTransition. */
+enum swk_raft_transition {
+    SWK_RAFT_TRANSITION_AUTO = 0, /**< Joint if there are several changes. */
+    SWK_RAFT_TRANSITION_JOINT_IMPLICIT = 1, /**< Joint, left by itself. */
+    SWK_RAFT_TRANSITION_JOINT_EXPLICIT = 2, /**< Joint, left by a change
+                                                 without changes. */
+};
+
+/** One change to one member. */
+struct swk_raft_change {
+    int32_t type;      /**< enum swk_raft_change_type. */
+    uint32_t reserved; /**< 0. */
+    uint64_t id;       /**< The member. */
+};
+
+/** A change of membership. No change at all leaves a joint configuration. */
+struct swk_raft_conf_change {
+    size_t size;        /**< sizeof(struct swk_raft_conf_change). */
+    int32_t transition; /**< enum swk_raft_transition. */
+    uint32_t reserved;  /**< 0. */
+    const struct swk_raft_change *changes;
+    size_t changes_count;   /**< Up to SWK_RAFT_CHANGES_MAX. */
+    const uint8_t *context; /**< The application's own; may be NULL. */
+    size_t context_len;     /**< Bytes, up to entry_size_max. */
+};
+
+/** A read whose index is known: it sees every write that was acknowledged
+ *  before it was asked for, once that index is applied. */
+struct swk_raft_read {
+    uint64_t index;
+    const uint8_t *context; /**< As given to swk_raft_read_index(). */
+    size_t context_len;
 };
 
 /**
@@ -114,14 +249,21 @@ struct swk_raft_message {
 struct swk_raft_actions {
     size_t size; /**< sizeof(struct swk_raft_actions). */
 
-    /** Persist: 0 if there is nothing to store. Else the following two go to
-     *  swk_storage.append() with this ticket. Tickets ascend. */
+    /** NULL, or a received snapshot that takes the place of the log: finish it
+     *  in the storage (install 1) with install_ticket. The application's state
+     *  is restored from it before swk_raft_persisted() is told so. */
+    const struct swk_snapshot_meta *install;
+    uint64_t install_ticket; /**< 0 if install is NULL. */
+
+    /** Persist: 0 if there is nothing to append. Else the following two go to
+     *  swk_storage.append() with this ticket. */
     uint64_t persist_ticket;
     const struct swk_hard_state *hard_state; /**< NULL if it did not change. */
-    const struct swk_log_entry *entries;     /**< To store. */
+    const struct swk_log_entry *entries;     /**< To store; they replace those
+                                                  from the first index on. */
     size_t entries_count;                    /**< Number of entries. */
 
-    /** Send; messages may leave at once. None in this release. */
+    /** Send; messages may leave at once. */
     const struct swk_raft_message *messages;
     size_t messages_count; /**< Number of messages. */
 
@@ -139,6 +281,10 @@ struct swk_raft_actions {
     /** Apply, in order, empty entries too, and call swk_raft_applied(). */
     const struct swk_log_entry *committed;
     size_t committed_count; /**< Number of committed. */
+
+    /** Reads whose index is known. */
+    const struct swk_raft_read *reads;
+    size_t reads_count; /**< Number of reads. */
 
     /** 1 if this member is the leader and has applied every entry of earlier
      *  leaders: it may propose. */
@@ -161,10 +307,36 @@ struct swk_raft_status {
     uint64_t snapshot_index; /**< Of the newest durable snapshot; 0 for none. */
     uint64_t uncommitted_size; /**< Bytes proposed and not yet applied. */
     uint64_t log_size;         /**< Bytes of entries' data in memory. */
+    uint64_t transfer_target;  /**< Leadership is being handed to; 0: nobody. */
+    /** 0, or the index up to which the leader must send what this member's
+     *  storage lost before it votes and acknowledges again. */
+    uint64_t recovering;
+    /** Ticks since a leader was last known; 0 while one is. */
+    uint64_t leaderless_ticks;
     int32_t role;              /**< enum swk_raft_role. */
     int32_t announced;         /**< 1 between leadership gained and lost. */
     int32_t failure;           /**< 0, or why the member stopped for good. */
-    int32_t reserved;          /**< 0. */
+    int32_t voter;             /**< 1 if this member votes. */
+};
+
+/** How a leader's copying to a member goes on. */
+enum swk_raft_peer_state {
+    SWK_RAFT_PROBE = 0,     /**< Where its log matches is being found out. */
+    SWK_RAFT_REPLICATE = 1, /**< Entries flow. */
+    SWK_RAFT_SNAPSHOT = 2,  /**< It needs a snapshot first. */
+};
+
+/** A member as this one knows it. Beyond id and learner only a leader knows
+ *  anything. */
+struct swk_raft_peer {
+    uint64_t id;
+    uint64_t match;            /**< Highest index known to be durable there. */
+    uint64_t next;             /**< Next index to send. */
+    uint64_t pending_snapshot; /**< Index of the snapshot that it is sent. */
+    int32_t state;             /**< enum swk_raft_peer_state. */
+    int32_t active; /**< 1 if it was heard of in the last election timeout. */
+    int32_t learner; /**< 1 if it has no vote. */
+    int32_t caught_up; /**< 1 if a learner may be made a voter. */
 };
 
 /**
@@ -173,9 +345,8 @@ struct swk_raft_status {
  * @param config    Borrowed for the call; not NULL.
  * @param out_raft  Receives the member, *given*: swk_raft_free(); not NULL.
  * @param err       Receives the reason on failure; may be NULL.
- * @return 0; SWK_EINVAL for an id out of range or a NULL argument; SWK_ENOTSUP
- *         for voters other than this member alone, or a config of a newer
- *         library; SWK_ENOMEM.
+ * @return 0; SWK_EINVAL for a value out of range or a NULL argument;
+ *         SWK_ENOTSUP for a config of a newer library; SWK_ENOMEM.
  * @threads any
  * @since   0.1
  */
@@ -228,8 +399,7 @@ swk_raft_restore_hard_state(swk_raft *raft, const struct swk_hard_state *state,
  * @param entry  Copied, with its data; not NULL.
  * @param err    Receives the reason on failure; may be NULL.
  * @return 0; SWK_EPRECONDITION if called late; SWK_ECORRUPT for an entry that
- *         does not follow the one before; SWK_ENOTSUP for a change of the
- *         membership; SWK_ENOMEM.
+ *         does not follow the one before; SWK_ENOMEM.
  * @threads one at a time
  * @since   0.1
  */
@@ -238,11 +408,49 @@ swk_raft_restore_entry(swk_raft *raft, const struct swk_log_entry *entry,
                        struct swk_error *err);
 
 /**
+ * Tells a member that its storage lost entries which it may have acknowledged.
+ *
+ * Until the leader has sent everything up to there again, the member neither
+ * votes nor campaigns nor acknowledges.
+ *
+ * @param raft          Not started yet; not NULL.
+ * @param acknowledged  The highest index that it may have acknowledged.
+ * @param err           Receives the reason on failure; may be NULL.
+ * @return 0; SWK_EPRECONDITION if called late.
+ * @threads one at a time
+ * @since   0.1
+ */
+SWK_API SWK_MUST_CHECK int swk_raft_restore_lost(swk_raft *raft,
+                                                 uint64_t acknowledged,
+                                                 struct swk_error *err);
+
+/**
+ * Begins a new group: its first entries add the members, and are committed.
+ *
+ * Members of one group must all be started alike: either one bootstraps alone
+ * and the others join, or all bootstrap with the same list.
+ *
+ * @param raft     Not started yet, nothing restored; not NULL.
+ * @param members  Borrowed for the call: one change of type SWK_RAFT_ADD_VOTER
+ *                 with its context for each member, in the order of the
+ *                 entries; not NULL.
+ * @param members_count  At least 1.
+ * @param err      Receives the reason on failure; may be NULL.
+ * @return 0; SWK_EPRECONDITION if called late, or something was restored;
+ *         SWK_EINVAL for changes of another kind; SWK_ENOMEM.
+ * @threads one at a time
+ * @since   0.1
+ */
+SWK_API SWK_MUST_CHECK int
+swk_raft_bootstrap(swk_raft *raft, const struct swk_raft_conf_change *members,
+                   size_t members_count, struct swk_error *err);
+
+/**
  * Starts a member from what was restored, or from nothing.
  *
  * The driver then restores its own state from the snapshot; the entries after
- * it come as committed ones. A sole member campaigns at its next deadline,
- * which is now.
+ * it come as committed ones. A sole voter campaigns at its next deadline,
+ * which is now, as soon as its configuration is applied.
  *
  * @param raft  Not started yet; not NULL.
  * @param now   Monotonic time.
@@ -303,6 +511,165 @@ SWK_API SWK_MUST_CHECK int swk_raft_propose(swk_raft *raft, const void *data,
                                             size_t data_len,
                                             uint64_t *out_index,
                                             struct swk_error *err);
+
+/**
+ * Event: a message from another member has arrived.
+ *
+ * Whatever it says is checked; what cannot be is dropped and counted.
+ *
+ * @param raft     Started; not NULL.
+ * @param message  *Borrowed* for the call; not NULL.
+ * @param err      Receives the reason on failure; may be NULL.
+ * @return 0, also for a message that is of no use; SWK_EINVAL for one that no
+ *         member sends, which changed nothing; SWK_EIO after a failure.
+ * @threads one at a time
+ * @since   0.1
+ */
+SWK_API SWK_MUST_CHECK int
+swk_raft_step(swk_raft *raft, const struct swk_raft_message *message,
+              struct swk_error *err);
+
+/**
+ * Event: the application proposes a change of membership.
+ *
+ * One at a time: while another is not applied, or when it does not fit the
+ * configuration, an empty entry takes its place in the log; that is told by
+ * SWK_EPRECONDITION, and no change will follow. It takes effect when it is
+ * applied.
+ *
+ * @param raft       Started; not NULL.
+ * @param change     Borrowed for the call; not NULL.
+ * @param out_index  Receives the entry's index; may be NULL.
+ * @param err        Receives the reason on failure; may be NULL.
+ * @return 0; SWK_ENOTLEADER; SWK_EPRECONDITION as above; SWK_EINVAL for a
+ *         malformed change, or one beyond the limits; SWK_EUNAVAILABLE as for
+ *         swk_raft_propose(); SWK_EIO after a failure; SWK_ENOMEM.
+ * @threads one at a time
+ * @since   0.1
+ */
+SWK_API SWK_MUST_CHECK int
+swk_raft_propose_conf_change(swk_raft *raft,
+                             const struct swk_raft_conf_change *change,
+                             uint64_t *out_index, struct swk_error *err);
+
+/**
+ * Event: a committed change of membership is applied. Exactly once for each
+ * committed entry of a type other than SWK_RAFT_ENTRY_NORMAL, in the order of
+ * the log.
+ *
+ * @param raft   Started; not NULL.
+ * @param entry  As given out; not NULL.
+ * @param reject 1: the application refuses it, as it does on every member;
+ *               nothing changes.
+ * @param err    Receives the reason on failure; may be NULL.
+ * @return 0; SWK_EINVAL if it was not given out or comes twice; SWK_EIO after a
+ *         failure, a change that cannot be applied included; SWK_ENOMEM.
+ * @threads one at a time
+ * @since   0.1
+ */
+SWK_API SWK_MUST_CHECK int
+swk_raft_apply_conf_change(swk_raft *raft, const struct swk_log_entry *entry,
+                           int32_t reject, struct swk_error *err);
+
+/**
+ * Reads the payload of an entry that changes the membership.
+ *
+ * @param entry       Of a type other than SWK_RAFT_ENTRY_NORMAL; not NULL.
+ * @param changes     Receives the single changes; room for
+ *                    SWK_RAFT_CHANGES_MAX; not NULL.
+ * @param out_change  Receives the change, pointing at changes and at the
+ *                    entry's data; not NULL.
+ * @param err         Receives the reason on failure; may be NULL.
+ * @return 0; SWK_EINVAL for an entry of another type, or that is malformed.
+ * @threads any
+ * @since   0.1
+ */
+SWK_API SWK_MUST_CHECK int
+swk_raft_read_conf_change(const struct swk_log_entry *entry,
+                          struct swk_raft_change *changes,
+                          struct swk_raft_conf_change *out_change,
+                          struct swk_error *err);
+
+/**
+ * Asks for an index at which a read is linearizable. It comes as an action; or
+ * never, if leadership or messages are lost: give it a deadline, and ask anew.
+ *
+ * @param raft         Started; not NULL.
+ * @param context      Copied; unique among all reads of this member, also
+ *                     those before a restart; not NULL.
+ * @param context_len  1 to SWK_RAFT_READ_CONTEXT_SIZE_MAX.
+ * @param err          Receives the reason on failure; may be NULL.
+ * @return 0; SWK_ENOTLEADER if no leader is known; SWK_EUNAVAILABLE if too
+ *         many wait; SWK_EINVAL; SWK_EIO after a failure; SWK_ENOMEM.
+ * @threads one at a time
+ * @since   0.1
+ */
+SWK_API SWK_MUST_CHECK int swk_raft_read_index(swk_raft *raft,
+                                               const void *context,
+                                               size_t context_len,
+                                               struct swk_error *err);
+
+/**
+ * Event: somebody wants this member to start an election now.
+ *
+ * @param raft  Started; not NULL.
+ * @param err   Receives the reason on failure; may be NULL.
+ * @return 0, also when it may not campaign; SWK_EIO after a failure.
+ * @threads one at a time
+ * @since   0.1
+ */
+SWK_API SWK_MUST_CHECK int swk_raft_campaign(swk_raft *raft,
+                                             struct swk_error *err);
+
+/**
+ * Hands leadership over. Proposals are refused meanwhile; after an election
+ * timeout the leader goes on if it still leads.
+ *
+ * @param raft    Started; not NULL.
+ * @param target  The voter to lead, or 0 for the one whose log is longest.
+ * @param err     Receives the reason on failure; may be NULL.
+ * @return 0; SWK_ENOTLEADER; SWK_ENOTFOUND if there is no such voter, or none
+ *         that is active; SWK_EIO after a failure.
+ * @threads one at a time
+ * @since   0.1
+ */
+SWK_API SWK_MUST_CHECK int swk_raft_transfer(swk_raft *raft, uint64_t target,
+                                             struct swk_error *err);
+
+/**
+ * Event: it is known from elsewhere that the leader is gone: this member may
+ * vote for another before its election timeout has passed.
+ *
+ * @param raft  Started; not NULL.
+ * @param err   Receives the reason on failure; may be NULL.
+ * @return 0; SWK_EPRECONDITION with SWK_RAFT_LEASE_READS; SWK_EIO after a
+ *         failure.
+ * @threads one at a time
+ * @since   0.1
+ */
+SWK_API SWK_MUST_CHECK int swk_raft_forget_leader(swk_raft *raft,
+                                                  struct swk_error *err);
+
+/**
+ * Event: a message could not be sent to a member.
+ *
+ * @param raft  Started; not NULL.
+ * @param id    The member; unknown ones are ignored.
+ * @threads one at a time
+ * @since   0.1
+ */
+SWK_API void swk_raft_report_unreachable(swk_raft *raft, uint64_t id);
+
+/**
+ * Event: sending a snapshot to a member has ended.
+ *
+ * @param raft  Started; not NULL.
+ * @param id    The member; unknown ones are ignored.
+ * @param ok    1 if it has it, 0 if that failed.
+ * @threads one at a time
+ * @since   0.1
+ */
+SWK_API void swk_raft_report_snapshot(swk_raft *raft, uint64_t id, int32_t ok);
 
 /**
  * Event: the storage reports that everything up to a ticket is durable.
@@ -417,6 +784,49 @@ SWK_API const struct swk_raft_actions *swk_raft_take_actions(swk_raft *raft);
 SWK_API uint64_t swk_raft_next_index(const swk_raft *raft);
 
 /**
+ * Tells of every member of the configuration, this one included, in ascending
+ * order of their IDs.
+ *
+ * @param raft   Not NULL.
+ * @param peers  Receives up to count of them; may be NULL if count is 0.
+ * @param count  Room.
+ * @return The number of members, which may be more than count.
+ * @threads one at a time
+ * @since   0.1
+ */
+SWK_API size_t swk_raft_peers(const swk_raft *raft, struct swk_raft_peer *peers,
+                              size_t count);
+
+/**
+ * Tells the configuration as of the applied index.
+ *
+ * @param raft       Not NULL.
+ * @param out_state  Receives it, *borrowed until* the next call on this
+ *                   member; not NULL.
+ * @threads one at a time
+ * @since   0.1
+ */
+SWK_API void swk_raft_conf_state(const swk_raft *raft,
+                                 struct swk_conf_state *out_state);
+
+/**
+ * Tells whether a change would leave a quorum of active voters, in the new
+ * configuration and in the joint one on the way.
+ *
+ * @param raft          Not NULL.
+ * @param change        Borrowed for the call; not NULL.
+ * @param active        IDs of the members that can be reached, in ascending
+ *                      order; this one counts as one.
+ * @param active_count  Number of active.
+ * @return 1 if it would; 0 if not, or if the change does not fit.
+ * @threads one at a time
+ * @since   0.1
+ */
+SWK_API int swk_raft_keeps_quorum(const swk_raft *raft,
+                                  const struct swk_raft_conf_change *change,
+                                  const uint64_t *active, size_t active_count);
+
+/**
  * Tells how a member stands.
  *
  * @param raft        Not NULL.
@@ -427,6 +837,74 @@ SWK_API uint64_t swk_raft_next_index(const swk_raft *raft);
  */
 SWK_API void swk_raft_status(const swk_raft *raft,
                              struct swk_raft_status *out_status);
+
+/* -- Messages as bytes ---------------------------------------------------- */
+
+/**
+ * Tells how long a message is as an encoded raftpb.Message.
+ *
+ * @param message  Not NULL.
+ * @return Bytes.
+ * @threads any
+ * @since   0.1
+ */
+SWK_API size_t swk_raft_message_size(const struct swk_raft_message *message);
+
+/**
+ * Encodes a message.
+ *
+ * @param message  Not NULL.
+ * @param out      Receives swk_raft_message_size() bytes; not NULL.
+ * @return The bytes written.
+ * @threads any
+ * @since   0.1
+ */
+SWK_API size_t swk_raft_message_encode(const struct swk_raft_message *message,
+                                       uint8_t *out);
+
+/** A message read from bytes, and the memory for its parts. */
+typedef struct swk_raft_decoder swk_raft_decoder;
+
+/**
+ * Makes a decoder, whose memory grows with the largest message it reads.
+ *
+ * @param alloc        *Borrowed until* swk_raft_decoder_free(); NULL for
+ *                     malloc().
+ * @param out_decoder  Receives it, *given*; not NULL.
+ * @return 0; SWK_ENOMEM.
+ * @threads any
+ * @since   0.1
+ */
+SWK_API SWK_MUST_CHECK int swk_raft_decoder_new(const struct swk_alloc *alloc,
+                                                swk_raft_decoder **out_decoder);
+
+/**
+ * Releases a decoder.
+ *
+ * @param decoder  May be NULL.
+ * @threads one at a time
+ * @since   0.1
+ */
+SWK_API void swk_raft_decoder_free(swk_raft_decoder *decoder);
+
+/**
+ * Decodes a message.
+ *
+ * @param decoder      Not NULL.
+ * @param data         An encoded raftpb.Message; not NULL.
+ * @param len          Bytes.
+ * @param out_message  Receives it; *borrowed until* the next call on the
+ *                     decoder, and pointing into data; not NULL.
+ * @param err          Receives the reason on failure; may be NULL.
+ * @return 0; SWK_EINVAL for bytes that are no message; SWK_ELIMIT for one with
+ *         too many parts; SWK_ENOMEM.
+ * @threads one at a time
+ * @since   0.1
+ */
+SWK_API SWK_MUST_CHECK int
+swk_raft_message_decode(swk_raft_decoder *decoder, const uint8_t *data,
+                        size_t len, struct swk_raft_message *out_message,
+                        struct swk_error *err);
 
 SWK_END_DECLS
 
