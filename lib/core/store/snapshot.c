@@ -18,23 +18,6 @@ enum {
 
 /* -- Saving ---------------------------------------------------------------- */
 
-static int save_table(const struct swki_view *view, enum swki_kind kind,
-                      struct swki_buf *out, struct swk_error *err)
-{
-    const struct swki_selector all = {.by = SWKI_BY_ALL};
-    struct swki_cursor cursor;
-    const struct swki_object *object;
-    int rc = swki_view_find(view, kind, &all, &cursor, err);
-
-    while (rc == SWK_OK && (object = swki_cursor_next(&cursor)) != NULL) {
-        rc = swki_codec_add_object(out, object, err);
-    }
-    if (rc == SWK_OK) {
-        swki_cursor_close(&cursor);
-    }
-    return rc;
-}
-
 /* Writes a length into the room that was left for it: a varint whose last
  * bytes may be empty. */
 static void put_len(uint8_t *room, size_t len)
@@ -45,8 +28,55 @@ static void put_len(uint8_t *room, size_t len)
     }
 }
 
-int swki_view_save(const struct swki_view *view, struct swki_buf *out,
-                   struct swk_error *err)
+void swki_saver_init(struct swki_saver *saver, const struct swki_view *view)
+{
+    *saver = (struct swki_saver){.view = swki_view_ref(view)};
+}
+
+void swki_saver_fini(struct swki_saver *saver)
+{
+    if (saver->open) {
+        swki_cursor_close(&saver->cursor);
+    }
+    swki_view_unref(saver->view);
+    *saver = (struct swki_saver){.kind = SWKI_KINDS_COUNT};
+}
+
+bool swki_saver_done(const struct swki_saver *saver)
+{
+    return saver->kind == SWKI_KINDS_COUNT;
+}
+
+/* Appends the next object; or goes on to the next kind when there is none. */
+static int save_next(struct swki_saver *saver, struct swki_buf *out,
+                     struct swk_error *err)
+{
+    const struct swki_selector all = {.by = SWKI_BY_ALL};
+    const struct swki_object *object;
+
+    if (!saver->open) {
+        int rc = swki_view_find(saver->view,
+                                swki_codec_snapshot_order(saver->kind), &all,
+                                &saver->cursor, err);
+
+        if (rc != SWK_OK) {
+            return rc;
+        }
+        saver->open = true;
+    }
+    object = swki_cursor_next(&saver->cursor);
+    if (object != NULL) {
+        return swki_codec_add_object(out, object, err);
+    }
+    swki_cursor_close(&saver->cursor);
+    saver->open = false;
+    saver->kind++;
+    return SWK_OK;
+}
+
+/* Each piece is a field "store" of its own: decoders join them. */
+int swki_saver_next(struct swki_saver *saver, size_t size, struct swki_buf *out,
+                    struct swk_error *err)
 {
     static const uint8_t head[] = {STORE_FIELD << 3 | 2, 0, 0, 0, 0, 0};
     size_t start = out->len;
@@ -56,8 +86,9 @@ int swki_view_save(const struct swki_view *view, struct swki_buf *out,
     if (!swki_buf_append(out, head, sizeof(head))) {
         return swki_fail_nomem(err);
     }
-    for (unsigned i = 0; i < SWKI_KINDS_COUNT && rc == SWK_OK; i++) {
-        rc = save_table(view, swki_codec_snapshot_order(i), out, err);
+    while (rc == SWK_OK && !swki_saver_done(saver) &&
+           out->len - start < size) {
+        rc = save_next(saver, out, err);
     }
     if (rc < 0) {
         out->len = start;
@@ -65,6 +96,18 @@ int swki_view_save(const struct swki_view *view, struct swki_buf *out,
     }
     put_len(out->data + start + 1, out->len - start - sizeof(head));
     return SWK_OK;
+}
+
+int swki_view_save(const struct swki_view *view, struct swki_buf *out,
+                   struct swk_error *err)
+{
+    struct swki_saver saver;
+    int rc;
+
+    swki_saver_init(&saver, view);
+    rc = swki_saver_next(&saver, SIZE_MAX, out, err);
+    swki_saver_fini(&saver);
+    return rc;
 }
 
 /* -- Restoring ------------------------------------------------------------- */

@@ -274,10 +274,27 @@ void swki_store_lose_leadership(struct swki_store *store);
 /* Proposals not yet committed. */
 size_t swki_store_in_flight(const struct swki_store *store);
 
-/* Appends an encoded docker.swarmkit.v1.Snapshot of a view to out; may run on
- * another thread than the store's. */
+/* Appends an encoded docker.swarmkit.v1.Snapshot of a view to out. */
 int swki_view_save(const struct swki_view *view, struct swki_buf *out,
                    struct swk_error *err);
+
+/* The same in pieces, so that a large view holds nobody up. What the pieces
+ * hold together is a snapshot; other fields of it may be put before them. */
+struct swki_saver {
+    const struct swki_view *view; /* a reference */
+    struct swki_cursor cursor;
+    unsigned kind; /* in the order of snapshots; done at SWKI_KINDS_COUNT */
+    bool open;     /* the cursor is */
+};
+
+void swki_saver_init(struct swki_saver *saver, const struct swki_view *view);
+void swki_saver_fini(struct swki_saver *saver);
+
+/* Appends some `size` bytes of further objects, or what is left; nothing after
+ * swki_saver_done(). */
+int swki_saver_next(struct swki_saver *saver, size_t size, struct swki_buf *out,
+                    struct swk_error *err);
+bool swki_saver_done(const struct swki_saver *saver);
 
 /* Replaces everything by a snapshot taken at index. */
 int swki_store_restore(struct swki_store *store, uint64_t index,

@@ -524,6 +524,43 @@ static void a_follower_becomes_the_same(void **state)
     swki_store_free(follower);
 }
 
+/* The store goes on between the pieces; the view does not. */
+static void a_view_saved_in_pieces_restores_the_same(void **state)
+{
+    struct f *f = *state;
+    struct swki_store_config config = {0};
+    const struct swki_view *view;
+    struct swki_store *restored;
+    struct swki_saver saver;
+    struct swki_buf buf;
+    uint64_t digest;
+    size_t pieces = 0;
+
+    for (int round = 0; round < 300; round++) {
+        transact(f);
+    }
+    storelog_commit_all(&f->log, f->store);
+    view = swki_view_ref(swki_store_committed(f->store));
+    digest = digest_of(view);
+    swki_buf_init(&buf, NULL, SIZE_MAX);
+    swki_saver_init(&saver, view);
+    while (!swki_saver_done(&saver)) {
+        assert_int_equal(swki_saver_next(&saver, 1000, &buf, NULL), 0);
+        transact(f);
+        storelog_commit_all(&f->log, f->store);
+        pieces++;
+    }
+    swki_saver_fini(&saver);
+    assert_true(pieces > 10);
+    assert_int_equal(swki_store_new(&config, &restored, NULL), 0);
+    assert_int_equal(swki_store_restore(restored, 1, buf.data, buf.len, NULL),
+                     0);
+    assert_int_equal(digest_of(swki_store_head(restored)), digest);
+    swki_view_unref(view);
+    swki_buf_fini(&buf);
+    swki_store_free(restored);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -533,6 +570,8 @@ int main(void)
                                         set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_follower_becomes_the_same, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(
+            a_view_saved_in_pieces_restores_the_same, set_up, tear_down),
     };
 
     return cmocka_run_group_tests_name("store, at random", tests, NULL, NULL);
