@@ -16,8 +16,9 @@
  *         calls swk_raft_persisted();
  *         send the messages;
  *         if leadership was lost: stop what only the leader does;
- *         if a snapshot is wanted: take a view of the state as it is now, and
- *         call swk_raft_save_snapshot() when it goes to the storage;
+ *         if a snapshot is wanted: take a view of the state as it is now,
+ *         call swk_raft_begin_snapshot(), and give it to the storage part by
+ *         part, with swk_raft_finish_snapshot() at the end;
  *         apply the committed entries: changes of membership by
  *         swk_raft_apply_conf_change(); then call swk_raft_applied();
  *         answer the reads whose index is applied;
@@ -675,7 +676,7 @@ SWK_API void swk_raft_report_snapshot(swk_raft *raft, uint64_t id, int32_t ok);
  * Event: the storage reports that everything up to a ticket is durable.
  *
  * @param raft    Started; not NULL.
- * @param ticket  Of an action, or of swk_raft_save_snapshot(). One at or below
+ * @param ticket  Of an action, or of swk_raft_finish_snapshot(). One at or below
  *                an earlier one is ignored.
  * @param err     Receives the reason on failure; may be NULL.
  * @return 0; SWK_EINVAL for a ticket that was not given out; SWK_EIO after a
@@ -715,33 +716,54 @@ SWK_API SWK_MUST_CHECK int swk_raft_applied(swk_raft *raft, uint64_t index,
                                             struct swk_error *err);
 
 /**
- * Event: the driver is about to give a snapshot to the storage.
+ * Event: the driver begins to make a snapshot of its state.
+ *
+ * Entries may be applied while it is made: it stays one of the state as it was.
+ *
+ * @param raft      Started; not NULL.
+ * @param out_meta  Receives what to hand to swk_storage.begin_snapshot(): the
+ *                  applied index, its term, and the members as of it; *borrowed
+ *                  until* the next call on this member; not NULL.
+ * @param err       Receives the reason on failure; may be NULL.
+ * @return 0; SWK_EBUSY while another is made, or a received one is installed;
+ *         SWK_EPRECONDITION if nothing was applied since the newest one;
+ *         SWK_EIO after a failure.
+ * @threads one at a time
+ * @since   0.1
+ */
+SWK_API SWK_MUST_CHECK int
+swk_raft_begin_snapshot(swk_raft *raft, struct swk_snapshot_meta *out_meta,
+                        struct swk_error *err);
+
+/**
+ * Event: the snapshot that was begun is complete.
  *
  * When its ticket is persisted, the member forgets the entries before it, but
  * for those that slow followers may need.
  *
  * @param raft        Started; not NULL.
- * @param index       An applied index, such as snapshot_wanted was; above that
- *                    of the newest snapshot.
- * @param out_meta    Receives what to hand to swk_storage.save_snapshot(); not
- *                    NULL.
- * @param out_ticket  Receives the ticket to hand to it; not NULL. Nothing else
- *                    may go to the storage in between.
+ * @param out_ticket  Receives the ticket to hand to
+ *                    swk_storage.finish_snapshot() with install 0; not NULL.
+ *                    Nothing else may go to the storage in between.
  * @param err         Receives the reason on failure; may be NULL.
- * @return 0; SWK_EINVAL for an index that is not applied, or older than the
- *         newest snapshot; SWK_EBUSY while one is being saved; SWK_EIO after a
- *         failure.
+ * @return 0; SWK_EPRECONDITION if none was begun, or a received one overtook
+ *         it: give it up in the storage; SWK_EIO after a failure.
  * @threads one at a time
  * @since   0.1
  */
+SWK_API SWK_MUST_CHECK int swk_raft_finish_snapshot(swk_raft *raft,
+                                                    uint64_t *out_ticket,
+                                                    struct swk_error *err);
+
+/** Until all use the two above. */
 SWK_API SWK_MUST_CHECK int
 swk_raft_save_snapshot(swk_raft *raft, uint64_t index,
                        struct swk_snapshot_meta *out_meta, uint64_t *out_ticket,
                        struct swk_error *err);
 
 /**
- * Event: the snapshot that was wanted could not be made. It is wanted again
- * once more entries were applied.
+ * Event: the snapshot that was wanted, or begun, could not be made. It is
+ * wanted again once more entries were applied.
  *
  * @param raft  Not NULL.
  * @threads one at a time
