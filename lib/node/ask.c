@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include "node/ask.h"
+
+#include <stdio.h>
+
+#include "base/alloc.h"
+#include "base/error.h"
+#include "base/roles.h"
+#include "node/rpc/client.h"
+#include "wire/status.h"
+
+enum {
+    CALL_ID = 1,
+    ANSWER_SIZE_MAX = 4 << 20,
+};
+
+struct swki_ask {
+    const struct swki_asker *asker;
+    struct swki_rpc_client *client;
+    struct swki_tls_context *context;
+    struct swki_buf answer;
+    bool answered;
+    swki_ask_done_fn done; /* NULL once it was called */
+    void *ctx;
+    char address[SWKI_REMOTE_ADDRESS_SIZE + 8];
+};
+
+/* The question may be gone when it returns. */
+static void finish(struct swki_ask *ask, const struct swk_error *failure,
+                   swk_time now)
+{
+    swki_ask_done_fn done = ask->done;
+
+    ask->done = NULL;
+    if (done != NULL) {
+        done(ask->ctx, failure, ask->answer.data, ask->answer.len, now);
+    }
+}
+
+static void disconnected(void *ctx, const struct swk_error *reason,
+                         swk_time now)
+{
+    finish(ctx, reason, now);
+}
+
+static void message(void *ctx, uint64_t call_id, const uint8_t *data,
+                    size_t len, swk_time now)
+{
+    struct swki_ask *ask = ctx;
+
+    (void)call_id;
+    (void)now;
+    swki_buf_clear(&ask->answer);
+    ask->answered = swki_buf_append(&ask->answer, data, len);
+}
+
+static void ended(void *ctx, uint64_t call_id, int status, const char *text,
+                  swk_time now)
+{
+    struct swki_ask *ask = ctx;
+    struct swk_error failure = {0};
+
+    (void)call_id;
+    if (status != SWKI_STATUS_OK) {
+        swki_fail(&failure, swki_status_to_error(status), "%s", text);
+    } else if (!ask->answered) {
+        swki_fail(&failure, SWK_EMALFORMED, "the manager sent no answer");
+    }
+    finish(ask, &failure, now);
+}
+
+static int open_client(struct swki_ask *ask, swk_time timeout_ns,
+                       struct swk_error *err)
+{
+    const struct swki_asker *asker = ask->asker;
+    const struct swki_rpc_client_config config = {
+        .alloc = asker->alloc,
+        .logger = asker->logger,
+        .clock = asker->clock,
+        .transport = asker->transport,
+        .loop = asker->loop,
+        .address = ask->address,
+        .context = ask->context,
+        .server_name = SWKI_OU_MANAGER,
+        .timeout_ns = timeout_ns,
+        .ctx = ask,
+        .disconnected = disconnected,
+    };
+
+    return swki_rpc_client_new(&config, &ask->client, err);
+}
+
+static int send_request(struct swki_ask *ask, const char *path,
+                        const ProtobufCMessage *request, swk_time timeout_ns,
+                        struct swk_error *err)
+{
+    const struct swki_rpc_client_call_events events = {
+        .ctx = ask,
+        .call_id = CALL_ID,
+        .message = message,
+        .ended = ended,
+    };
+    struct swki_buf encoded;
+    int rc;
+
+    swki_buf_init(&encoded, ask->asker->alloc, SIZE_MAX);
+    rc = swki_message_pack(request, &encoded, err);
+    if (rc == 0) {
+        rc = swki_rpc_client_call(ask->client, path, encoded.data, encoded.len,
+                                  timeout_ns, &events, err);
+    }
+    swki_buf_fini(&encoded);
+    return rc;
+}
+
+int swki_ask_new(const struct swki_asker *asker, const char *path,
+                 const ProtobufCMessage *request, swk_time timeout_ns,
+                 swki_ask_done_fn done, void *ctx, struct swki_ask **out_ask,
+                 struct swk_error *err)
+{
+    const struct swki_remote *remote = swki_remotes_pick(asker->remotes);
+    struct swki_ask *ask;
+    int rc;
+
+    if (remote == NULL) {
+        return swki_fail(err, SWK_EUNAVAILABLE, "no manager is known");
+    }
+    ask = swki_calloc(asker->alloc, 1, sizeof(*ask));
+    if (ask == NULL) {
+        return swki_fail_nomem(err);
+    }
+    ask->asker = asker;
+    ask->done = done;
+    ask->ctx = ctx;
+    swki_buf_init(&ask->answer, asker->alloc, ANSWER_SIZE_MAX);
+    snprintf(ask->address, sizeof(ask->address), "tcp://%s", remote->address);
+    rc = swki_credentials_tls(asker->credentials, SWKI_TLS_CLIENT, asker->alloc,
+                              asker->clock, asker->entropy, &ask->context, err);
+    if (rc == 0) {
+        rc = open_client(ask, timeout_ns, err);
+    }
+    if (rc == 0) {
+        rc = send_request(ask, path, request, timeout_ns, err);
+    }
+    if (rc != 0) {
+        swki_ask_free(ask);
+        return rc;
+    }
+    *out_ask = ask;
+    return SWK_OK;
+}
+
+void swki_ask_free(struct swki_ask *ask)
+{
+    if (ask != NULL) {
+        swki_rpc_client_free(ask->client);
+        swki_tls_context_unref(ask->context);
+        swki_buf_fini(&ask->answer);
+        swki_free(ask->asker->alloc, ask);
+    }
+}
+
+const char *swki_ask_address(const struct swki_ask *ask)
+{
+    return ask->address + sizeof("tcp://") - 1;
+}
