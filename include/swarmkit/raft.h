@@ -244,8 +244,10 @@ struct swk_raft_read {
 
 /**
  * What must follow, in this order. Pointers are *borrowed until* the next call
- * on the same member, swk_raft_take_actions() included; nothing is given out
- * twice.
+ * on the same member, swk_raft_take_actions() included, but for those that
+ * belong to carrying them out: swk_raft_begin_snapshot() and
+ * swk_raft_apply_conf_change(); and those that only tell something. Nothing is
+ * given out twice.
  */
 struct swk_raft_actions {
     size_t size; /**< sizeof(struct swk_raft_actions). */
