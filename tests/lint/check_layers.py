@@ -27,8 +27,8 @@ IO_HEADERS = {
 }
 
 # The table: a folder of lib/, and the folders whose headers it may use.
-CORES = ["agent", "allocator", "ca", "control", "dispatcher", "orchestrator",
-         "raft", "scheduler"]
+CORES = ["agent", "allocator", "ca", "control", "dispatcher", "membership",
+         "orchestrator", "raft", "rolemanager", "scheduler"]
 MAY_USE = {
     "base": ["base"],
     "wire": ["wire", "base"],
@@ -46,6 +46,9 @@ ALSO = {
     # The one grammar of constraints, for whoever checks or obeys them.
     ("core/control", "core/scheduler/constraint.h"),
     ("core/orchestrator", "core/scheduler/constraint.h"),
+    # The list of managers, which two components of a leader read.
+    ("core/control", "core/membership/membership.h"),
+    ("core/rolemanager", "core/membership/membership.h"),
 }
 
 # Runtime folders that must speak messages: a port hands encoded ones over.
