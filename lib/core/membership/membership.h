@@ -31,7 +31,6 @@ enum {
     SWKI_MEMBER_ADDRESSES_MAX = 8,   /* of one member */
     SWKI_MEMBER_ADDRESS_LEN_MAX = 262, /* a DNS name, a colon, a port */
     SWKI_MEMBERS_MAX = SWK_RAFT_MEMBERS_MAX,
-    SWKI_MEMBERS_REMOVED_MAX = 1 << 16, /* numbers that are remembered */
 };
 
 struct swki_membership_config {
@@ -170,7 +169,8 @@ int swki_membership_save(const struct swki_membership *membership,
  *
  * data is an encoded docker.swarmkit.v1.Snapshot, of which the rest is skipped,
  * or the part of it that holds `membership`. state is of the snapshot's place
- * and tells who votes.
+ * and tells who votes; those of it that the list lacks become members without
+ * an address.
  *
  * Returns 0; SWK_EMALFORMED; SWK_ENOMEM. After a failure nothing has changed.
  */
@@ -189,5 +189,14 @@ int swki_member_encode(const struct swki_member *member, struct swki_buf *out,
 /* Whether text is a host, as a name or a number, and a port of 1 to 65535. IPv6
  * addresses stand in brackets. */
 bool swki_member_address_valid(const char *text);
+
+/*
+ * The address that a member announced, as others reach it: an unspecified host
+ * (0.0.0.0 or [::]) becomes the one that the caller was seen at, of which the
+ * port counts nothing. SWK_EINVAL for what is no address.
+ */
+int swki_member_address_complete(const char *text, const char *caller,
+                                 char out_text[SWKI_MEMBER_ADDRESS_LEN_MAX + 1],
+                                 struct swk_error *err);
 
 #endif
