@@ -76,7 +76,8 @@ enum swki_method_number {
     SWKI_METHOD_RESOURCE_ALLOCATOR_ATTACH_NETWORK = 63,
     SWKI_METHOD_RESOURCE_ALLOCATOR_DETACH_NETWORK = 64,
     SWKI_METHOD_WATCH_WATCH = 65,
-    SWKI_METHODS_COUNT = SWKI_METHOD_WATCH_WATCH,
+    SWKI_METHOD_RAFT_STREAM_SNAPSHOT = 66,
+    SWKI_METHODS_COUNT = SWKI_METHOD_RAFT_STREAM_SNAPSHOT,
 };
 
 /* Paths of calls, as gRPC has them. */
@@ -185,5 +186,8 @@ enum swki_method_number {
 #define SWKI_PATH_RESOURCE_ALLOCATOR_DETACH_NETWORK                            \
     "/docker.swarmkit.v1.ResourceAllocator/DetachNetwork"
 #define SWKI_PATH_WATCH_WATCH "/docker.swarmkit.v1.Watch/Watch"
+
+/* Calls that are ours. */
+#define SWKI_PATH_RAFT_STREAM_SNAPSHOT "/swarmkit.v1.Raft/StreamSnapshot"
 
 #endif

@@ -11,12 +11,14 @@
 #include "logbroker.pb-c.h"
 #include "raft.pb-c.h"
 #include "resource.pb-c.h"
+#include "swarmkit/peers.pb-c.h"
 #include "watch.pb-c.h"
 
 /* Short words keep a call within a few lines of the table. */
 #define UNARY SWKI_METHOD_UNARY
 #define SERVER_STREAM SWKI_METHOD_SERVER_STREAM
 #define CLIENT_STREAM SWKI_METHOD_CLIENT_STREAM
+#define BOTH_STREAM SWKI_METHOD_BOTH_STREAM
 
 #define ANYONE SWKI_ROLE_NONE
 #define MANAGER SWKI_ROLE_MANAGER
@@ -431,6 +433,12 @@ static const struct swki_method methods[] = {
         &swkpb__watch_request__descriptor,
         &swkpb__watch_message__descriptor,
         SERVER_STREAM, MANAGER, HERE, HERE, READ_ONLY,
+    },
+    [SWKI_METHOD_RAFT_STREAM_SNAPSHOT] = {
+        SWKI_PATH_RAFT_STREAM_SNAPSHOT, "Raft", "StreamSnapshot",
+        &swkpb__rpc__stream_snapshot_request__descriptor,
+        &swkpb__rpc__stream_snapshot_response__descriptor,
+        BOTH_STREAM, MANAGER, HERE, NOT, IDEMPOTENT,
     },
     /* clang-format on */
 };

@@ -573,8 +573,8 @@ static int write_call(struct swki_rpc_connection *c, uint32_t id,
     message.method = text_of(header->path);
     message.request_id = text_of(header->request_id);
     message.timeout_ns = header->timeout_ns;
-    if (header->forwarded_node_id != NULL &&
-        header->forwarded_node_id[0] != '\0') {
+    if (text_of(header->forwarded_node_id)[0] != '\0' ||
+        text_of(header->forwarded_address)[0] != '\0') {
         swkpb__rpc__forwarded_identity__init(&forwarded);
         forwarded.node_id = text_of(header->forwarded_node_id);
         forwarded.swarm_id = text_of(header->forwarded_swarm_id);

@@ -62,7 +62,8 @@ struct swki_rpc_header {
     const char *path;
     const char *request_id;
     uint64_t timeout_ns; /* 0 for none */
-    /* Who asked first, if a manager passes the call on; else "". */
+    /* Who asked first, if a manager passes the call on; else "". A caller that
+     * has no certificate has an address at least. */
     const char *forwarded_node_id;
     const char *forwarded_swarm_id;
     const char *forwarded_role;

@@ -118,6 +118,31 @@ static uint32_t open_call(struct f *f, uint64_t timeout_ns)
     return stream;
 }
 
+/* A manager passes on a call of somebody without a certificate: that must not
+ * look like a call of its own. */
+static void an_anonymous_callers_address_is_carried(void **state)
+{
+    const struct swki_rpc_header header = {
+        .path = "/t.T/M",
+        .forwarded_address = "192.0.2.1:4242",
+    };
+    struct f f;
+    struct swki_rpc_event event;
+    uint32_t stream = 0;
+
+    (void)state;
+    set_up(&f);
+    assert_int_equal(swki_rpc_connection_open(f.client, f.now, &header,
+                                              (void *)0x1, &stream, NULL),
+                     0);
+    greet(&f);
+    event = expect(&f, f.client, f.server, SWKI_RPC_CALL);
+    assert_string_equal(event.header->forwarded_node_id, "");
+    assert_string_equal(event.header->forwarded_role, "");
+    assert_string_equal(event.header->forwarded_address, "192.0.2.1:4242");
+    tear_down(&f);
+}
+
 static void a_call_carries_its_header_messages_and_status(void **state)
 {
     struct f f;
@@ -643,6 +668,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_call_carries_its_header_messages_and_status),
+        cmocka_unit_test(an_anonymous_callers_address_is_carried),
         cmocka_unit_test(nobody_sends_more_than_was_granted),
         cmocka_unit_test(a_message_longer_than_the_window_is_put_together),
         cmocka_unit_test(a_message_over_the_limit_ends_the_call),

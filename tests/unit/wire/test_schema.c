@@ -20,6 +20,7 @@ enum {
     ROWS_MAX = 1000,
     FIRST_OWN_FIELD = 1000,
     FILE_SIZE_MAX = 256 * 1024,
+    OWN_CALLS = 1, /* that the reference system does not have */
 };
 
 /* Columns of messages.tsv, enums.tsv and services.tsv. */
@@ -493,7 +494,7 @@ static void every_call_is_in_the_table_of_methods(void **state)
         expect(f, method->local == served_of(row[LOCAL]), row[PATH], "",
                "is served elsewhere for the socket");
     }
-    assert_int_equal(f->calls->rows_count, SWKI_METHODS_COUNT);
+    assert_int_equal(f->calls->rows_count + OWN_CALLS, SWKI_METHODS_COUNT);
     assert_int_equal(f->failures, 0);
 }
 
