@@ -51,6 +51,7 @@ struct swki_rpc_client {
     struct dialing *dialing;
     struct swki_link calls;
     swk_time connect_by; /* SWK_NEVER once it is connected */
+    bool checked;        /* the server is who it should be: it may be told */
     bool ready;          /* the server's first frame has come */
     bool down;           /* disconnected() is due or told */
     bool told;
@@ -59,8 +60,10 @@ struct swki_rpc_client {
     unsigned depth; /* of events that run */
     bool dead;      /* freed in one of them: the farewell releases it */
     struct swki_message farewell;
-    char address[160];
+    char address[320]; /* a host has up to 253 characters */
     char server_name[128];
+    char node_id[SWK_ID_LEN_MAX + 1];
+    char swarm_id[SWK_ID_LEN_MAX + 1];
 };
 
 /* -- Life ------------------------------------------------------------------- */
@@ -185,10 +188,47 @@ static void on_event(struct swki_rpc_client *client,
     }
 }
 
+/* Whether the server is who it should be. */
+static bool check_server(const struct swki_rpc_client *client,
+                         struct swk_error *err)
+{
+    const struct swki_rpc_client_config *config = &client->config;
+    struct swki_identity server;
+
+    if (config->node_id == NULL && config->swarm_id == NULL) {
+        return true;
+    }
+    if (swki_rpc_link_peer(client->io, &server, err) != SWK_OK) {
+        return false;
+    }
+    if (config->swarm_id != NULL &&
+        strcmp(server.swarm_id, config->swarm_id) != 0) {
+        swki_fail(err, SWK_EUNAUTHENTICATED,
+                  "the server is of another swarm than %s", config->swarm_id);
+        return false;
+    }
+    if (config->node_id != NULL &&
+        strcmp(server.node_id, config->node_id) != 0) {
+        swki_fail(err, SWK_EUNAUTHENTICATED, "the server is not node %s",
+                  config->node_id);
+        return false;
+    }
+    return true;
+}
+
 static void on_ready(void *ctx, swk_time now)
 {
+    struct swki_rpc_client *client = ctx;
+    struct swk_error err;
+
     (void)now;
-    mark_dirty(ctx);
+    client->checked = check_server(client, &err);
+    if (!client->checked) {
+        swki_error_prefix(&err, "cannot connect to %s",
+                          client->config.address);
+        set_down(client, &err);
+    }
+    mark_dirty(client);
 }
 
 static void on_received(void *ctx, const uint8_t *data, size_t len,
@@ -369,7 +409,8 @@ static void flush(void *ctx, swk_time now)
     struct swki_rpc_client *client = ctx;
 
     (void)now;
-    if (client->dirty && client->io != NULL && !client->down) {
+    if (client->dirty && client->checked && client->io != NULL &&
+        !client->down) {
         swki_rpc_link_flush(client->io,
                             swki_rpc_connection_output(client->rpc));
     }
@@ -404,22 +445,35 @@ static int start_dial(struct swki_rpc_client *client, struct swk_error *err)
     return SWK_OK;
 }
 
+/* Copies a text of the configuration, which may be NULL; false if it is too
+ * long. */
+static bool keep_text(const char **text, char *room, size_t size)
+{
+    if (*text == NULL) {
+        return true;
+    }
+    if (strlen(*text) >= size) {
+        return false;
+    }
+    strcpy(room, *text);
+    *text = room;
+    return true;
+}
+
 static int copy_config(struct swki_rpc_client *client,
                        const struct swki_rpc_client_config *config,
                        struct swk_error *err)
 {
-    const char *name = config->server_name;
+    struct swki_rpc_client_config *own = &client->config;
 
-    if (strlen(config->address) >= sizeof(client->address) ||
-        (name != NULL && strlen(name) >= sizeof(client->server_name))) {
+    *own = *config;
+    if (!keep_text(&own->address, client->address, sizeof(client->address)) ||
+        !keep_text(&own->server_name, client->server_name,
+                   sizeof(client->server_name)) ||
+        !keep_text(&own->node_id, client->node_id, sizeof(client->node_id)) ||
+        !keep_text(&own->swarm_id, client->swarm_id,
+                   sizeof(client->swarm_id))) {
         return swki_fail(err, SWK_EINVAL, "the address is too long");
-    }
-    client->config = *config;
-    strcpy(client->address, config->address);
-    client->config.address = client->address;
-    if (name != NULL) {
-        strcpy(client->server_name, name);
-        client->config.server_name = client->server_name;
     }
     if (config->timeout_ns == 0) {
         client->config.timeout_ns = CONNECT_SECONDS * SWK_SECOND;
@@ -434,6 +488,8 @@ int swki_rpc_client_new(const struct swki_rpc_client_config *config,
     const struct swki_rpc_connection_config rpc = {
         .alloc = config->alloc,
         .side = SWKI_RPC_CLIENT,
+        .ping_ns = config->ping_ns,
+        .pong_ns = config->pong_ns,
     };
     swk_time now = config->clock->now(config->clock->ctx);
     struct swki_rpc_client *client =

@@ -30,6 +30,13 @@ struct swki_rpc_client_config {
     const char *address; /* "tcp://HOST:PORT" or "ipc://PATH" */
     struct swki_tls_context *context; /* shared; NULL: frames without TLS */
     const char *server_name;          /* expected; NULL for no check */
+    /* What the server's certificate must say beyond that, *copied*; NULL for
+     * no check. */
+    const char *node_id;
+    const char *swarm_id;
+    /* As of struct swki_rpc_connection_config; 0 for the defaults. */
+    swk_time ping_ns;
+    swk_time pong_ns;
     swk_time timeout_ns; /* to connect and shake hands; 0 for the default */
     void *ctx;
     /* On the loop's thread: the server's first frame has come. */
