@@ -49,6 +49,25 @@ int swki_key_convert(struct swki_pem key, const struct swk_entropy *entropy,
 int swki_key_matches(struct swki_pem key, struct swki_pem certificate,
                      const struct swk_entropy *entropy, struct swk_error *err);
 
+/* ---- keys under a password (key_seal.c) ---- */
+
+/* Appends a readable EC key as encrypted PKCS#8: PBES2, with PBKDF2 over
+ * HMAC-SHA-1 and AES-256-CBC. */
+int swki_key_seal(struct swki_pem key, const void *password,
+                  size_t password_len, const struct swk_entropy *entropy,
+                  struct swki_buf *out_pem, struct swk_error *err);
+
+/*
+ * Appends the plain PKCS#8 of such a key; HMAC-SHA-256 will do too.
+ * SWK_EDENIED if the password is not the key's, SWK_EMALFORMED for another
+ * form. The scheme has no check of its own, only that a key must come out.
+ */
+int swki_key_unseal(struct swki_pem sealed, const void *password,
+                    size_t password_len, const struct swk_entropy *entropy,
+                    struct swki_buf *out_pem, struct swk_error *err);
+
+bool swki_key_is_sealed(struct swki_pem key);
+
 /* ---- requests (csr.c) ---- */
 
 /*
