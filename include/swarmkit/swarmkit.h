@@ -29,5 +29,6 @@
 #include <swarmkit/raft.h>
 #include <swarmkit/shim.h>
 #include <swarmkit/types.h>
+#include <swarmkit/unlock_key.h>
 
 #endif

@@ -27,8 +27,8 @@ IO_HEADERS = {
 }
 
 # The table: a folder of lib/, and the folders whose headers it may use.
-CORES = ["agent", "allocator", "ca", "control", "dispatcher", "membership",
-         "orchestrator", "raft", "rolemanager", "scheduler"]
+CORES = ["agent", "allocator", "autolock", "ca", "control", "dispatcher",
+         "membership", "orchestrator", "raft", "rolemanager", "scheduler"]
 MAY_USE = {
     "base": ["base"],
     "wire": ["wire", "base"],
