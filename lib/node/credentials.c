@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "crypto/digest.h"
+#include "node/key_file.h"
 #include "runtime/file/atomic.h"
 
 static const char roots_name[] = "swarm-root-ca.crt";
@@ -38,6 +39,15 @@ void swki_credentials_fini(struct swki_credentials *c)
     swki_buf_fini(&c->roots);
     swki_buf_fini(&c->chain);
     swki_buf_fini(&c->key);
+    swki_data_keys_wipe(&c->keys);
+    swki_wipe(&c->offer, sizeof(c->offer));
+}
+
+void swki_credentials_offer(struct swki_credentials *c,
+                            const struct swk_unlock_key *unlock_key)
+{
+    c->offer = *unlock_key;
+    c->has_offer = true;
 }
 
 /* Text in a buffer, with a NUL behind it that does not count. */
@@ -130,6 +140,43 @@ static int load_unfinished(struct swki_credentials *c, const char *dir,
     return SWK_OK;
 }
 
+static int read_key_file(struct swki_credentials *c, const char *dir,
+                         const struct swk_entropy *entropy,
+                         struct swk_error *err)
+{
+    struct swki_buf text;
+    bool locked = false;
+    int rc;
+
+    swki_buf_init(&text, c->key.alloc, SWKI_PEM_LEN_MAX);
+    rc = swki_buf_reserve(&text, SWKI_PEM_LEN_MAX) == NULL
+             ? swki_fail_nomem(err)
+             : read_file(dir, key_name, &text, err);
+    if (rc == 0) {
+        swki_buf_clear(&c->key);
+        rc = swki_key_file_read(swki_pem_of_buf(&text),
+                                c->has_offer ? &c->offer : NULL, entropy,
+                                &c->key, &c->keys, err);
+        locked = rc == SWK_EDENIED;
+    }
+    if (rc == 0) {
+        rc = terminate(&c->key, err);
+    }
+    if (locked) {
+        rc = swki_fail(err, rc,
+                       "node is locked, and needs a valid unlock key%s: give "
+                       "it the one that \"swarmctl unlock-key\" shows on "
+                       "another manager, or that was in force when this one "
+                       "stopped, by swarmd --unlock-key-file FILE",
+                       c->has_offer ? ", which the one given is not" : "");
+    }
+    if (text.data != NULL) {
+        swki_wipe(text.data, text.size);
+    }
+    swki_buf_fini(&text);
+    return rc;
+}
+
 int swki_credentials_load(struct swki_credentials *c, const char *dir,
                           swk_wall now, const struct swk_entropy *entropy,
                           struct swk_error *err)
@@ -137,13 +184,16 @@ int swki_credentials_load(struct swki_credentials *c, const char *dir,
     struct swk_error ignored;
     int rc = swki_credentials_load_roots(c, dir, now, err);
 
+    c->entropy = entropy;
     if (rc == 0) {
-        rc = read_file(dir, key_name, &c->key, err);
+        rc = read_key_file(c, dir, entropy, err);
     }
-    if (rc != 0) {
+    if (rc != 0 && rc != SWK_ECORRUPT) {
         return rc;
     }
-    rc = read_file(dir, chain_name, &c->chain, err);
+    if (rc == 0) {
+        rc = read_file(dir, chain_name, &c->chain, err);
+    }
     if (rc == 0) {
         rc = verify(c, now, entropy, err);
     }
@@ -166,6 +216,40 @@ static int write_file(const char *dir, const char *name,
     return swki_file_replace(dir, name, buf->data, buf->len, mode, err);
 }
 
+static int write_key_file(const struct swki_credentials *c, const char *dir,
+                          const struct swki_data_keys *keys,
+                          const struct swk_entropy *entropy,
+                          struct swk_error *err)
+{
+    struct swki_buf text;
+    int rc;
+
+    swki_buf_init(&text, c->key.alloc, SWKI_PEM_LEN_MAX);
+    rc = swki_key_file_write(swki_pem_of_buf(&c->key), keys, entropy, &text,
+                             err);
+    if (rc == 0) {
+        rc = write_file(dir, key_name, &text, 0600, err);
+    }
+    if (text.data != NULL) {
+        swki_wipe(text.data, text.size);
+    }
+    swki_buf_fini(&text);
+    return rc;
+}
+
+int swki_credentials_change_keys(struct swki_credentials *c, const char *dir,
+                                 const struct swki_data_keys *next,
+                                 const struct swk_entropy *entropy,
+                                 struct swk_error *err)
+{
+    int rc = write_key_file(c, dir, next, entropy, err);
+
+    if (rc == 0) {
+        c->keys = *next;
+    }
+    return rc;
+}
+
 int swki_credentials_save(const struct swki_credentials *c, const char *dir,
                           struct swk_error *err)
 {
@@ -181,7 +265,7 @@ int swki_credentials_save(const struct swki_credentials *c, const char *dir,
     if (rc == 0 && c->chain.len > 0) {
         rc = write_file(dir, chain_new_name, &c->chain, 0644, err);
         if (rc == 0) {
-            rc = write_file(dir, key_name, &c->key, 0600, err);
+            rc = write_key_file(c, dir, &c->keys, c->entropy, err);
         }
         snprintf(from, sizeof(from), "%s/%s", dir, chain_new_name);
         snprintf(to, sizeof(to), "%s/%s", dir, chain_name);
@@ -217,6 +301,7 @@ int swki_credentials_new_key(struct swki_credentials *c,
 {
     int rc;
 
+    c->entropy = entropy;
     swki_buf_clear(&c->key);
     swki_buf_clear(&c->chain);
     rc = swki_key_generate(entropy, &c->key, err);

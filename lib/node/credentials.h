@@ -12,6 +12,7 @@
 #include <swarmkit/port/entropy.h>
 
 #include "base/buf.h"
+#include "core/autolock/data_keys.h"
 #include "crypto/tls.h"
 #include "crypto/x509.h"
 
@@ -20,16 +21,27 @@ struct swki_credentials {
     struct swki_buf roots;         /* PEM, followed by a NUL */
     struct swki_buf chain;         /* PEM, followed by a NUL */
     struct swki_buf key;           /* PEM, followed by a NUL; wiped */
+    /* What else is in the key file. Change it by change_keys() alone. */
+    struct swki_data_keys keys;
+    bool has_offer; /* of a key to unlock the file with */
+    struct swk_unlock_key offer;
+    const struct swk_entropy *entropy; /* that was last handed in */
 };
 
 void swki_credentials_init(struct swki_credentials *credentials,
                            const struct swk_alloc *alloc);
 void swki_credentials_fini(struct swki_credentials *credentials);
 
+/* The key to unlock the key file with, should it be locked; copied. */
+void swki_credentials_offer(struct swki_credentials *credentials,
+                            const struct swk_unlock_key *unlock_key);
+
 /*
  * Reads the files below dir, and verifies them against each other and the
  * time. SWK_ENOTFOUND if there are none, SWK_EUNAUTHENTICATED if the
- * certificate is not valid, SWK_ECORRUPT if the files do not belong together.
+ * certificate is not valid, SWK_ECORRUPT if the files do not belong together,
+ * SWK_EDENIED if the key file is locked and the key that was offered, if any,
+ * is not its own.
  */
 int swki_credentials_load(struct swki_credentials *credentials, const char *dir,
                           swk_wall now, const struct swk_entropy *entropy,
@@ -47,6 +59,17 @@ int swki_credentials_load_roots(struct swki_credentials *credentials,
  */
 int swki_credentials_save(const struct swki_credentials *credentials,
                           const char *dir, struct swk_error *err);
+
+/*
+ * Replaces the key file, in one step, by one with the same private key and
+ * other keys of the log, sealed or not as those say; then they are in force.
+ * On failure nothing has changed. entropy may be NULL if next is not locked.
+ */
+int swki_credentials_change_keys(struct swki_credentials *credentials,
+                                 const char *dir,
+                                 const struct swki_data_keys *next,
+                                 const struct swk_entropy *entropy,
+                                 struct swk_error *err);
 
 /* A new root CA for a new swarm, with the given key, or with a new one if that
  * is empty. Both are PEM. */

@@ -5,6 +5,8 @@
 
 #include "lib/cmocka_all.h"
 
+#include <stdio.h>
+
 #include "directory.h"
 #include "node/credentials.h"
 #include "unit/crypto/pki.h"
@@ -271,6 +273,160 @@ static void roots_that_are_none_are_not_taken(void **state)
     assert_int_equal(f->credentials.roots.len, f->pki.root.len);
 }
 
+/* -- The keys of the log, and the lock ------------------------------------- */
+
+static const struct swk_unlock_key unlock_key = {{1, 2, 3}};
+static const struct swki_data_keys some_keys = {
+    .has_current = true,
+    .needs_rotation = true,
+    .current = {7, 8, 9},
+    .lock_version = 5,
+};
+
+static struct swki_data_keys locked_keys(void)
+{
+    struct swki_data_keys keys = some_keys;
+
+    keys.is_locked = true;
+    keys.unlock_key = unlock_key;
+    return keys;
+}
+
+static void change(struct f *f, const struct swki_data_keys *keys)
+{
+    assert_int_equal(swki_credentials_change_keys(&f->credentials, f->dir.path,
+                                                  keys, &f->pki.entropy, NULL),
+                     0);
+}
+
+/* Another process, that knows this key. */
+static int load_again(struct f *f, const struct swk_unlock_key *key)
+{
+    swki_credentials_fini(&f->credentials);
+    swki_credentials_init(&f->credentials, NULL);
+    if (key != NULL) {
+        swki_credentials_offer(&f->credentials, key);
+    }
+    return load(f);
+}
+
+static bool file_has(struct f *f, const char *text)
+{
+    char path[128];
+    char content[4096] = "";
+    FILE *file;
+
+    snprintf(path, sizeof(path), "%s/%s", f->dir.path, KEY);
+    file = fopen(path, "r");
+    assert_non_null(file);
+    assert_true(fread(content, 1, sizeof(content) - 1, file) > 0);
+    fclose(file);
+    return strstr(content, text) != NULL;
+}
+
+static void keys_of_the_log_lie_beside_the_nodes_key(void **state)
+{
+    struct f *f = *state;
+
+    put_old(f);
+    assert_int_equal(load(f), 0);
+    assert_false(f->credentials.keys.has_current);
+    change(f, &some_keys);
+    assert_int_equal(directory_mode(&f->dir, KEY), 0600);
+    assert_int_equal(load_again(f, NULL), 0);
+    assert_memory_equal(&f->credentials.keys, &some_keys, sizeof(some_keys));
+    assert_string_equal(f->credentials.identity.node_id, "old");
+}
+
+static void a_locked_node_needs_its_unlock_key(void **state)
+{
+    static const struct swk_unlock_key wrong = {{1, 2, 4}};
+    const struct swki_data_keys keys = locked_keys();
+    struct f *f = *state;
+
+    put_old(f);
+    assert_int_equal(load(f), 0);
+    change(f, &keys);
+    assert_true(file_has(f, "BEGIN ENCRYPTED PRIVATE KEY"));
+    assert_int_equal(load_again(f, NULL), SWK_EDENIED);
+    assert_int_equal(load_again(f, &wrong), SWK_EDENIED);
+    assert_int_equal(load_again(f, &unlock_key), 0);
+    assert_memory_equal(&f->credentials.keys, &keys, sizeof(keys));
+    assert_memory_equal(f->credentials.key.data, "-----BEGIN PRIVATE KEY", 22);
+}
+
+static void an_unlocked_node_ignores_an_unlock_key(void **state)
+{
+    struct f *f = *state;
+
+    put_old(f);
+    assert_int_equal(load_again(f, &unlock_key), 0);
+    assert_false(f->credentials.keys.is_locked);
+}
+
+static void a_node_that_is_unlocked_again_needs_no_key(void **state)
+{
+    struct swki_data_keys keys = locked_keys();
+    struct f *f = *state;
+
+    put_old(f);
+    assert_int_equal(load(f), 0);
+    change(f, &keys);
+    change(f, &some_keys);
+    assert_false(file_has(f, "ENCRYPTED"));
+    assert_int_equal(load_again(f, NULL), 0);
+}
+
+static void a_renewal_keeps_the_keys_and_the_lock(void **state)
+{
+    const struct swki_data_keys keys = locked_keys();
+    struct f *f = *state;
+
+    put_old(f);
+    assert_int_equal(load(f), 0);
+    change(f, &keys);
+    swki_buf_clear(&f->credentials.key);
+    assert_true(swki_buf_append(&f->credentials.key, f->next.key.data,
+                                f->next.key.len + 1));
+    f->credentials.key.len--;
+    assert_int_equal(
+        swki_credentials_set_chain(&f->credentials, f->next.chain.data,
+                                   f->next.chain.len, PKI_NOW,
+                                   &f->pki.entropy, NULL),
+        0);
+    assert_int_equal(swki_credentials_save(&f->credentials, f->dir.path, NULL),
+                     0);
+    assert_int_equal(load_again(f, &unlock_key), 0);
+    assert_string_equal(f->credentials.identity.node_id, "next");
+    assert_memory_equal(&f->credentials.keys, &keys, sizeof(keys));
+}
+
+static void a_change_that_cannot_be_written_is_none(void **state)
+{
+    const struct swki_data_keys keys = locked_keys();
+    struct f *f = *state;
+
+    put_old(f);
+    assert_int_equal(load(f), 0);
+    change(f, &some_keys);
+    assert_int_equal(swki_credentials_change_keys(&f->credentials,
+                                                  "/nowhere/at/all", &keys,
+                                                  &f->pki.entropy, NULL),
+                     SWK_EIO);
+    assert_memory_equal(&f->credentials.keys, &some_keys, sizeof(some_keys));
+    assert_int_equal(load_again(f, NULL), 0);
+}
+
+static void headers_without_an_end_are_no_key_file(void **state)
+{
+    static const char text[] = "-----BEGIN PRIVATE KEY-----\nkek-version: 1\n";
+    struct f *f = *state;
+
+    put_old(f);
+    directory_put(&f->dir, ".", KEY, text, sizeof(text) - 1);
+    assert_int_equal(load(f), SWK_ECORRUPT);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -287,6 +443,13 @@ int main(void)
         TEST(a_certificate_of_another_root_is_refused),
         TEST(a_chain_that_does_not_fit_the_key_is_not_taken),
         TEST(roots_that_are_none_are_not_taken),
+        TEST(keys_of_the_log_lie_beside_the_nodes_key),
+        TEST(a_locked_node_needs_its_unlock_key),
+        TEST(an_unlocked_node_ignores_an_unlock_key),
+        TEST(a_node_that_is_unlocked_again_needs_no_key),
+        TEST(a_renewal_keeps_the_keys_and_the_lock),
+        TEST(a_change_that_cannot_be_written_is_none),
+        TEST(headers_without_an_end_are_no_key_file),
     };
 
     return cmocka_run_group_tests_name("credentials", tests, NULL, NULL);
