@@ -65,10 +65,10 @@ struct swk_file_storage_config {
  * The storage answers, beside what the port says:
  *
  * load: SWK_ECORRUPT for damage, with the file, the offset and what to do;
- * SWK_ENOTSUP for files of a later release; SWK_EIO or SWK_EDENIED when reading
+ * SWK_ENOTSUP for files of an earlier or later format; SWK_EIO or SWK_EDENIED when reading
  * fails; SWK_ENOMEM; SWK_EPRECONDITION when called again.
  *
- * append, save_snapshot: after a failure its code and text, without accepting
+ * append, begin_snapshot, finish_snapshot: after a failure its code and text, without accepting
  * anything; SWK_ELIMIT when too much is pending, or one append is over 1 GiB;
  * SWK_EPRECONDITION before load() succeeded; SWK_EINVAL for a ticket or a
  * snapshot that does not ascend; SWK_ENOMEM. Failures of writing are reported

@@ -410,15 +410,6 @@ static void step_down(struct swki_manager *m)
 
 /* -- The log -------------------------------------------------------------- */
 
-static void release_snapshot(void *ctx)
-{
-    struct swki_buf *buf = ctx;
-    const struct swk_alloc *alloc = buf->alloc;
-
-    swki_buf_fini(buf);
-    swki_free(alloc, buf);
-}
-
 static int store_snapshot(struct swki_manager *m,
                           const struct swki_view *view, struct swki_buf *buf,
                           struct swk_error *err)
@@ -436,8 +427,13 @@ static int store_snapshot(struct swki_manager *m,
         swk_raft_snapshot_abandoned(m->raft);
         return rc;
     }
-    rc = storage->save_snapshot(storage->ctx, &meta, buf->data, buf->len,
-                                release_snapshot, buf, ticket, err);
+    rc = storage->begin_snapshot(storage->ctx, &meta, NULL, err);
+    if (rc == 0) {
+        rc = storage->write_snapshot(storage->ctx, buf->data, buf->len, err);
+    }
+    if (rc == 0) {
+        rc = storage->finish_snapshot(storage->ctx, 0, ticket, err);
+    }
     if (rc != 0) {
         swk_raft_storage_failed(m->raft, err);
     }
@@ -446,20 +442,16 @@ static int store_snapshot(struct swki_manager *m,
 
 static void take_snapshot(struct swki_manager *m, const struct swki_view *view)
 {
-    struct swki_buf *buf = swki_calloc(m->config.alloc, 1, sizeof(*buf));
+    struct swki_buf buf;
     struct swk_error err;
 
-    if (buf == NULL) {
-        swk_raft_snapshot_abandoned(m->raft);
-        return;
-    }
-    swki_buf_init(buf, m->config.alloc, SIZE_MAX);
-    if (store_snapshot(m, view, buf, &err) != 0) {
+    swki_buf_init(&buf, m->config.alloc, SIZE_MAX);
+    if (store_snapshot(m, view, &buf, &err) != 0) {
         swki_log(m->config.logger, SWK_LOG_WARN, "manager",
                  "no snapshot at %llu: %s",
                  (unsigned long long)swki_view_index(view), err.text);
-        release_snapshot(buf);
     }
+    swki_buf_fini(&buf);
 }
 
 static void apply(struct swki_manager *m, const struct swk_log_entry *entries,

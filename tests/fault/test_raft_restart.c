@@ -82,15 +82,14 @@ static void save(struct member *m, uint64_t index)
     struct swk_snapshot_meta meta;
     struct swk_error err;
     uint64_t ticket;
-    uint64_t *data = malloc(sizeof(*data));
+    const struct swk_storage *storage = &m->storage;
 
-    *data = m->count;
     assert_int_equal(
         swk_raft_save_snapshot(m->raft, index, &meta, &ticket, NULL), 0);
-    if (m->storage.save_snapshot(m->storage.ctx, &meta, (uint8_t *)data,
-                                 sizeof(*data), free, data, ticket,
-                                 &err) != 0) {
-        free(data);
+    if (storage->begin_snapshot(storage->ctx, &meta, NULL, &err) != 0 ||
+        storage->write_snapshot(storage->ctx, (const uint8_t *)&m->count,
+                                sizeof(m->count), &err) != 0 ||
+        storage->finish_snapshot(storage->ctx, 0, ticket, &err) != 0) {
         swk_raft_storage_failed(m->raft, &err);
         return;
     }

@@ -106,9 +106,26 @@ static int found_snapshot(void *ctx, const struct swk_snapshot_meta *meta,
     (void)err;
     assert_int_equal(data_len, file_store_snapshot_len(meta->index));
     assert_true(is_filled(data, meta->index, 0, data_len));
+    assert_int_equal(meta->conf_state.voters_count, 2);
+    assert_int_equal(meta->conf_state.voters[1], meta->index);
+    assert_int_equal(meta->conf_state.learners_count, 1);
+    assert_int_equal(meta->conf_state.learners[0], meta->index + 7);
+    assert_int_equal(meta->conf_state.voters_outgoing_count, 0);
     store->found.snapshot = *meta;
     store->found.snapshot_len = data_len;
     store->found.first = meta->index + 1;
+    return 0;
+}
+
+static int found_identity(void *ctx, const uint8_t *identity, size_t len,
+                          struct swk_error *err)
+{
+    struct file_store *store = ctx;
+
+    (void)err;
+    assert_in_range(len, 1, sizeof(store->found.identity));
+    memcpy(store->found.identity, identity, len);
+    store->found.identity_len = len;
     return 0;
 }
 
@@ -143,6 +160,7 @@ int file_store_open(struct file_store *store, struct swk_error *err)
     const struct swk_storage_replay replay = {
         .size = sizeof(replay),
         .ctx = store,
+        .identity = found_identity,
         .snapshot = found_snapshot,
         .hard_state = found_state,
         .entry = found_entry,
@@ -192,32 +210,43 @@ int file_store_append(struct file_store *store, uint64_t term, uint64_t first,
     return rc;
 }
 
-struct owned {
-    struct file_store *store;
-    uint8_t data[4096];
-};
-
-static void release(void *ctx)
-{
-    struct owned *owned = ctx;
-
-    owned->store->snapshots_released++;
-    free(owned);
-}
-
 int file_store_snapshot(struct file_store *store, uint64_t index, uint64_t term)
 {
-    const struct swk_snapshot_meta meta = {index, term};
-    struct owned *owned = malloc(sizeof(*owned));
+    return file_store_receive(store, index, term, 0);
+}
 
-    owned->store = store;
-    fill(owned->data, index, 0, file_store_snapshot_len(index));
+int file_store_receive(struct file_store *store, uint64_t index, uint64_t term,
+                       int32_t install)
+{
+    const struct swk_storage *storage = &store->storage;
+    const uint64_t voters[] = {1, index};
+    const uint64_t learners[] = {index + 7};
+    const struct swk_snapshot_meta meta = {
+        .index = index,
+        .term = term,
+        .conf_state = {.voters = voters,
+                       .voters_count = 2,
+                       .learners = learners,
+                       .learners_count = 1},
+    };
+    size_t len = file_store_snapshot_len(index);
+    size_t half = len / 2;
+    uint8_t data[4096];
+
+    fill(data, index, 0, len);
     store->ticket++;
-    int rc = store->storage.save_snapshot(
-        store->storage.ctx, &meta, owned->data, file_store_snapshot_len(index),
-        release, owned, store->ticket, NULL);
+    int rc = storage->begin_snapshot(storage->ctx, &meta, NULL, NULL);
     if (rc != 0) {
-        free(owned);
+        return rc;
+    }
+    rc = storage->write_snapshot(storage->ctx, data, half, NULL);
+    if (rc == 0) {
+        rc = storage->write_snapshot(storage->ctx, data + half, len - half,
+                                     NULL);
+    }
+    if (rc == 0) {
+        rc = storage->finish_snapshot(storage->ctx, install, store->ticket,
+                                      NULL);
     }
     return rc;
 }

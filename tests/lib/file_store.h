@@ -22,7 +22,9 @@ enum {
 
 /* What load found. */
 struct file_store_found {
-    struct swk_snapshot_meta snapshot; /* index 0: none */
+    uint8_t identity[64];
+    size_t identity_len; /* 0: none */
+    struct swk_snapshot_meta snapshot; /* index 0: none; its lists are gone */
     size_t snapshot_len;
     struct swk_hard_state state;
     uint64_t first; /* index of terms[0] */
@@ -37,7 +39,6 @@ struct file_store {
     struct swk_logger logger;
     bool is_open;
     uint64_t ticket; /* last used */
-    int snapshots_released;
     int warnings; /* records of the log at that level or above */
     struct file_store_found found;
 
@@ -62,6 +63,11 @@ int file_store_append(struct file_store *store, uint64_t term, uint64_t first,
                       uint64_t last, uint64_t commit);
 int file_store_snapshot(struct file_store *store, uint64_t index,
                         uint64_t term);
+
+/* A snapshot that comes in two parts; with install 1 one that replaces the
+ * log. */
+int file_store_receive(struct file_store *store, uint64_t index, uint64_t term,
+                       int32_t install);
 
 /* Waits for the outcome of the last ticket: 0 or the failure's code. */
 int file_store_wait(struct file_store *store);

@@ -13,6 +13,9 @@
 
 #include <swarmkit/port/storage.h>
 
+#include "base/buf.h"
+#include "base/snapshot_meta.h"
+
 struct sim_entry {
     struct swk_log_entry entry; /* with data of its own */
     uint64_t ticket;            /* of the write that brought it */
@@ -26,9 +29,13 @@ struct sim_storage {
     struct swk_hard_state state;
     struct swk_hard_state durable_state;
     bool has_state;
-    struct swk_snapshot_meta snapshot; /* index 0: none */
-    uint8_t *snapshot_data;
-    size_t snapshot_len;
+    struct swki_snapshot_meta snapshot; /* index 0: none */
+    struct swki_buf snapshot_data;
+    struct swki_snapshot_meta part; /* begun; index 0: none */
+    struct swki_buf part_data;
+    bool part_kept; /* given up, for another to go on from */
+    uint8_t identity[4096];
+    size_t identity_len; /* 0: none */
     uint64_t durable_ticket; /* all writes up to it are durable */
     /* Told of each write, which becomes durable some time. */
     void (*written)(void *ctx, uint64_t ticket);

@@ -140,11 +140,6 @@ struct swk_storage {
                          struct swk_error *err);
     /** Finishes what was begun, then closes. May block. */
     void (*close)(void *ctx);
-    /** Until all use the parts above: stores a snapshot from one piece. */
-    int (*save_snapshot)(void *ctx, const struct swk_snapshot_meta *meta,
-                         const uint8_t *data, size_t data_len,
-                         void (*release)(void *release_ctx), void *release_ctx,
-                         uint64_t ticket, struct swk_error *err);
 };
 
 /**

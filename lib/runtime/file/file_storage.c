@@ -16,6 +16,8 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/options.h"
+#include "runtime/file/conf_state.h"
+#include "runtime/file/number.h"
 #include "runtime/file/wal.h"
 
 enum {
@@ -33,11 +35,9 @@ struct batch {
     uint64_t last_ticket;
     bool has_snapshot;
     uint64_t snapshot_ticket;
+    bool install;
     struct swk_snapshot_meta meta;
-    const uint8_t *data;
-    size_t data_len;
-    void (*release)(void *release_ctx);
-    void *release_ctx;
+    struct swki_buf data;
 };
 
 struct storage {
@@ -64,12 +64,15 @@ struct storage {
     uint64_t snapshot_index; /* of the newest accepted snapshot */
     bool closing;
     struct swk_error failure; /* code 0: none */
+    struct swk_snapshot_meta part; /* place of what was begun; 0: none */
+    struct swki_buf part_data;
 };
 
 static void free_batch(struct storage *s, struct batch *batch)
 {
     if (batch != NULL) {
         swki_buf_fini(&batch->records);
+        swki_buf_fini(&batch->data);
         swki_free(s->alloc, batch);
     }
 }
@@ -86,6 +89,7 @@ static struct batch *add_batch(struct storage *s)
             return NULL;
         }
         swki_buf_init(&batch->records, s->alloc, SIZE_MAX);
+        swki_buf_init(&batch->data, s->alloc, SIZE_MAX);
     }
     if (s->newest != NULL) {
         s->newest->next = batch;
@@ -100,6 +104,7 @@ static struct batch *add_batch(struct storage *s)
 static void recycle_batch(struct storage *s, struct batch *batch)
 {
     s->pending_size -= batch->records.len;
+    swki_buf_fini(&batch->data);
     if (s->spare != NULL || batch->records.size > SPARE_SIZE_MAX) {
         free_batch(s, batch);
         return;
@@ -107,6 +112,7 @@ static void recycle_batch(struct storage *s, struct batch *batch)
     struct swki_buf records = batch->records;
     swki_buf_clear(&records);
     *batch = (struct batch){.records = records};
+    swki_buf_init(&batch->data, s->alloc, SIZE_MAX);
     s->spare = batch;
 }
 
@@ -178,15 +184,13 @@ static int append(void *ctx, const struct swk_hard_state *state,
     return rc;
 }
 
-static int add_snapshot(struct storage *s, const struct swk_snapshot_meta *meta,
-                        uint64_t ticket, struct batch **out_batch,
+static int add_snapshot(struct storage *s, bool install, uint64_t ticket,
                         struct swk_error *err)
 {
     struct batch *batch = s->newest;
 
-    if (meta->index <= s->snapshot_index) {
-        return swki_fail(err, SWK_EINVAL,
-                         "storage: snapshots must ascend in index");
+    if (s->part.index == 0) {
+        return swki_fail(err, SWK_EPRECONDITION, "no snapshot was begun");
     }
     if (batch == NULL || batch->has_snapshot) {
         batch = add_batch(s);
@@ -195,36 +199,133 @@ static int add_snapshot(struct storage *s, const struct swk_snapshot_meta *meta,
         return swki_fail_nomem(err);
     }
     batch->has_snapshot = true;
+    batch->install = install;
     batch->snapshot_ticket = ticket;
-    batch->meta = *meta;
-    s->snapshot_index = meta->index;
+    batch->meta = s->part;
+    batch->data = s->part_data;
+    s->snapshot_index = s->part.index;
     s->last_ticket = ticket;
-    *out_batch = batch;
+    s->part.index = 0;
+    swki_buf_init(&s->part_data, s->alloc, SIZE_MAX);
     return SWK_OK;
 }
 
-static int save_snapshot(void *ctx, const struct swk_snapshot_meta *meta,
-                         const uint8_t *data, size_t data_len,
-                         void (*release)(void *release_ctx), void *release_ctx,
-                         uint64_t ticket, struct swk_error *err)
+static int begin_part(struct storage *s, const struct swk_snapshot_meta *meta,
+                      struct swk_error *err)
+{
+    size_t len = swki_conf_state_len(&meta->conf_state);
+
+    if (s->part.index != 0) {
+        return swki_fail(err, SWK_EBUSY,
+                         "storage: a snapshot is being written");
+    }
+    if (meta->index <= s->snapshot_index || len == 0) {
+        return swki_fail(err, SWK_EINVAL,
+                         "storage: snapshots must ascend in index");
+    }
+    uint8_t *room = swki_buf_reserve(&s->part_data, 4 + len);
+    if (room == NULL) {
+        return swki_fail_nomem(err);
+    }
+    swki_put32(room, (uint32_t)len);
+    swki_conf_state_encode(&meta->conf_state, room + 4);
+    s->part_data.len += 4 + len;
+    s->part = *meta;
+    return SWK_OK;
+}
+
+static int begin_snapshot(void *ctx, const struct swk_snapshot_meta *meta,
+                          uint64_t *out_offset, struct swk_error *err)
 {
     struct storage *s = ctx;
-    struct batch *batch = NULL;
+
+    pthread_mutex_lock(&s->mutex);
+    int rc = check_accepting(s, s->last_ticket + 1, err);
+    if (rc == SWK_OK) {
+        rc = begin_part(s, meta, err);
+    }
+    if (rc == SWK_OK && out_offset != NULL) {
+        *out_offset = 0;
+    }
+    pthread_mutex_unlock(&s->mutex);
+    return rc;
+}
+
+static int write_snapshot(void *ctx, const uint8_t *data, size_t len,
+                          struct swk_error *err)
+{
+    struct storage *s = ctx;
+    int rc = SWK_OK;
+
+    pthread_mutex_lock(&s->mutex);
+    if (s->part.index == 0) {
+        rc = swki_fail(err, SWK_EPRECONDITION, "no snapshot was begun");
+    } else if (!swki_buf_append(&s->part_data, data, len)) {
+        rc = swki_fail_nomem(err);
+    }
+    pthread_mutex_unlock(&s->mutex);
+    return rc;
+}
+
+static int finish_snapshot(void *ctx, int32_t install, uint64_t ticket,
+                           struct swk_error *err)
+{
+    struct storage *s = ctx;
 
     pthread_mutex_lock(&s->mutex);
     int rc = check_accepting(s, ticket, err);
     if (rc == SWK_OK) {
-        rc = add_snapshot(s, meta, ticket, &batch, err);
+        rc = add_snapshot(s, install != 0, ticket, err);
     }
     if (rc == SWK_OK) {
-        batch->data = data;
-        batch->data_len = data_len;
-        batch->release = release;
-        batch->release_ctx = release_ctx;
         pthread_cond_signal(&s->work);
     }
     pthread_mutex_unlock(&s->mutex);
     return rc;
+}
+
+static void abort_snapshot(void *ctx, int32_t keep)
+{
+    struct storage *s = ctx;
+
+    (void)keep;
+    pthread_mutex_lock(&s->mutex);
+    s->part.index = 0;
+    swki_buf_clear(&s->part_data);
+    pthread_mutex_unlock(&s->mutex);
+}
+
+static int read_snapshot(void *ctx, uint64_t index, uint64_t term,
+                         uint64_t offset, uint8_t *buf, size_t size,
+                         size_t *out_len, uint64_t *out_total,
+                         struct swk_error *err)
+{
+    struct storage *s = ctx;
+    const struct swki_place place = {index, term};
+    struct swki_loaded_snapshot found;
+    int rc = swki_wal_read_snapshot(&s->wal, &place, &found, err);
+
+    if (rc != SWK_OK) {
+        return rc;
+    }
+    size_t from = offset < found.data_len ? (size_t)offset : found.data_len;
+    *out_len = found.data_len - from < size ? found.data_len - from : size;
+    *out_total = found.data_len;
+    memcpy(buf, found.data + from, *out_len);
+    swki_loaded_snapshot_fini(s->alloc, &found);
+    return SWK_OK;
+}
+
+static int identify(void *ctx, const uint8_t *identity, size_t len,
+                    struct swk_error *err)
+{
+    struct storage *s = ctx;
+
+    if (len < 1 || len > SWKI_WAL_IDENTITY_MAX) {
+        return swki_fail(err, SWK_EINVAL, "storage: identity of %zu bytes",
+                         len);
+    }
+    return swki_wal_identify(&s->wal, identity, len, err);
 }
 
 /* The oldest batch, off the queue; NULL when closing and all is written. */
@@ -277,13 +378,11 @@ static void write_batch(struct storage *s, struct batch *batch)
         report(s, batch->first_ticket, batch->last_ticket, rc, &err);
     }
     if (s->failure.code == 0 && batch->has_snapshot) {
-        int rc = swki_wal_save_snapshot(&s->wal, &batch->meta, batch->data,
-                                        batch->data_len, &err);
+        int rc = swki_wal_save_snapshot(
+            &s->wal, &(struct swki_place){batch->meta.index, batch->meta.term},
+            batch->install, batch->data.data, batch->data.len, &err);
 
         report(s, batch->snapshot_ticket, batch->snapshot_ticket, rc, &err);
-    }
-    if (batch->release != NULL) {
-        batch->release(batch->release_ctx);
     }
     pthread_mutex_lock(&s->mutex);
     recycle_batch(s, batch);
@@ -336,6 +435,7 @@ static void destroy(struct storage *s)
         s->io->close(s->io->ctx, s->dir);
     }
     free_batch(s, s->spare);
+    swki_buf_fini(&s->part_data);
     pthread_cond_destroy(&s->work);
     pthread_mutex_destroy(&s->mutex);
     swki_free(s->alloc, s->dir_path);
@@ -457,6 +557,7 @@ static struct storage *new_storage(const struct swk_file_storage_config *config,
     s->dir = -1;
     s->lock_fd = -1;
     s->dir_path = swki_strdup(config->alloc, config->dir);
+    swki_buf_init(&s->part_data, config->alloc, SIZE_MAX);
     pthread_mutex_init(&s->mutex, NULL);
     pthread_cond_init(&s->work, NULL);
     s->wal = (struct swki_wal){
@@ -500,7 +601,12 @@ int swki_file_storage_open(const struct swk_file_storage_config *config,
         .ctx = s,
         .load = load,
         .append = append,
-        .save_snapshot = save_snapshot,
+        .identify = identify,
+        .begin_snapshot = begin_snapshot,
+        .write_snapshot = write_snapshot,
+        .finish_snapshot = finish_snapshot,
+        .abort_snapshot = abort_snapshot,
+        .read_snapshot = read_snapshot,
         .close = close_storage,
     };
     return SWK_OK;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "runtime/file/crc32c.h"
+#include "runtime/file/number.h"
 
 static const char segment_magic[8] = {'S', 'W', 'K', 'L', 'O', 'G', '\r', '\n'};
 static const char snapshot_magic[8] = {'S', 'W', 'K', 'S', 'N', 'A', 'P', '\n'};
@@ -18,56 +19,33 @@ enum {
     STATE_LEN = 24,
     ENTRY_HEAD_LEN = 24,
     APPEND_HAS_STATE = 1,
+    SNAPSHOT_INSTALL = 1,
 };
-
-static void put32(uint8_t *out, uint32_t value)
-{
-    for (int i = 0; i < 4; i++) {
-        out[i] = (uint8_t)(value >> (8 * i));
-    }
-}
-
-static void put64(uint8_t *out, uint64_t value)
-{
-    put32(out, (uint32_t)value);
-    put32(out + 4, (uint32_t)(value >> 32));
-}
-
-static uint32_t get32(const uint8_t *in)
-{
-    return (uint32_t)in[0] | (uint32_t)in[1] << 8 | (uint32_t)in[2] << 16 |
-           (uint32_t)in[3] << 24;
-}
-
-static uint64_t get64(const uint8_t *in)
-{
-    return get32(in) | (uint64_t)get32(in + 4) << 32;
-}
 
 static void put_state(uint8_t *out, const struct swk_hard_state *state)
 {
-    put64(out, state->term);
-    put64(out + 8, state->vote);
-    put64(out + 16, state->commit);
+    swki_put64(out, state->term);
+    swki_put64(out + 8, state->vote);
+    swki_put64(out + 16, state->commit);
 }
 
 static void get_state(const uint8_t *in, struct swk_hard_state *out_state)
 {
-    out_state->term = get64(in);
-    out_state->vote = get64(in + 8);
-    out_state->commit = get64(in + 16);
+    out_state->term = swki_get64(in);
+    out_state->vote = swki_get64(in + 8);
+    out_state->commit = swki_get64(in + 16);
 }
 
-static void put_meta(uint8_t *out, const struct swk_snapshot_meta *meta)
+static void put_place(uint8_t *out, const struct swki_place *place)
 {
-    put64(out, meta->index);
-    put64(out + 8, meta->term);
+    swki_put64(out, place->index);
+    swki_put64(out + 8, place->term);
 }
 
-static void get_meta(const uint8_t *in, struct swk_snapshot_meta *out_meta)
+static void get_place(const uint8_t *in, struct swki_place *out_place)
 {
-    out_meta->index = get64(in);
-    out_meta->term = get64(in + 8);
+    out_place->index = swki_get64(in);
+    out_place->term = swki_get64(in + 8);
 }
 
 void swki_segment_header_encode(const struct swki_segment_header *header,
@@ -76,34 +54,34 @@ void swki_segment_header_encode(const struct swki_segment_header *header,
     memset(out, 0, SWKI_SEGMENT_HEADER_SIZE);
     memcpy(out, segment_magic, sizeof(segment_magic));
     out[8] = SWKI_FORMAT_VERSION;
-    put64(out + 16, header->id);
-    put64(out + 24, header->salt);
-    put64(out + 32, header->first_sequence);
-    put32(out + 40, header->chain);
+    swki_put64(out + 16, header->id);
+    swki_put64(out + 24, header->salt);
+    swki_put64(out + 32, header->first_sequence);
+    swki_put32(out + 40, header->chain);
     put_state(out + 48, &header->state);
-    put_meta(out + 72, &header->snapshot);
-    put_meta(out + 88, &header->base);
-    put32(out + SEGMENT_CRC_AT, swki_crc32c(0, out, SEGMENT_CRC_AT));
+    put_place(out + 72, &header->snapshot);
+    put_place(out + 88, &header->base);
+    swki_put32(out + SEGMENT_CRC_AT, swki_crc32c(0, out, SEGMENT_CRC_AT));
 }
 
 int swki_segment_header_decode(const uint8_t bytes[SWKI_SEGMENT_HEADER_SIZE],
                                struct swki_segment_header *out_header)
 {
     if (memcmp(bytes, segment_magic, sizeof(segment_magic)) != 0 ||
-        get32(bytes + SEGMENT_CRC_AT) !=
+        swki_get32(bytes + SEGMENT_CRC_AT) !=
             swki_crc32c(0, bytes, SEGMENT_CRC_AT)) {
         return SWK_ECORRUPT;
     }
     if (bytes[8] != SWKI_FORMAT_VERSION || bytes[9] != 0) {
         return SWK_ENOTSUP;
     }
-    out_header->id = get64(bytes + 16);
-    out_header->salt = get64(bytes + 24);
-    out_header->first_sequence = get64(bytes + 32);
-    out_header->chain = get32(bytes + 40);
+    out_header->id = swki_get64(bytes + 16);
+    out_header->salt = swki_get64(bytes + 24);
+    out_header->first_sequence = swki_get64(bytes + 32);
+    out_header->chain = swki_get32(bytes + 40);
     get_state(bytes + 48, &out_header->state);
-    get_meta(bytes + 72, &out_header->snapshot);
-    get_meta(bytes + 88, &out_header->base);
+    get_place(bytes + 72, &out_header->snapshot);
+    get_place(bytes + 88, &out_header->base);
     return SWK_OK;
 }
 
@@ -122,12 +100,12 @@ void swki_record_begin(uint8_t *bytes, enum swki_record_type type,
     memset(bytes, 0, SWKI_RECORD_HEADER_SIZE);
     memset(bytes + end, 0, swki_record_size(payload_len) - end);
     bytes[4] = (uint8_t)type;
-    put32(bytes + 8, (uint32_t)payload_len);
+    swki_put32(bytes + 8, (uint32_t)payload_len);
 }
 
 void swki_record_peek(const uint8_t *bytes, struct swki_record *out_record)
 {
-    size_t payload_len = get32(bytes + 8);
+    size_t payload_len = swki_get32(bytes + 8);
 
     *out_record = (struct swki_record){
         .type = bytes[4],
@@ -150,9 +128,9 @@ static uint32_t record_crc(const uint8_t *bytes, size_t size,
     uint8_t place[24];
     uint32_t crc;
 
-    put64(place, segment->salt);
-    put64(place + 8, segment->id);
-    put64(place + 16, offset);
+    swki_put64(place, segment->salt);
+    swki_put64(place + 8, segment->id);
+    swki_put64(place + 16, offset);
     crc = swki_crc32c(0, place, sizeof(place));
     crc = swki_crc32c(crc, bytes, RECORD_CRC_AT);
     return swki_crc32c(crc, bytes + SWKI_RECORD_HEADER_SIZE,
@@ -164,14 +142,14 @@ uint32_t swki_record_seal(uint8_t *bytes,
                           uint64_t offset, uint64_t sequence, uint32_t chain,
                           uint32_t synced)
 {
-    put32(bytes, mark_of(segment));
-    put32(bytes + 12, chain);
-    put64(bytes + 16, sequence);
-    put32(bytes + 24, synced);
+    swki_put32(bytes, mark_of(segment));
+    swki_put32(bytes + 12, chain);
+    swki_put64(bytes + 16, sequence);
+    swki_put32(bytes + 24, synced);
 
     uint32_t crc =
-        record_crc(bytes, swki_record_size(get32(bytes + 8)), segment, offset);
-    put32(bytes + RECORD_CRC_AT, crc);
+        record_crc(bytes, swki_record_size(swki_get32(bytes + 8)), segment, offset);
+    swki_put32(bytes + RECORD_CRC_AT, crc);
     return crc;
 }
 
@@ -179,20 +157,20 @@ bool swki_record_decode(const uint8_t *bytes, size_t size,
                         const struct swki_segment_header *segment,
                         uint64_t offset, struct swki_record *out_record)
 {
-    if (size < SWKI_RECORD_HEADER_SIZE || get32(bytes) != mark_of(segment)) {
+    if (size < SWKI_RECORD_HEADER_SIZE || swki_get32(bytes) != mark_of(segment)) {
         return false;
     }
-    size_t payload_len = get32(bytes + 8);
+    size_t payload_len = swki_get32(bytes + 8);
     if (payload_len > SWKI_RECORD_PAYLOAD_MAX ||
         swki_record_size(payload_len) > size) {
         return false;
     }
     const struct swki_record record = {
         .type = bytes[4],
-        .chain = get32(bytes + 12),
-        .sequence = get64(bytes + 16),
-        .synced = get32(bytes + 24),
-        .crc = get32(bytes + RECORD_CRC_AT),
+        .chain = swki_get32(bytes + 12),
+        .sequence = swki_get64(bytes + 16),
+        .synced = swki_get32(bytes + 24),
+        .crc = swki_get32(bytes + RECORD_CRC_AT),
         .payload = bytes + SWKI_RECORD_HEADER_SIZE,
         .payload_len = payload_len,
         .size = swki_record_size(payload_len),
@@ -227,17 +205,17 @@ void swki_append_encode(uint8_t *payload, const struct swk_hard_state *state,
 {
     uint8_t *at = payload + APPEND_HEAD_LEN;
 
-    put32(payload, state != NULL ? APPEND_HAS_STATE : 0);
-    put32(payload + 4, (uint32_t)entries_count);
+    swki_put32(payload, state != NULL ? APPEND_HAS_STATE : 0);
+    swki_put32(payload + 4, (uint32_t)entries_count);
     if (state != NULL) {
         put_state(at, state);
         at += STATE_LEN;
     }
     for (size_t i = 0; i < entries_count; i++) {
-        put64(at, entries[i].index);
-        put64(at + 8, entries[i].term);
-        put32(at + 16, (uint32_t)entries[i].type);
-        put32(at + 20, (uint32_t)entries[i].data_len);
+        swki_put64(at, entries[i].index);
+        swki_put64(at + 8, entries[i].term);
+        swki_put32(at + 16, (uint32_t)entries[i].type);
+        swki_put32(at + 20, (uint32_t)entries[i].data_len);
         if (entries[i].data_len > 0) {
             memcpy(at + ENTRY_HEAD_LEN, entries[i].data, entries[i].data_len);
         }
@@ -248,14 +226,14 @@ void swki_append_encode(uint8_t *payload, const struct swk_hard_state *state,
 bool swki_append_read(struct swki_append_reader *reader, const uint8_t *payload,
                       size_t len)
 {
-    if (len < APPEND_HEAD_LEN || get32(payload) > APPEND_HAS_STATE) {
+    if (len < APPEND_HEAD_LEN || swki_get32(payload) > APPEND_HAS_STATE) {
         return false;
     }
     *reader = (struct swki_append_reader){
         .bytes = payload + APPEND_HEAD_LEN,
         .left = len - APPEND_HEAD_LEN,
-        .has_state = get32(payload) == APPEND_HAS_STATE,
-        .entries_left = get32(payload + 4),
+        .has_state = swki_get32(payload) == APPEND_HAS_STATE,
+        .entries_left = swki_get32(payload + 4),
     };
     if (reader->has_state) {
         if (reader->left < STATE_LEN) {
@@ -275,15 +253,15 @@ bool swki_append_next(struct swki_append_reader *reader,
         return false;
     }
     const uint8_t *at = reader->bytes;
-    size_t data_len = get32(at + 20);
+    size_t data_len = swki_get32(at + 20);
 
     if (data_len > reader->left - ENTRY_HEAD_LEN) {
         return false;
     }
     *out_entry = (struct swk_log_entry){
-        .index = get64(at),
-        .term = get64(at + 8),
-        .type = (int32_t)get32(at + 16),
+        .index = swki_get64(at),
+        .term = swki_get64(at + 8),
+        .type = (int32_t)swki_get32(at + 16),
         .data = data_len > 0 ? at + ENTRY_HEAD_LEN : NULL,
         .data_len = data_len,
     };
@@ -294,19 +272,23 @@ bool swki_append_next(struct swki_append_reader *reader,
 }
 
 void swki_snapshot_payload_encode(uint8_t *payload,
-                                  const struct swk_snapshot_meta *meta)
+                                  const struct swki_place *place, bool install)
 {
-    put_meta(payload, meta);
+    put_place(payload, place);
+    swki_put64(payload + 16, install ? SNAPSHOT_INSTALL : 0);
 }
 
 bool swki_snapshot_payload_decode(const uint8_t *payload, size_t len,
-                                  struct swk_snapshot_meta *out_meta)
+                                  struct swki_place *out_place,
+                                  bool *out_install)
 {
-    if (len != SWKI_SNAPSHOT_PAYLOAD_LEN) {
+    if (len != SWKI_SNAPSHOT_PAYLOAD_LEN ||
+        swki_get64(payload + 16) > SNAPSHOT_INSTALL) {
         return false;
     }
-    get_meta(payload, out_meta);
-    return out_meta->index > 0;
+    get_place(payload, out_place);
+    *out_install = swki_get64(payload + 16) == SNAPSHOT_INSTALL;
+    return out_place->index > 0;
 }
 
 void swki_snapshot_header_encode(const struct swki_snapshot_header *header,
@@ -315,25 +297,25 @@ void swki_snapshot_header_encode(const struct swki_snapshot_header *header,
     memset(out, 0, SWKI_SNAPSHOT_HEADER_SIZE);
     memcpy(out, snapshot_magic, sizeof(snapshot_magic));
     out[8] = SWKI_FORMAT_VERSION;
-    put_meta(out + 16, &header->meta);
-    put64(out + 32, header->data_len);
-    put32(out + 40, header->data_crc);
-    put32(out + SNAPSHOT_CRC_AT, swki_crc32c(0, out, SNAPSHOT_CRC_AT));
+    put_place(out + 16, &header->place);
+    swki_put64(out + 32, header->data_len);
+    swki_put32(out + 40, header->data_crc);
+    swki_put32(out + SNAPSHOT_CRC_AT, swki_crc32c(0, out, SNAPSHOT_CRC_AT));
 }
 
 int swki_snapshot_header_decode(const uint8_t bytes[SWKI_SNAPSHOT_HEADER_SIZE],
                                 struct swki_snapshot_header *out_header)
 {
     if (memcmp(bytes, snapshot_magic, sizeof(snapshot_magic)) != 0 ||
-        get32(bytes + SNAPSHOT_CRC_AT) !=
+        swki_get32(bytes + SNAPSHOT_CRC_AT) !=
             swki_crc32c(0, bytes, SNAPSHOT_CRC_AT)) {
         return SWK_ECORRUPT;
     }
     if (bytes[8] != SWKI_FORMAT_VERSION || bytes[9] != 0) {
         return SWK_ENOTSUP;
     }
-    get_meta(bytes + 16, &out_header->meta);
-    out_header->data_len = get64(bytes + 32);
-    out_header->data_crc = get32(bytes + 40);
+    get_place(bytes + 16, &out_header->place);
+    out_header->data_len = swki_get64(bytes + 32);
+    out_header->data_crc = swki_get32(bytes + 40);
     return SWK_OK;
 }

@@ -10,7 +10,7 @@
  *
  * Segment header, 512 bytes
  *     0 magic "SWKLOG\r\n"
- *     8 version (1)           9 flags (0; sealed logs to come)
+ *     8 version (2)           9 flags (0; sealed logs to come)
  *    16 id                   24 salt
  *    32 sequence of the first record
  *    40 chain: CRC of the last record before
@@ -35,10 +35,11 @@
  *
  * Append payload: u32 flags (1: hard state follows), u32 number of entries,
  * [term, vote, commit], then for each entry index, term, i32 type, u32 length,
- * data. Snapshot payload: index, term.
+ * data. Snapshot payload: index, term, u64 flags (1: replaces the log before).
  *
- * A snapshot is a file "snapshot-INDEX-TERM" of a header, then the data.
- *     0 magic "SWKSNAP\n"     8 version (1)     9 flags (0)
+ * A snapshot is a file "snapshot-INDEX-TERM" of a header, then the data: u32
+ * length of the members, the members (conf_state.h), what was given.
+ *     0 magic "SWKSNAP\n"     8 version (2)     9 flags (0)
  *    16 index                24 term           32 data length
  *    40 CRC of the data      44 CRC of bytes 0 to 43
  */
@@ -51,7 +52,7 @@
 #include <swarmkit/port/storage.h>
 
 enum {
-    SWKI_FORMAT_VERSION = 1,
+    SWKI_FORMAT_VERSION = 2,
     SWKI_SEGMENT_HEADER_SIZE = 512,
     SWKI_RECORD_HEADER_SIZE = 32,
     SWKI_RECORD_ALIGN = 8,
@@ -65,20 +66,27 @@ enum swki_record_type {
     SWKI_RECORD_SNAPSHOT = 2,
 };
 
+/* Of an entry, or of a snapshot. */
+struct swki_place {
+    uint64_t index; /* 0: none */
+    uint64_t term;
+};
+
 struct swki_segment_header {
     uint64_t id;
     uint64_t salt;
     uint64_t first_sequence;
     uint32_t chain;
     struct swk_hard_state state;
-    struct swk_snapshot_meta snapshot;
-    struct swk_snapshot_meta base; /* of the last entry before */
+    struct swki_place snapshot;
+    struct swki_place base; /* of the last entry before */
 };
 
 void swki_segment_header_encode(const struct swki_segment_header *header,
                                 uint8_t out[SWKI_SEGMENT_HEADER_SIZE]);
 
-/* 0; SWK_ECORRUPT; SWK_ENOTSUP for a version or flags of later releases. */
+/* 0; SWK_ECORRUPT; SWK_ENOTSUP for another version, or flags of later
+ * releases. */
 int swki_segment_header_decode(const uint8_t bytes[SWKI_SEGMENT_HEADER_SIZE],
                                struct swki_segment_header *out_header);
 
@@ -141,16 +149,18 @@ bool swki_append_next(struct swki_append_reader *reader,
                       struct swk_log_entry *out_entry);
 
 enum {
-    SWKI_SNAPSHOT_PAYLOAD_LEN = 16,
+    SWKI_SNAPSHOT_PAYLOAD_LEN = 24,
 };
 
+/* install: it takes the place of the whole log before it. */
 void swki_snapshot_payload_encode(uint8_t *payload,
-                                  const struct swk_snapshot_meta *meta);
+                                  const struct swki_place *place, bool install);
 bool swki_snapshot_payload_decode(const uint8_t *payload, size_t len,
-                                  struct swk_snapshot_meta *out_meta);
+                                  struct swki_place *out_place,
+                                  bool *out_install);
 
 struct swki_snapshot_header {
-    struct swk_snapshot_meta meta;
+    struct swki_place place;
     uint64_t data_len;
     uint32_t data_crc;
 };

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/buf.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "runtime/file/wal.h"
@@ -30,7 +31,7 @@ struct load {
     struct swk_log_entry *entries; /* those in force, after base */
     size_t entries_count;
     size_t entries_size;
-    struct swk_snapshot_meta base;
+    struct swki_place base;
     uint64_t settled; /* offset in the segment; what is before it is durable */
 };
 
@@ -101,7 +102,7 @@ static bool add_id(struct load *load, uint64_t id)
 static int found_name(void *ctx, const char *name)
 {
     struct load *load = ctx;
-    struct swk_snapshot_meta meta;
+    struct swki_place place;
     size_t len = strlen(name);
     uint64_t id;
 
@@ -109,8 +110,8 @@ static int found_name(void *ctx, const char *name)
         return add_id(load, id) ? 0 : -ENOMEM;
     }
     if (len == 42 && memcmp(name, "snapshot-", 9) == 0 && name[25] == '-' &&
-        parse_hex(name + 9, &meta.index) && parse_hex(name + 26, &meta.term)) {
-        return swki_wal_add_snapshot(load->wal, &meta) ? 0 : -ENOMEM;
+        parse_hex(name + 9, &place.index) && parse_hex(name + 26, &place.term)) {
+        return swki_wal_add_snapshot(load->wal, &place) ? 0 : -ENOMEM;
     }
     return 0;
 }
@@ -204,17 +205,19 @@ static int take_append(struct load *load, const struct swki_record *record,
     return SWK_OK;
 }
 
-/* A snapshot that the log leads up to changes nothing; the entries before it
- * may still be needed, should its file be bad. Any other replaces the log. */
-static void take_snapshot(struct load *load,
-                          const struct swk_snapshot_meta *meta)
+/* A snapshot of this log changes nothing; the entries before it may still be
+ * needed, should its file be bad. A received one replaces the log. */
+static void take_snapshot(struct load *load, const struct swki_record *record)
 {
-    if (meta->index < load->base.index ||
-        term_at(load, meta->index) == meta->term) {
-        return;
+    struct swki_place place;
+    bool install;
+
+    if (swki_snapshot_payload_decode(record->payload, record->payload_len,
+                                     &place, &install) &&
+        install) {
+        load->entries_count = 0;
+        load->base = place;
     }
-    load->entries_count = 0;
-    load->base = *meta;
 }
 
 static int take_record(struct load *load, const struct swki_record *record,
@@ -234,7 +237,7 @@ static int take_record(struct load *load, const struct swki_record *record,
     wal->chain = record->crc;
     wal->sequence = record->sequence + 1;
     if (record->type == SWKI_RECORD_SNAPSHOT) {
-        take_snapshot(load, &wal->snapshot);
+        take_snapshot(load, record);
         return SWK_OK;
     }
     return take_append(load, record, offset);
@@ -351,6 +354,15 @@ static int end_last_segment(struct load *load, const struct piece *piece)
                   : SWK_OK;
 }
 
+static int other_format(struct load *load)
+{
+    return swki_fail(load->err, SWK_ENOTSUP,
+                     "the log in %s has another format than this release "
+                     "writes: use the release that wrote it, or remove the "
+                     "directory and join again",
+                     load->wal->dir_path);
+}
+
 /* Whether a segment is what its name says, and goes on from the one before. */
 static int take_header(struct load *load, const struct piece *piece, size_t at)
 {
@@ -362,9 +374,7 @@ static int take_header(struct load *load, const struct piece *piece, size_t at)
                  : swki_segment_header_decode(piece->bytes, &header);
 
     if (rc == SWK_ENOTSUP) {
-        return swki_fail(load->err, rc,
-                         "the log in %s was written by a later release",
-                         wal->dir_path);
+        return other_format(load);
     }
     if (rc != SWK_OK || header.id != id) {
         return damaged(load, id, 0, "bad header");
@@ -478,7 +488,7 @@ static int remove_unfinished(struct load *load)
     struct swki_wal *wal = load->wal;
 
     while (wal->snapshots_count > 0) {
-        const struct swk_snapshot_meta *newest =
+        const struct swki_place *newest =
             &wal->snapshots[wal->snapshots_count - 1];
         char name[SWKI_WAL_NAME_SIZE];
 
@@ -498,20 +508,20 @@ static int remove_unfinished(struct load *load)
 /* Whether the state can be rebuilt from a snapshot, or from none (index 0),
  * and the log. */
 static bool covers(const struct load *load,
-                   const struct swk_snapshot_meta *meta)
+                   const struct swki_place *place)
 {
-    if (load->base.index > meta->index) {
+    if (load->base.index > place->index) {
         return false;
     }
-    if (meta->index == load->wal->snapshot.index) {
-        return meta->term == load->wal->snapshot.term;
+    if (place->index == load->wal->snapshot.index) {
+        return place->term == load->wal->snapshot.term;
     }
-    return term_at(load, meta->index) == meta->term &&
+    return term_at(load, place->index) == place->term &&
            last_index(load) >= load->wal->snapshot.index;
 }
 
 /* Moves a bad snapshot out of the way, where it can be looked at. */
-static int set_aside(struct load *load, const struct swk_snapshot_meta *meta,
+static int set_aside(struct load *load, const struct swki_place *place,
                      const struct swk_error *why)
 {
     struct swki_wal *wal = load->wal;
@@ -520,7 +530,7 @@ static int set_aside(struct load *load, const struct swk_snapshot_meta *meta,
 
     swki_log(wal->logger, SWK_LOG_ERROR, "file",
              "%s: using what is older, and the log", why->text);
-    swki_wal_snapshot_name(meta, name);
+    swki_wal_snapshot_name(place, name);
     snprintf(broken, sizeof(broken), "%s.broken", name);
     int rc = wal->io->rename(wal->io->ctx, wal->dir, name, broken);
     return rc < 0 ? swki_io_fail(load->err, rc, "rename", wal->dir_path, name)
@@ -538,22 +548,19 @@ static int no_snapshot(struct load *load, const struct swk_error *why)
 /* Finds a snapshot to start from; index 0 if the log has everything. Bad ones
  * are set aside only when something replaces them. */
 static int choose_snapshot(struct load *load,
-                           struct swk_snapshot_meta *out_meta,
-                           uint8_t **out_data, size_t *out_len)
+                           struct swki_loaded_snapshot *out_snapshot)
 {
+    static const struct swki_place none = {0, 0};
     struct swki_wal *wal = load->wal;
     struct swk_error why = {.text = "its file is missing"};
     size_t newest = wal->snapshots_count;
 
-    *out_meta = (struct swk_snapshot_meta){0};
-    *out_data = NULL;
-    *out_len = 0;
     for (; newest > 0; newest--) {
-        *out_meta = wal->snapshots[newest - 1];
-        if (!covers(load, out_meta)) {
+        if (!covers(load, &wal->snapshots[newest - 1])) {
             continue;
         }
-        int rc = swki_wal_read_snapshot(wal, out_meta, out_data, out_len, &why);
+        int rc = swki_wal_read_snapshot(wal, &wal->snapshots[newest - 1],
+                                        out_snapshot, &why);
         if (rc == SWK_OK) {
             break;
         }
@@ -561,11 +568,8 @@ static int choose_snapshot(struct load *load,
             return swki_fail(load->err, rc, "%s", why.text);
         }
     }
-    if (newest == 0) {
-        *out_meta = (struct swk_snapshot_meta){0};
-        if (!covers(load, out_meta)) {
-            return no_snapshot(load, &why);
-        }
+    if (newest == 0 && !covers(load, &none)) {
+        return no_snapshot(load, &why);
     }
     while (wal->snapshots_count > newest) {
         int rc =
@@ -576,6 +580,21 @@ static int choose_snapshot(struct load *load,
         forget_newest_snapshot(wal);
     }
     return SWK_OK;
+}
+
+static int replay_identity(struct load *load,
+                           const struct swk_storage_replay *replay)
+{
+    struct swki_wal *wal = load->wal;
+    struct swki_buf buf;
+
+    swki_buf_init(&buf, wal->alloc, SWKI_WAL_IDENTITY_MAX);
+    int rc = swki_wal_read_identity(wal, &buf, load->err);
+    if (rc == SWK_OK && buf.len > 0 && replay->identity != NULL) {
+        rc = replay->identity(replay->ctx, buf.data, buf.len, load->err);
+    }
+    swki_buf_fini(&buf);
+    return rc;
 }
 
 static int replay_entries(struct load *load,
@@ -599,20 +618,23 @@ static int replay_all(struct load *load,
                       const struct swk_storage_replay *replay)
 {
     const struct swk_hard_state *state = &load->wal->state;
-    struct swk_snapshot_meta meta;
-    uint8_t *data;
-    size_t len;
-    int rc = choose_snapshot(load, &meta, &data, &len);
+    struct swki_loaded_snapshot snapshot = {.bytes = NULL};
+    int rc = choose_snapshot(load, &snapshot);
+    uint64_t index = snapshot.meta.is.index;
 
-    if (rc == SWK_OK && meta.index > 0) {
-        rc = replay->snapshot(replay->ctx, &meta, data, len, load->err);
+    if (rc == SWK_OK) {
+        rc = replay_identity(load, replay);
     }
-    swki_free(load->wal->alloc, data);
+    if (rc == SWK_OK && index > 0) {
+        rc = replay->snapshot(replay->ctx, &snapshot.meta.is, snapshot.data,
+                              snapshot.data_len, load->err);
+    }
+    swki_loaded_snapshot_fini(load->wal->alloc, &snapshot);
     if (rc == SWK_OK &&
         (state->term != 0 || state->vote != 0 || state->commit != 0)) {
         rc = replay->hard_state(replay->ctx, state, load->err);
     }
-    return rc == SWK_OK ? replay_entries(load, replay, meta.index) : rc;
+    return rc == SWK_OK ? replay_entries(load, replay, index) : rc;
 }
 
 static void release(struct load *load)

@@ -18,11 +18,11 @@ void swki_wal_segment_name(uint64_t id, char out_name[SWKI_WAL_NAME_SIZE])
     snprintf(out_name, SWKI_WAL_NAME_SIZE, "log-%016" PRIx64, id);
 }
 
-void swki_wal_snapshot_name(const struct swk_snapshot_meta *meta,
+void swki_wal_snapshot_name(const struct swki_place *place,
                             char out_name[SWKI_WAL_NAME_SIZE])
 {
     snprintf(out_name, SWKI_WAL_NAME_SIZE,
-             "snapshot-%016" PRIx64 "-%016" PRIx64, meta->index, meta->term);
+             "snapshot-%016" PRIx64 "-%016" PRIx64, place->index, place->term);
 }
 
 bool swki_wal_add_closed(struct swki_wal *wal, uint64_t id, uint64_t last_index)
@@ -44,13 +44,13 @@ bool swki_wal_add_closed(struct swki_wal *wal, uint64_t id, uint64_t last_index)
 }
 
 bool swki_wal_add_snapshot(struct swki_wal *wal,
-                           const struct swk_snapshot_meta *meta)
+                           const struct swki_place *place)
 {
     size_t at = wal->snapshots_count;
 
     if (wal->snapshots_count == wal->snapshots_size) {
         size_t size = wal->snapshots_size > 0 ? 2 * wal->snapshots_size : 4;
-        struct swk_snapshot_meta *snapshots =
+        struct swki_place *snapshots =
             swki_realloc(wal->alloc, wal->snapshots, size, sizeof(*snapshots));
 
         if (snapshots == NULL) {
@@ -59,11 +59,11 @@ bool swki_wal_add_snapshot(struct swki_wal *wal,
         wal->snapshots = snapshots;
         wal->snapshots_size = size;
     }
-    while (at > 0 && wal->snapshots[at - 1].index > meta->index) {
+    while (at > 0 && wal->snapshots[at - 1].index > place->index) {
         wal->snapshots[at] = wal->snapshots[at - 1];
         at--;
     }
-    wal->snapshots[at] = *meta;
+    wal->snapshots[at] = *place;
     wal->snapshots_count++;
     return true;
 }
@@ -95,11 +95,13 @@ static bool note_append(struct swki_wal *wal, const struct swki_record *record)
 static bool note_snapshot(struct swki_wal *wal,
                           const struct swki_record *record)
 {
+    bool install;
+
     if (!swki_snapshot_payload_decode(record->payload, record->payload_len,
-                                      &wal->snapshot)) {
+                                      &wal->snapshot, &install)) {
         return false;
     }
-    if (wal->snapshot.index > wal->last.index) {
+    if (install) {
         wal->last = wal->snapshot;
     }
     return true;

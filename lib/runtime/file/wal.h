@@ -11,11 +11,14 @@
 #include <swarmkit/alloc.h>
 #include <swarmkit/log.h>
 
+#include "base/buf.h"
+#include "base/snapshot_meta.h"
 #include "runtime/file/format.h"
 #include "runtime/file/io.h"
 
 enum {
     SWKI_WAL_NAME_SIZE = 64,
+    SWKI_WAL_IDENTITY_MAX = 4096,
 };
 
 /* A segment that is no longer written. */
@@ -45,20 +48,20 @@ struct swki_wal {
 
     /* As of the last record. */
     struct swk_hard_state state;
-    struct swk_snapshot_meta snapshot;
-    struct swk_snapshot_meta last; /* entry */
+    struct swki_place snapshot;
+    struct swki_place last; /* entry */
 
     struct swki_wal_segment *closed; /* oldest first */
     size_t closed_count;
     size_t closed_size;
 
-    struct swk_snapshot_meta *snapshots; /* files, oldest first */
+    struct swki_place *snapshots; /* files, oldest first */
     size_t snapshots_count;
     size_t snapshots_size;
 };
 
 void swki_wal_segment_name(uint64_t id, char out_name[SWKI_WAL_NAME_SIZE]);
-void swki_wal_snapshot_name(const struct swk_snapshot_meta *meta,
+void swki_wal_snapshot_name(const struct swki_place *place,
                             char out_name[SWKI_WAL_NAME_SIZE]);
 
 /* Reads everything, repairs a torn tail, tells replay, and opens for writing.
@@ -72,13 +75,21 @@ void swki_wal_close(struct swki_wal *wal);
 int swki_wal_write(struct swki_wal *wal, uint8_t *bytes, size_t len,
                    struct swk_error *err);
 
-/* Stores a snapshot and removes what it makes needless. */
-int swki_wal_save_snapshot(struct swki_wal *wal,
-                           const struct swk_snapshot_meta *meta,
-                           const uint8_t *data, size_t data_len,
+/* Stores a snapshot and removes what it makes needless; install makes it take
+ * the place of the whole log. */
+int swki_wal_save_snapshot(struct swki_wal *wal, const struct swki_place *place,
+                           bool install, const uint8_t *data, size_t data_len,
                            struct swk_error *err);
 
+/* Stores whose log this is. */
+int swki_wal_identify(struct swki_wal *wal, const uint8_t *identity, size_t len,
+                      struct swk_error *err);
+
 /* For load and write. */
+
+/* Appends what identify stored to buf, if anything. */
+int swki_wal_read_identity(struct swki_wal *wal, struct swki_buf *buf,
+                           struct swk_error *err);
 
 /* Takes what a record says into the state of the log; false if its payload is
  * malformed. */
@@ -91,13 +102,20 @@ int swki_wal_create_segment(struct swki_wal *wal, uint64_t id, uint64_t need,
 bool swki_wal_add_closed(struct swki_wal *wal, uint64_t id,
                          uint64_t last_index);
 bool swki_wal_add_snapshot(struct swki_wal *wal,
-                           const struct swk_snapshot_meta *meta);
+                           const struct swki_place *place);
 
-/* Reads a snapshot file: 0 and *out_data (from alloc), or why it cannot be
- * used. */
-int swki_wal_read_snapshot(struct swki_wal *wal,
-                           const struct swk_snapshot_meta *meta,
-                           uint8_t **out_data, size_t *out_len,
+struct swki_loaded_snapshot {
+    struct swki_snapshot_meta meta;
+    uint8_t *bytes; /* of the file */
+    const uint8_t *data;
+    size_t data_len;
+};
+
+/* Reads a snapshot file, or tells why it cannot be used. */
+int swki_wal_read_snapshot(struct swki_wal *wal, const struct swki_place *place,
+                           struct swki_loaded_snapshot *out_snapshot,
                            struct swk_error *err);
+void swki_loaded_snapshot_fini(const struct swk_alloc *alloc,
+                               struct swki_loaded_snapshot *snapshot);
 
 #endif

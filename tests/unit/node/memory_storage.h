@@ -9,6 +9,9 @@
 
 #include <swarmkit/port/storage.h>
 
+#include "base/buf.h"
+#include "base/snapshot_meta.h"
+
 enum {
     MEMORY_ENTRIES = 4096,
     MEMORY_WRITES = 256,
@@ -25,9 +28,9 @@ struct memory_write {
     struct memory_entry *entries;
     size_t entries_count;
     bool has_snapshot;
-    struct swk_snapshot_meta meta;
-    uint8_t *data;
-    size_t data_len;
+    bool install;
+    struct swki_snapshot_meta meta;
+    struct swki_buf data;
 };
 
 struct memory_storage {
@@ -36,9 +39,12 @@ struct memory_storage {
     struct swk_hard_state state;
     struct memory_entry entries[MEMORY_ENTRIES]; /* by index */
     uint64_t last;
-    struct swk_snapshot_meta meta; /* index 0: no snapshot */
-    uint8_t *snapshot;
-    size_t snapshot_len;
+    struct swki_snapshot_meta meta; /* index 0: no snapshot */
+    struct swki_buf snapshot;
+    struct swki_snapshot_meta part; /* begun; index 0: none */
+    struct swki_buf part_data;
+    uint8_t identity[4096];
+    size_t identity_len; /* 0: none */
     struct memory_write writes[MEMORY_WRITES]; /* a queue */
     size_t writes_first;
     size_t writes_count;

@@ -428,7 +428,7 @@ static void a_restart_from_a_snapshot_gives_the_same(void **state)
         create_config(f, name);
         settle(f);
     }
-    assert_true(f->storage.meta.index > 15);
+    assert_true(f->storage.meta.is.index > 15);
     snprintf(before, sizeof(before), "%s", config_names(f));
     restart(f);
     assert_string_equal(config_names(f), before);
@@ -438,7 +438,7 @@ static void a_restart_from_a_snapshot_gives_the_same(void **state)
         create_config(f, name);
         settle(f);
     }
-    assert_true(f->storage.meta.index > 35);
+    assert_true(f->storage.meta.is.index > 35);
     f_free(f);
 }
 
@@ -454,7 +454,7 @@ static void without_a_setting_so_few_entries_make_no_snapshot(void **state)
         create_config(f, name);
         settle(f);
     }
-    assert_int_equal(f->storage.meta.index, 0);
+    assert_int_equal(f->storage.meta.is.index, 0);
     f_free(f);
 }
 

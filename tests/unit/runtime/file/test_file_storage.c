@@ -177,7 +177,6 @@ static void close_finishes_what_was_begun(void **state)
     assert_int_equal(file_store_snapshot(&f->store, 4, 1), 0);
     file_store_close(&f->store);
     assert_int_equal(f->store.durable, 2);
-    assert_int_equal(f->store.snapshots_released, 1);
     disk_power_cycle(f->disk);
     open_store(f);
     assert_int_equal(f->store.found.snapshot.index, 4);
@@ -219,21 +218,49 @@ static void old_snapshots_and_segments_are_removed(void **state)
     assert_int_equal(f->store.warnings, 0);
 }
 
-static void a_snapshot_that_the_log_does_not_lead_to_replaces_it(void **state)
+static void install(struct f *f, uint64_t index, uint64_t term)
+{
+    assert_int_equal(file_store_receive(&f->store, index, term, 1), 0);
+    assert_int_equal(file_store_wait(&f->store), 0);
+}
+
+static void a_snapshot_that_is_installed_replaces_the_log(void **state)
 {
     struct f *f = *state;
 
     open_store(f);
     append(f, 1, 1, 10);
-    snapshot(f, 20, 3); /* as received from a leader */
+    install(f, 20, 3);
     append(f, 3, 21, 22);
     reopen(f);
     assert_int_equal(f->store.found.snapshot.index, 20);
     assert_int_equal(file_store_last(&f->store), 22);
 
-    snapshot(f, 21, 4); /* of another term than entry 21 */
+    install(f, 21, 3); /* at an entry that it has */
     reopen(f);
     assert_int_equal(file_store_last(&f->store), 21);
+}
+
+static void the_identity_comes_back(void **state)
+{
+    struct f *f = *state;
+    struct swk_storage *storage = &f->store.storage;
+
+    open_store(f);
+    assert_int_equal(f->store.found.identity_len, 0);
+    assert_int_equal(storage->identify(storage->ctx, (const uint8_t *)"me", 0,
+                                       NULL),
+                     SWK_EINVAL);
+    assert_int_equal(storage->identify(storage->ctx, (const uint8_t *)"me", 2,
+                                       NULL),
+                     0);
+    file_store_close(&f->store);
+    disk_power_cycle(f->disk);
+    open_store(f);
+    append(f, 1, 1, 1);
+    reopen(f);
+    assert_int_equal(f->store.found.identity_len, 2);
+    assert_memory_equal(f->store.found.identity, "me", 2);
 }
 
 /* Flips a bit in the middle of a file's data. */
@@ -734,7 +761,8 @@ int main(void)
         TEST(close_finishes_what_was_begun),
         TEST(a_snapshot_comes_back_with_the_entries_after_it),
         TEST(old_snapshots_and_segments_are_removed),
-        TEST(a_snapshot_that_the_log_does_not_lead_to_replaces_it),
+        TEST(a_snapshot_that_is_installed_replaces_the_log),
+        TEST(the_identity_comes_back),
         TEST(a_damaged_snapshot_falls_back_to_the_one_before),
         TEST(a_damaged_snapshot_without_a_log_before_it_is_refused),
         TEST(a_missing_segment_is_refused),

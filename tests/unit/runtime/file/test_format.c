@@ -80,7 +80,7 @@ static void later_versions_and_flags_are_not_supported(void **state)
 {
     uint8_t log[SWKI_SEGMENT_HEADER_SIZE];
     uint8_t snapshot[SWKI_SNAPSHOT_HEADER_SIZE];
-    const struct swki_snapshot_header snapshot_header = {.meta = {1, 1}};
+    const struct swki_snapshot_header snapshot_header = {.place = {1, 1}};
     struct swki_segment_header header;
     struct swki_snapshot_header other;
 
