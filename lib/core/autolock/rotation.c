@@ -18,9 +18,10 @@ enum swki_rotation_step swki_rotation_next(const struct swki_rotation *r,
                    : SWKI_ROTATION_REST;
     }
     if (!r->switched) {
-        return SWKI_ROTATION_SWITCH;
+        /* One that is being written would be lost: it is under the old key. */
+        return r->snapshot_running ? SWKI_ROTATION_REST : SWKI_ROTATION_SWITCH;
     }
-    if (r->done) {
+    if (r->cleared) {
         return SWKI_ROTATION_PROMOTE;
     }
     return !r->snapshot_running && r->applied >= r->wait_index
@@ -34,7 +35,7 @@ void swki_rotation_switched(struct swki_rotation *r, uint64_t last_index,
                             uint64_t snapshot_index)
 {
     r->switched = true;
-    r->done = false;
+    r->cleared = false;
     r->wait_index =
         snapshot_index >= last_index ? snapshot_index + 1 : last_index;
 }
@@ -43,7 +44,7 @@ void swki_rotation_restarted(struct swki_rotation *r, bool used_old,
                              uint64_t last_index, uint64_t snapshot_index)
 {
     swki_rotation_switched(r, last_index, snapshot_index);
-    r->done = !used_old;
+    r->cleared = !used_old;
 }
 
 void swki_rotation_applied(struct swki_rotation *r, uint64_t index)
@@ -58,22 +59,24 @@ void swki_rotation_snapshot_begun(struct swki_rotation *r)
     r->snapshot_running = true;
 }
 
-void swki_rotation_snapshot_failed(struct swki_rotation *r)
+/* One that left something under the old key was too early, or failed: the next
+ * needs another entry, for two at one place cannot be. */
+void swki_rotation_snapshot_ended(struct swki_rotation *r)
 {
+    if (r->snapshot_running && r->switched && r->wait_index <= r->applied) {
+        r->wait_index = r->applied + 1;
+    }
     r->snapshot_running = false;
 }
 
-void swki_rotation_snapshot_durable(struct swki_rotation *r, uint64_t index)
+void swki_rotation_cleared(struct swki_rotation *r)
 {
-    r->snapshot_running = false;
-    if (r->switched && index >= r->wait_index) {
-        r->done = true;
-    }
+    r->cleared = r->switched;
 }
 
 void swki_rotation_promoted(struct swki_rotation *r)
 {
     r->switched = false;
-    r->done = false;
+    r->cleared = false;
     r->wait_index = 0;
 }

@@ -8,13 +8,14 @@
  *     switch     seal all that is written from now on with the pending key;
  *                report by switched()
  *     snapshot   take one now, whatever the interval says; report by
- *                snapshot_begun(), and snapshot_durable() or snapshot_failed()
+ *                snapshot_begun() and snapshot_ended()
  *     promote    write to the key file that the pending key is the key; report
  *                by promoted()
  *
- * Until the last step both keys are in the file, so that a manager that stops
- * anywhere reads its log with the one or the other and goes on from restarted().
- * A step that fails is simply asked for again.
+ * cleared() says that nothing is under the old key any more. Until the last
+ * step both keys are in the file, so that a manager that stops anywhere reads
+ * its log with the one or the other and goes on from restarted(). A step that
+ * fails is simply asked for again.
  */
 
 #ifndef SWKI_AUTOLOCK_ROTATION_H
@@ -33,8 +34,8 @@ enum swki_rotation_step {
 struct swki_rotation {
     bool switched;         /* the log is written with the pending key */
     bool snapshot_running; /* one that this machine asked for, or another */
-    bool done;             /* a snapshot replaced all under the old key */
-    uint64_t wait_index;   /* a snapshot from here on does so */
+    bool cleared;          /* nothing is under the old key any more */
+    uint64_t wait_index;   /* a snapshot from here on brings that about */
     uint64_t applied;
 };
 
@@ -59,9 +60,8 @@ void swki_rotation_switched(struct swki_rotation *rotation,
                             uint64_t last_index, uint64_t snapshot_index);
 void swki_rotation_applied(struct swki_rotation *rotation, uint64_t index);
 void swki_rotation_snapshot_begun(struct swki_rotation *rotation);
-void swki_rotation_snapshot_failed(struct swki_rotation *rotation);
-void swki_rotation_snapshot_durable(struct swki_rotation *rotation,
-                                    uint64_t index);
+void swki_rotation_snapshot_ended(struct swki_rotation *rotation);
+void swki_rotation_cleared(struct swki_rotation *rotation);
 void swki_rotation_promoted(struct swki_rotation *rotation);
 
 #endif
