@@ -16,6 +16,7 @@
 #include "core/control/blacklist.h"
 #include "core/control/handlers.h"
 #include "core/control/tokens.h"
+#include "core/control/unlock_keys.h"
 #include "core/control/validate.h"
 #include "wire/message.h"
 
@@ -276,12 +277,6 @@ static int check_supported(const Swkpb__Cluster *cluster,
         field = "ca_config.force_rotate";
     } else if (!same_external_cas(ca, old)) {
         field = "ca_config.external_cas";
-    } else if (update->spec->encryption_config != NULL &&
-               update->spec->encryption_config->auto_lock_managers) {
-        field = "encryption_config.auto_lock_managers";
-    } else if (update->rotation != NULL &&
-               update->rotation->manager_unlock_key) {
-        field = "rotation.manager_unlock_key";
     }
     return field == NULL ? SWK_OK
                          : swki_fail(err, SWK_ENOTSUP,
@@ -343,7 +338,13 @@ static int fill_cluster(struct swki_control_request *r,
     if (rc == SWK_OK) {
         rc = rotate_tokens(r, object, update->rotation, err);
     }
-    return rc == SWK_OK
+    if (rc == SWK_OK) {
+        rc = swki_unlock_keys_update(object,
+                                     update->rotation != NULL &&
+                                         update->rotation->manager_unlock_key,
+                                     r->config->entropy, err);
+    }
+    return rc >= 0
                ? swki_control_claim_version(object, &cluster->meta,
                                             update->cluster_version, err)
                : rc;
@@ -378,6 +379,29 @@ static int edit_cluster(struct swki_control_request *r,
     return SWK_OK;
 }
 
+static bool locks_managers(const Swkpb__ClusterSpec *spec)
+{
+    return spec != NULL && spec->encryption_config != NULL &&
+           spec->encryption_config->auto_lock_managers;
+}
+
+static void log_lock(const struct swki_control_request *r, bool was_locked,
+                     const Swkpb__UpdateClusterRequest *update)
+{
+    bool is_locked = locks_managers(update->spec);
+
+    if (is_locked != was_locked) {
+        swki_log(r->config->logger, SWK_LOG_INFO, "control",
+                 is_locked ? "managers are locked: they need the unlock key "
+                             "when they start"
+                           : "managers are locked no more");
+    } else if (is_locked && update->rotation != NULL &&
+               update->rotation->manager_unlock_key) {
+        swki_log(r->config->logger, SWK_LOG_INFO, "control",
+                 "the unlock key of managers was rotated");
+    }
+}
+
 static void log_rotation(const struct swki_control_request *r,
                          const Swkpb__KeyRotation *rotation)
 {
@@ -399,6 +423,7 @@ int swki_control_update_cluster(struct swki_control_request *r,
     const struct swki_object *old;
     struct swki_object *object = NULL;
     struct swki_tx *tx;
+    bool was_locked = false;
     uint64_t index;
 
     if (update->cluster_id[0] == '\0' || update->cluster_version == NULL ||
@@ -416,6 +441,7 @@ int swki_control_update_cluster(struct swki_control_request *r,
     rc = swki_control_find(swki_tx_view(tx), SWKI_KIND_CLUSTER,
                            update->cluster_id, &old, err);
     if (rc == SWK_OK) {
+        was_locked = locks_managers(swki_cluster(old)->spec);
         rc = edit_cluster(r, old, update, &object, err);
     }
     if (rc != SWK_OK) {
@@ -428,6 +454,7 @@ int swki_control_update_cluster(struct swki_control_request *r,
         return rc;
     }
     log_rotation(r, update->rotation);
+    log_lock(r, was_locked, update);
     reply.cluster = show(r, swki_cluster(old));
     if (reply.cluster == NULL) {
         return swki_fail_nomem(err);

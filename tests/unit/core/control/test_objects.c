@@ -245,7 +245,6 @@ static void cluster_settings_are_checked(void **state)
 {
     struct f *f = *state;
     Swkpb__Cluster *c = cluster(f);
-    Swkpb__KeyRotation rotation = SWKPB__KEY_ROTATION__INIT;
 
     c->spec->ca_config = make(f, &swkpb__caconfig__descriptor);
     c->spec->ca_config->node_cert_expiry = duration_ms(f, 59 * 60 * 1000);
@@ -263,11 +262,79 @@ static void cluster_settings_are_checked(void **state)
     assert_int_equal(update_cluster(f, c, NULL), SWKI_STATUS_UNIMPLEMENTED);
     assert_non_null(strstr(text(f), "ca_config.force_rotate"));
     c->spec->ca_config->force_rotate = 0;
-    rotation.manager_unlock_key = true;
-    assert_int_equal(update_cluster(f, c, &rotation),
-                     SWKI_STATUS_UNIMPLEMENTED);
     c->spec->annotations->name = copy(f, "other");
     assert_int_equal(update_cluster(f, c, NULL), SWKI_STATUS_INVALID_ARGUMENT);
+}
+
+/* The managers' unlock key as it is stored; empty if there is none. */
+static ProtobufCBinaryData unlock_key(const struct f *f)
+{
+    const Swkpb__Cluster *c = swki_cluster(swki_view_get(
+        swki_store_committed(f->store), SWKI_KIND_CLUSTER, "cluster1"));
+
+    for (size_t i = 0; i < c->n_unlock_keys; i++) {
+        if (strcmp(c->unlock_keys[i]->subsystem, "swarm-manager") == 0) {
+            return c->unlock_keys[i]->key;
+        }
+    }
+    return (ProtobufCBinaryData){0};
+}
+
+static size_t unlock_keys_count(const struct f *f)
+{
+    return swki_cluster(swki_view_get(swki_store_committed(f->store),
+                                      SWKI_KIND_CLUSTER, "cluster1"))
+        ->n_unlock_keys;
+}
+
+static void lock_managers(struct f *f, bool lock, bool rotate)
+{
+    Swkpb__KeyRotation rotation = SWKPB__KEY_ROTATION__INIT;
+    Swkpb__Cluster *c = cluster(f);
+
+    c->spec->encryption_config =
+        make(f, &swkpb__encryption_config__descriptor);
+    c->spec->encryption_config->auto_lock_managers = lock;
+    rotation.manager_unlock_key = rotate;
+    assert_int_equal(update_cluster(f, c, &rotation), SWKI_STATUS_OK);
+    assert_no_key(f);
+}
+
+static void the_unlock_key_is_there_while_managers_are_locked(void **state)
+{
+    static const struct {
+        const char *why;
+        bool lock;
+        bool rotate;
+        bool has_key;
+        bool is_new;
+    } steps[] = {
+        {"never locked", false, false, false, false},
+        {"nothing to rotate", false, true, false, false},
+        {"locked", true, false, true, true},
+        {"still locked", true, false, true, false},
+        {"rotated", true, true, true, true},
+        {"unlocked, whatever else is asked", false, true, false, false},
+        {"locked anew", true, true, true, true},
+    };
+    struct f *f = *state;
+    uint8_t last[32] = {0};
+
+    for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+        lock_managers(f, steps[i].lock, steps[i].rotate);
+        ProtobufCBinaryData key = unlock_key(f);
+        bool is_new = key.len > 0 && memcmp(key.data, last, key.len) != 0;
+
+        if (key.len != (steps[i].has_key ? sizeof(last) : 0) ||
+            is_new != steps[i].is_new) {
+            fail_msg("%s", steps[i].why);
+        }
+        if (key.len > 0) {
+            memcpy(last, key.data, sizeof(last));
+        }
+        /* Another subsystem's key stays. */
+        assert_int_equal(unlock_keys_count(f), steps[i].has_key ? 2 : 1);
+    }
 }
 
 static void put_blacklisted(struct f *f, int64_t days, bool expires)
@@ -491,6 +558,7 @@ int main(void)
         TEST(many_orphans_take_several_transactions),
         TEST(keys_never_leave),
         TEST(a_rotation_changes_the_named_token_only),
+        TEST(the_unlock_key_is_there_while_managers_are_locked),
         TEST(cluster_settings_are_checked),
         TEST(the_blacklist_forgets_after_a_week),
         TEST(data_has_limits),
