@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "crypto/identity.h"
+#include "wire/message.h"
 
 static bool is_of_managers(const Swkpb__EncryptionKey *key)
 {
@@ -64,10 +65,17 @@ int swki_unlock_keys_update(struct swki_object *object, bool rotate,
     if (keys == NULL) {
         return swki_fail_nomem(err);
     }
+    /* A new list must not point into the old object. */
     for (size_t i = 0; i < cluster->n_unlock_keys; i++) {
-        if (!is_of_managers(cluster->unlock_keys[i])) {
-            keys[count++] = cluster->unlock_keys[i];
+        if (is_of_managers(cluster->unlock_keys[i])) {
+            continue;
         }
+        keys[count] = (Swkpb__EncryptionKey *)swki_message_copy(
+            &cluster->unlock_keys[i]->base, arena);
+        if (keys[count] == NULL) {
+            return swki_fail_nomem(err);
+        }
+        count++;
     }
     if (lock) {
         rc = new_key(arena, entropy, &keys[count], err);

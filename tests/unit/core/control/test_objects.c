@@ -318,8 +318,9 @@ static void the_unlock_key_is_there_while_managers_are_locked(void **state)
         {"locked anew", true, true, true, true},
     };
     struct f *f = *state;
-    uint8_t last[32] = {0};
+    uint8_t last[32];
 
+    memset(last, 0xff, sizeof(last));
     for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
         lock_managers(f, steps[i].lock, steps[i].rotate);
         ProtobufCBinaryData key = unlock_key(f);
