@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* swarmctl cluster ..., and swarmctl join-token. */
+/* swarmctl cluster ..., swarmctl join-token, and swarmctl unlock-key. */
 
 #include <stdio.h>
 #include <string.h>
 
+#include <swarmkit/unlock_key.h>
+
+#include "ca.pb-c.h"
 #include "flags.h"
 #include "lists.h"
 
@@ -25,15 +28,29 @@ static const struct flag update_flags[] = {
      .argument = "ROLE",
      .help = "make a new token for worker or manager",
      .list = true},
+    {.name = "autolock",
+     .argument = "BOOL",
+     .help = "true: managers need the unlock key when they start"},
     {0}};
 static const struct flag token_flags[] = {
     {.name = "rotate", .help = "make a new token; the old one is void"},
     {.name = "quiet", .letter = 'q', .help = "print the token only"},
     {0}};
 
+static const struct flag unlock_flags[] = {
+    {.name = "rotate", .help = "make a new key; the old one is void"},
+    {.name = "quiet", .letter = 'q', .help = "print the key only"},
+    {0}};
+
 static int the_cluster(struct ctl *ctl, Swkpb__Cluster **out_cluster)
 {
     return find_cluster(ctl, "default", out_cluster);
+}
+
+static bool locks_managers(const Swkpb__ClusterSpec *spec)
+{
+    return spec != NULL && spec->encryption_config != NULL &&
+           spec->encryption_config->auto_lock_managers;
 }
 
 static int run_list(struct ctl *ctl, const struct args *args)
@@ -94,6 +111,9 @@ static int run_inspect(struct ctl *ctl, const struct args *args)
     if (spec != NULL && spec->ca_config != NULL) {
         print_field("Certificate expiry", "%s",
                     duration_text(ctl, spec->ca_config->node_cert_expiry));
+    }
+    if (spec != NULL) {
+        print_field("Autolock", "%s", locks_managers(spec) ? "true" : "false");
     }
     if (c->root_ca != NULL && c->root_ca->join_tokens != NULL) {
         print_field("Root digest", "%s", c->root_ca->ca_cert_hash);
@@ -163,6 +183,24 @@ static int read_duration(struct ctl *ctl, const struct args *args,
     return EXIT_OK;
 }
 
+static int read_autolock(struct ctl *ctl, const struct args *args,
+                         Swkpb__ClusterSpec *spec)
+{
+    static const char *const words[] = {"false", "true", NULL};
+    int lock;
+
+    if (!args_has(args, "autolock")) {
+        return EXIT_OK;
+    }
+    if (!parse_word(args_text(args, "autolock"), words, &lock)) {
+        return ctl_usage("--autolock is true or false");
+    }
+    ensure(ctl, &spec->encryption_config,
+           &swkpb__encryption_config__descriptor);
+    spec->encryption_config->auto_lock_managers = lock;
+    return EXIT_OK;
+}
+
 static int read_settings(struct ctl *ctl, const struct args *args,
                          Swkpb__ClusterSpec *spec)
 {
@@ -188,17 +226,26 @@ static int read_settings(struct ctl *ctl, const struct args *args,
         rc = read_duration(ctl, args, "heartbeatperiod",
                            &spec->dispatcher->heartbeat_period);
     }
-    return rc;
+    return rc == EXIT_OK ? read_autolock(ctl, args, spec) : rc;
+}
+
+static bool changes_something(const struct args *args)
+{
+    for (const struct flag *flag = update_flags; flag->name != NULL; flag++) {
+        if (args_has(args, flag->name)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static int run_update(struct ctl *ctl, const struct args *args)
 {
     Swkpb__KeyRotation rotation = SWKPB__KEY_ROTATION__INIT;
     Swkpb__Cluster *cluster;
+    bool was_locked = false;
 
-    if (!args_has(args, "taskhistory") && !args_has(args, "certexpiry") &&
-        !args_has(args, "heartbeatperiod") &&
-        !args_has(args, "rotate-join-token")) {
+    if (!changes_something(args)) {
         return ctl_error(EXIT_FAILED, "no changes detected");
     }
 
@@ -206,6 +253,7 @@ static int run_update(struct ctl *ctl, const struct args *args)
                  ? find_cluster(ctl, args_at(args, 0), &cluster)
                  : the_cluster(ctl, &cluster);
     if (rc == EXIT_OK) {
+        was_locked = locks_managers(cluster->spec);
         rc = read_settings(ctl, args, cluster->spec);
     }
     if (rc == EXIT_OK) {
@@ -221,6 +269,12 @@ static int run_update(struct ctl *ctl, const struct args *args)
         return ctl_print_json(ctl, &cluster->base);
     }
     puts(cluster->id);
+    if (!was_locked && locks_managers(cluster->spec)) {
+        fputs("Managers are locked now. Keep the key that \"swarmctl "
+              "unlock-key\" shows: without it\nnone of them can be started "
+              "again.\n",
+              stderr);
+    }
     return EXIT_OK;
 }
 
@@ -260,6 +314,70 @@ static int run_token(struct ctl *ctl, const struct args *args)
     return EXIT_OK;
 }
 
+static int print_unlock_key(const ProtobufCBinaryData *bytes,
+                            const struct args *args)
+{
+    char text[SWK_UNLOCK_KEY_TEXT_LEN + 1];
+    struct swk_unlock_key key;
+
+    if (bytes->len == 0) {
+        return ctl_error(EXIT_FAILED,
+                         "the managers are not locked: \"swarmctl cluster "
+                         "update --autolock=true\" locks them");
+    }
+    if (bytes->len != sizeof(key.bytes)) {
+        return ctl_error(EXIT_FAILED, "the unlock key is of a form that this "
+                                      "program does not know");
+    }
+    memcpy(key.bytes, bytes->data, sizeof(key.bytes));
+    swk_unlock_key_format(&key, text);
+    if (args_has(args, "quiet")) {
+        puts(text);
+    } else {
+        printf("To start a manager of this swarm again, write this key to a "
+               "file and start it\nwith --unlock-key-file:\n\n    %s\n\n"
+               "Keep it in a safe place: no manager can be started without "
+               "it.\n",
+               text);
+    }
+    explicit_bzero(text, sizeof(text));
+    explicit_bzero(&key, sizeof(key));
+    return EXIT_OK;
+}
+
+static int run_unlock_key(struct ctl *ctl, const struct args *args)
+{
+    Swkpb__GetUnlockKeyRequest request = SWKPB__GET_UNLOCK_KEY_REQUEST__INIT;
+    Swkpb__KeyRotation rotation = SWKPB__KEY_ROTATION__INIT;
+    Swkpb__GetUnlockKeyResponse *reply;
+    Swkpb__Cluster *cluster;
+    int rc = EXIT_OK;
+
+    if (args_has(args, "rotate")) {
+        rc = the_cluster(ctl, &cluster);
+        if (rc == EXIT_OK && !locks_managers(cluster->spec)) {
+            return ctl_error(EXIT_FAILED, "the managers are not locked: there "
+                                          "is no key to rotate");
+        }
+        rotation.manager_unlock_key = true;
+        if (rc == EXIT_OK) {
+            rc = update(ctl, cluster, &rotation, &cluster);
+        }
+    }
+    if (rc == EXIT_OK) {
+        rc = ctl_call(ctl, "CA/GetUnlockKey", &request.base,
+                      &swkpb__get_unlock_key_response__descriptor, &reply);
+    }
+    if (rc != EXIT_OK) {
+        return rc;
+    }
+    rc = print_unlock_key(&reply->unlock_key, args);
+    if (reply->unlock_key.len > 0) {
+        explicit_bzero(reply->unlock_key.data, reply->unlock_key.len);
+    }
+    return rc;
+}
+
 const struct command cluster_commands[] = {
     {"cluster", "ls", "list", "", "List the cluster.", "swarmctl cluster ls",
      {list_flags}, 0, 0, false, run_list},
@@ -274,6 +392,10 @@ const struct command cluster_commands[] = {
      "Show or renew the token for new nodes.",
      "swarmctl cluster token -q worker", {token_flags}, 1, 1, false,
      run_token},
+    {"cluster", "unlock-key", NULL, "",
+     "Show or renew the key that locked managers need to start.",
+     "swarmctl cluster unlock-key -q", {unlock_flags}, 0, 0, false,
+     run_unlock_key},
     {0},
 };
 
@@ -289,6 +411,9 @@ const struct command other_commands[] = {
     {"", "join-token", NULL, "worker|manager",
      "Show or renew the token for new nodes.", "swarmctl join-token -q worker",
      {token_flags}, 1, 1, false, run_token},
+    {"", "unlock-key", NULL, "",
+     "Show or renew the key that locked managers need to start.",
+     "swarmctl unlock-key -q", {unlock_flags}, 0, 0, false, run_unlock_key},
     {"", "version", NULL, "", "Show the version of this program.",
      "swarmctl version", {no_flags}, 0, 0, false, run_version},
     {0},

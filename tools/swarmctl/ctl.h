@@ -69,7 +69,7 @@ int ctl_usage(const char *format, ...) __attribute__((format(printf, 1, 2)));
 int ctl_fail(const struct swk_error *err);
 
 /*
- * Calls a method of the control API and decodes the answer into the pool (the
+ * Calls a method of the control API, or "SERVICE/METHOD", and decodes the answer into the pool (the
  * command's, if NULL). Returns 0 or a negative enum swk_error_code.
  */
 int ctl_try(struct ctl *ctl, const char *method, const ProtobufCMessage *request,
