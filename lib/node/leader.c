@@ -55,7 +55,6 @@ static int make_servers(struct swki_leader *leader, struct swk_error *err)
         .entropy = c->entropy,
         .members = members,
         .members_ctx = leader,
-        .one_manager = true,
         .replicated_only = true,
     };
     const struct swki_dispatcher_config dispatcher = {
@@ -72,7 +71,6 @@ static int make_servers(struct swki_leader *leader, struct swk_error *err)
         .node_id = c->node_id,
         .entropy = c->entropy,
         .seed = c->seed + 2,
-        .workers_only = true, /* until managers can join a raft group */
     };
     int rc = swki_control_new(&control, &leader->control, err);
 

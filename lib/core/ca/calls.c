@@ -316,11 +316,6 @@ static int serve_issue(struct swki_ca_server *server, swk_wall wall,
                          "A valid join token is necessary to join this "
                          "cluster");
     }
-    if (role == SWKI_ROLE_MANAGER && server->workers_only) {
-        return swki_fail(err, SWK_EPRECONDITION,
-                         "this swarm takes no second manager: join with the "
-                         "token of workers");
-    }
     return join(server, wall, call,
                 role == SWKI_ROLE_MANAGER ? SWKPB__NODE_ROLE__MANAGER
                                           : SWKPB__NODE_ROLE__WORKER,

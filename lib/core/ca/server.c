@@ -30,7 +30,6 @@ int swki_ca_server_new(const struct swki_ca_server_config *config,
     server->logger = config->logger;
     server->store = config->store;
     server->entropy = *config->entropy;
-    server->workers_only = config->workers_only;
     swki_rng_init(&server->rng, config->seed);
     snprintf(server->node_id, sizeof(server->node_id), "%s", config->node_id);
     swki_ca_signing_init(&server->signing, server->alloc,

@@ -52,7 +52,6 @@ struct swki_ca_server_config {
     uint64_t seed; /* of the generator of node IDs */
     size_t waiting_max;         /* 0: SWKI_CA_WAITING_MAX */
     size_t signatures_per_step; /* 0: SWKI_CA_SIGNATURES_PER_STEP */
-    bool workers_only; /* nobody joins as a manager: there can be one */
 };
 
 struct swki_ca_server;

@@ -86,7 +86,6 @@ struct swki_ca_server {
     char node_id[SWK_ID_LEN_MAX + 1];
     bool running;
     bool stale; /* head must be read again */
-    bool workers_only;
     struct swki_watch *head;      /* nodes and clusters */
     struct swki_watch *committed; /* nodes */
     const struct swki_object *cluster;  /* the latest in head; counted */

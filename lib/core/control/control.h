@@ -45,8 +45,10 @@ struct swki_control_config {
     /* Points *out_members at the raft members, borrowed until the next call of
      * the machine, and returns their count. NULL: there is no raft. */
     size_t (*members)(void *ctx, const struct swki_control_member **out_members);
-    void *members_ctx;
-    bool one_manager;     /* workers cannot be promoted */
+    /* Whether the group can do without a member, with those that are reachable
+     * now. NULL: no member can be demoted. */
+    bool (*can_remove)(void *ctx, uint64_t raft_id);
+    void *members_ctx; /* of both */
     bool replicated_only; /* services of other modes are refused */
     size_t retries_max;   /* answers remembered; 0: SWKI_CONTROL_RETRIES_MAX */
     size_t retries_bytes; /* of them in all; 0: SWKI_CONTROL_RETRIES_BYTES */

@@ -165,6 +165,14 @@ int swki_control_list_nodes(struct swki_control_request *r, const void *request,
 
 /* -- Update --------------------------------------------------------------- */
 
+static bool stays_manager(const Swkpb__Node *node)
+{
+    return node->role == SWKPB__NODE_ROLE__MANAGER && node->spec != NULL &&
+           node->spec->desired_role == SWKPB__NODE_ROLE__MANAGER;
+}
+
+/* Managers that are to be demoted do not count: two quick demotions must not
+ * both pass. */
 static bool is_last_manager(const struct swki_view *view, const char *node_id,
                             struct swk_error *err)
 {
@@ -172,7 +180,7 @@ static bool is_last_manager(const struct swki_view *view, const char *node_id,
                                            .number =
                                                SWKPB__NODE_ROLE__MANAGER};
     struct swki_cursor cursor;
-    size_t count = 0;
+    bool others = false;
     bool found = false;
 
     if (swki_view_find(view, SWKI_KIND_NODE, &managers, &cursor, err) !=
@@ -181,33 +189,13 @@ static bool is_last_manager(const struct swki_view *view, const char *node_id,
     }
     for (const struct swki_object *o = swki_cursor_next(&cursor); o != NULL;
          o = swki_cursor_next(&cursor)) {
-        count++;
-        found = found || strcmp(swki_object_id(o), node_id) == 0;
+        bool same = strcmp(swki_object_id(o), node_id) == 0;
+
+        found = found || same;
+        others = others || (!same && stays_manager(swki_node(o)));
     }
     swki_cursor_close(&cursor);
-    return found && count == 1;
-}
-
-/* Without the member, enough reachable members must be left to agree. The
- * leader is where this runs, so it is reachable. */
-static bool keeps_quorum(const struct swki_control_request *r,
-                         const struct swki_control_member *leaving)
-{
-    const struct swki_control_member *members;
-    size_t count = list_members(r, &members);
-    size_t reachable = 0;
-
-    for (size_t i = 0; i < count; i++) {
-        bool answers =
-            members[i].leader ||
-            members[i].reachability ==
-                SWKPB__RAFT_MEMBER_STATUS__REACHABILITY__REACHABLE;
-
-        if (members[i].raft_id != leaving->raft_id && answers) {
-            reachable++;
-        }
-    }
-    return reachable >= (count - 1) / 2 + 1;
+    return found && !others;
 }
 
 static int check_demotion(const struct swki_control_request *r,
@@ -236,28 +224,14 @@ static int check_demotion(const struct swki_control_request *r,
                          "node %.64s is not a member of the raft group",
                          node->id);
     }
-    if (!keeps_quorum(r, member)) {
+    if (r->config->can_remove == NULL ||
+        !r->config->can_remove(r->config->members_ctx, member->raft_id)) {
         return swki_fail(err, SWK_EPRECONDITION,
                          "demoting node %.64s would leave the managers "
                          "without a quorum",
                          node->id);
     }
     return SWK_OK;
-}
-
-static int check_promotion(const struct swki_control_request *r,
-                           const Swkpb__Node *node, const Swkpb__NodeSpec *spec,
-                           struct swk_error *err)
-{
-    if (!r->config->one_manager || node->spec == NULL ||
-        node->spec->desired_role == SWKPB__NODE_ROLE__MANAGER ||
-        spec->desired_role != SWKPB__NODE_ROLE__MANAGER) {
-        return SWK_OK;
-    }
-    return swki_fail(err, SWK_EPRECONDITION,
-                     "node %.64s cannot be promoted: this swarm takes no "
-                     "second manager",
-                     node->id);
 }
 
 static int check_update(const Swkpb__UpdateNodeRequest *update,
@@ -334,9 +308,6 @@ int swki_control_update_node(struct swki_control_request *r,
     if (rc == SWK_OK) {
         rc = check_demotion(r, swki_tx_view(tx), swki_node(old), update->spec,
                             err);
-    }
-    if (rc == SWK_OK) {
-        rc = check_promotion(r, swki_node(old), update->spec, err);
     }
     if (rc == SWK_OK) {
         rc = edit_node(old, update, &object, err);

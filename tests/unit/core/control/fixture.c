@@ -67,6 +67,20 @@ static size_t list_members(void *ctx,
     return f->members_count;
 }
 
+/* Those left that are reachable are a majority. */
+static bool can_remove(void *ctx, uint64_t raft_id)
+{
+    const struct f *f = ctx;
+    size_t left = 0;
+
+    for (size_t i = 0; i < f->members_count; i++) {
+        left += f->members[i].raft_id != raft_id &&
+                f->members[i].reachability ==
+                    SWKPB__RAFT_MEMBER_STATUS__REACHABILITY__REACHABLE;
+    }
+    return left >= (f->members_count - 1) / 2 + 1;
+}
+
 static struct swk_entropy entropy = {sizeof(entropy), NULL, fill};
 
 static void put_cluster(struct f *f)
@@ -110,6 +124,7 @@ int set_up(void **state)
         .seed = 1,
         .entropy = &entropy,
         .members = list_members,
+        .can_remove = can_remove,
         .members_ctx = f,
     };
     assert_int_equal(swki_control_new(&config, &f->control, NULL), SWK_OK);

@@ -77,6 +77,32 @@ static void the_last_manager_stays(void **state)
                      SWKI_STATUS_FAILED_PRECONDITION);
 }
 
+static void two_managers_are_not_demoted_one_after_the_other(void **state)
+{
+    struct f *f = *state;
+
+    put_manager(f, "m1");
+    put_manager(f, "m2");
+    add_member(f, "m1", true, true);
+    add_member(f, "m2", false, true);
+    assert_int_equal(set_role(f, "m1", SWKPB__NODE_ROLE__WORKER),
+                     SWKI_STATUS_OK);
+    assert_int_equal(set_role(f, "m2", SWKPB__NODE_ROLE__WORKER),
+                     SWKI_STATUS_FAILED_PRECONDITION);
+    assert_non_null(strstr(text(f), "last manager"));
+}
+
+static void a_worker_is_promoted(void **state)
+{
+    struct f *f = *state;
+
+    put_manager(f, "m1");
+    add_member(f, "m1", true, true);
+    put(f, SWKI_KIND_NODE, node(f, "w1", SWKPB__NODE_STATUS__STATE__DOWN));
+    assert_int_equal(set_role(f, "w1", SWKPB__NODE_ROLE__MANAGER),
+                     SWKI_STATUS_OK);
+}
+
 static void demotion_keeps_a_quorum(void **state)
 {
     struct f *f = *state;
@@ -553,6 +579,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(raft_members_are_shown),
         TEST(the_last_manager_stays),
+        TEST(two_managers_are_not_demoted_one_after_the_other),
+        TEST(a_worker_is_promoted),
         TEST(demotion_keeps_a_quorum),
         TEST(a_removed_node_leaves_orphans_and_is_locked_out),
         TEST(a_raft_member_cannot_be_removed),
