@@ -36,18 +36,25 @@ static const struct flag update_flags[] = {
      .help = "active, pause or drain"},
     {0}};
 
-static const char *manager_text(struct ctl *ctl, const Swkpb__Node *node)
+/* A leader is reached, or there would be no answer. */
+static const char *manager_text(const Swkpb__Node *node)
 {
     const Swkpb__ManagerStatus *status = node->manager_status;
 
     if (status == NULL) {
         return "";
     }
-    return pool_printf(
-        &ctl->pool, "%s%s",
-        enum_text(&swkpb__raft_member_status__reachability__descriptor,
-                  (int)status->reachability),
-        status->leader ? " *" : "");
+    if (status->leader) {
+        return "Leader";
+    }
+    switch ((int)status->reachability) {
+    case SWKPB__RAFT_MEMBER_STATUS__REACHABILITY__REACHABLE:
+        return "Reachable";
+    case SWKPB__RAFT_MEMBER_STATUS__REACHABILITY__UNREACHABLE:
+        return "Unreachable";
+    default:
+        return "Unknown";
+    }
 }
 
 static const char *availability(const Swkpb__Node *node)
@@ -99,7 +106,7 @@ static int run_list(struct ctl *ctl, const struct args *args)
         const Swkpb__Node *node = reply->nodes[i];
         const char *const row[] = {node->id,           node_name(node),
                                    status_text(node),  membership(node),
-                                   availability(node), manager_text(ctl, node)};
+                                   availability(node), manager_text(node)};
 
         table_row(table, row);
     }
@@ -130,7 +137,7 @@ static void print_resources(const Swkpb__Resources *resources)
     }
 }
 
-static void print_node(struct ctl *ctl, const Swkpb__Node *node)
+static void print_node(const Swkpb__Node *node)
 {
     const Swkpb__NodeDescription *d = node->description;
 
@@ -145,7 +152,7 @@ static void print_node(struct ctl *ctl, const Swkpb__Node *node)
     print_field("Membership", "%s", membership(node));
     if (node->manager_status != NULL) {
         print_field("Manager address", "%s", node->manager_status->addr);
-        print_field("Manager status", "%s", manager_text(ctl, node));
+        print_field("Manager status", "%s", manager_text(node));
     }
     if (node->status != NULL) {
         print_field("Address", "%s", node->status->addr);
@@ -174,7 +181,7 @@ static int run_inspect(struct ctl *ctl, const struct args *args)
     if (rc != EXIT_OK || ctl->json) {
         return rc != EXIT_OK ? rc : ctl_print_json(ctl, &node->base);
     }
-    print_node(ctl, node);
+    print_node(node);
     putchar('\n');
     return list_tasks(ctl, LIST_BY_NODE, node->id, args_has(args, "all"));
 }
@@ -347,9 +354,11 @@ const struct command node_commands[] = {
     {"node", "drain", NULL, "NODE...",
      "Move all tasks off nodes, and give them no new ones.",
      "swarmctl node drain worker1", {no_flags}, 1, -1, false, run_drain},
-    {"node", "promote", NULL, "NODE...", "Make nodes managers.",
+    {"node", "promote", NULL, "NODE...",
+     "Make nodes managers, which decide together.",
      "swarmctl node promote worker1", {no_flags}, 1, -1, false, run_promote},
-    {"node", "demote", NULL, "NODE...", "Make managers mere workers.",
+    {"node", "demote", NULL, "NODE...",
+     "Make managers workers, as long as the others are enough.",
      "swarmctl node demote manager2", {no_flags}, 1, -1, false, run_demote},
     {"node", "update", NULL, "NODE", "Change labels and availability.",
      "swarmctl node update --label-add zone=a worker1", {update_flags}, 1, 1,
