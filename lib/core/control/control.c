@@ -20,6 +20,14 @@ struct swki_control {
     struct swki_retries retries;
 };
 
+/* What a write does to its object; a read is none. */
+enum swki_verb {
+    SWKI_VERB_READ,
+    SWKI_VERB_CREATE,
+    SWKI_VERB_UPDATE,
+    SWKI_VERB_REMOVE,
+};
+
 /* What is not in the table is not part of this release, and answered so. */
 struct method {
     const char *name;
@@ -130,13 +138,15 @@ void swki_control_free(struct swki_control *control)
     }
 }
 
-/* Answers from memory; false if the call must be served. */
-static bool answer_retry(struct swki_control *control,
-                         const struct method *method, const char *key,
+/* -- Retries -------------------------------------------------------------- */
+
+/* Answers from this leader's memory; false if it has none. */
+static bool answer_again(const struct swki_control *control,
+                         const struct method *method,
                          struct swki_control_request *r)
 {
-    const struct swki_retry *retry = swki_retries_find(
-        &control->retries, key, swki_store_committed(control->config.store));
+    const struct swki_retry *retry =
+        swki_retries_find(&control->retries, r->key);
     ProtobufCMessage *message;
 
     if (retry == NULL ||
@@ -149,40 +159,110 @@ static bool answer_retry(struct swki_control *control,
     return true;
 }
 
+/* CreateX and UpdateX are answered with the object, just as GetX is. */
+static const struct method *reader_of(const struct method *method)
+{
+    size_t verb_len = strlen("Create"); /* as long as "Update" */
+
+    for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++) {
+        if (strncmp(methods[i].name, "Get", 3) == 0 &&
+            strcmp(methods[i].name + 3, method->name + verb_len) == 0) {
+            return &methods[i];
+        }
+    }
+    return NULL;
+}
+
+/* The object of a write that an earlier leader was asked for, as it is now. */
+static int show_object(const struct method *method,
+                       const struct swki_done_request *done,
+                       struct swki_control_request *r, struct swk_error *err)
+{
+    const struct method *reader = reader_of(method);
+    uint8_t request[2 + SWK_ID_LEN_MAX] = {1 << 3 | 2}; /* the ID, field 1 */
+    size_t id_len = strlen(done->object_id);
+    ProtobufCMessage *message;
+    int rc;
+
+    if (reader == NULL) {
+        return swki_fail(err, SWK_EINTERNAL, "%s has no answer", method->name);
+    }
+    request[1] = (uint8_t)id_len;
+    memcpy(request + 2, done->object_id, id_len);
+    rc = swki_message_unpack(reader->request, request, 2 + id_len, r->arena,
+                             &message, err);
+    if (rc == SWK_OK) {
+        rc = reader->handler(r, message, err);
+    }
+    return rc != SWK_ENOTFOUND
+               ? rc
+               : swki_fail(err, rc,
+                           "this request was carried out before, and %s was "
+                           "removed since",
+                           done->object_id);
+}
+
+static int show_nothing(const struct method *method,
+                        struct swki_control_request *r, struct swk_error *err)
+{
+    ProtobufCMessage *message =
+        swki_arena_alloc(r->arena, method->response->sizeof_message);
+
+    if (message == NULL) {
+        return swki_fail_nomem(err);
+    }
+    method->response->message_init(message);
+    swki_control_reply(r, message, 0);
+    return SWK_OK;
+}
+
+/* -- Calls ---------------------------------------------------------------- */
+
+static int serve_write(struct swki_control *control,
+                       const struct method *method,
+                       struct swki_control_request *r, struct swk_error *err)
+{
+    struct swki_done_request done;
+    struct swki_answer **slot = r->answers->last;
+    int rc;
+
+    if (strlen(r->call->caller->request_id) >
+        SWKI_CONTROL_REQUEST_ID_LEN_MAX) {
+        return swki_fail(err, SWK_EINVAL,
+                         "the request ID is longer than %d bytes",
+                         SWKI_CONTROL_REQUEST_ID_LEN_MAX);
+    }
+    r->key = swki_retries_key(r->call, r->arena);
+    if (r->key == NULL) {
+        return swki_fail_nomem(err);
+    }
+    if (answer_again(control, method, r)) {
+        return SWK_OK;
+    }
+    if (swki_store_find_request(control->config.store, r->key, &done)) {
+        return method->verb == SWKI_VERB_REMOVE
+                   ? show_nothing(method, r, err)
+                   : show_object(method, &done, r, err);
+    }
+    rc = method->handler(r, r->call->request, err);
+    if (rc == SWK_OK && *slot != NULL) {
+        swki_retries_add(&control->retries, r->key, *slot);
+    }
+    return rc;
+}
+
 static int serve(struct swki_control *control, const struct method *method,
                  struct swki_control_request *r, struct swk_error *err)
 {
-    bool remember =
-        method->verb != SWKI_VERB_READ && r->call->caller->request_id[0] != '\0';
-    const char *key = NULL;
-
     if (r->call->request->descriptor != method->request) {
         return swki_fail(err, SWK_EINTERNAL, "%s was given a %s", method->name,
                          r->call->request->descriptor->name);
     }
-    if (remember) {
-        if (strlen(r->call->caller->request_id) >
-            SWKI_CONTROL_REQUEST_ID_LEN_MAX) {
-            return swki_fail(err, SWK_EINVAL,
-                             "the request ID is longer than %d bytes",
-                             SWKI_CONTROL_REQUEST_ID_LEN_MAX);
-        }
-        key = swki_retries_key(r->call, r->arena);
-        if (key == NULL) {
-            return swki_fail_nomem(err);
-        }
-        if (answer_retry(control, method, key, r)) {
-            return SWK_OK;
-        }
+    if (method->verb == SWKI_VERB_READ ||
+        r->call->caller->request_id[0] == '\0') {
+        return method->handler(r, r->call->request, err);
     }
-
-    struct swki_answer **slot = r->answers->last;
-    int rc = method->handler(r, r->call->request, err);
-    if (rc == SWK_OK && remember && *slot != NULL) {
-        swki_retries_add(&control->retries, key, method->verb, r->kind, r->id,
-                         *slot);
-    }
-    return rc;
+    return serve_write(control, method, r, err);
 }
 
 void swki_control_call(struct swki_control *control, swk_wall wall,
@@ -217,7 +297,7 @@ void swki_control_call(struct swki_control *control, swk_wall wall,
 
 void swki_control_lose_leadership(struct swki_control *control)
 {
-    swki_retries_doubt(
+    swki_retries_forget(
         &control->retries,
         swki_view_index(swki_store_committed(control->config.store)));
 }

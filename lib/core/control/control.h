@@ -9,7 +9,9 @@
  * runner holds the answer back until then.
  *
  * A write may carry a request ID. The answer is remembered under it, and a
- * retry gets the same answer without being applied again.
+ * retry gets the same answer without being applied again. The ID travels in the
+ * log, too, so that a retry that comes to another leader is recognised: it is
+ * answered with the object that was written, as it is by then.
  *
  * The caller's right to call is checked before, by the table of methods.
  */
@@ -72,8 +74,8 @@ void swki_control_call(struct swki_control *control, swk_wall wall,
                        const struct swki_call *call,
                        struct swki_answers *answers);
 
-/* Leadership was lost: what was proposed and is not committed may be lost, so
- * retries of it are looked into instead of being answered from memory. */
+/* Leadership was lost: what was proposed and is not committed is forgotten. If
+ * it is committed after all, the store knows. */
 void swki_control_lose_leadership(struct swki_control *control);
 
 #endif

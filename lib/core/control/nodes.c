@@ -412,7 +412,10 @@ static int step_delete(void *ctx, struct swki_tx *tx, struct swk_error *err)
 {
     const struct removal *removal = ctx;
 
-    return swki_tx_delete(tx, SWKI_KIND_NODE, removal->id, err);
+    int rc = swki_tx_delete(tx, SWKI_KIND_NODE, removal->id, err);
+
+    return rc != SWK_OK ? rc
+                        : swki_control_carry(removal->r, tx, removal->id, err);
 }
 
 /* The IDs of the node's tasks that have not ended. */
@@ -504,7 +507,6 @@ int swki_control_remove_node(struct swki_control_request *r,
     }
     swki_log(r->config->logger, SWK_LOG_INFO, "control",
              "node %s was removed from the swarm", remove->node_id);
-    swki_control_touch(r, SWKI_KIND_NODE, remove->node_id);
     swki_control_reply(r, &reply.base,
                        swki_view_index(swki_store_head(r->config->store)));
     return SWK_OK;

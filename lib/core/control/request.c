@@ -191,11 +191,12 @@ int swki_control_claim_version(struct swki_object *object,
     return meta->version != NULL ? SWK_OK : swki_fail_nomem(err);
 }
 
-void swki_control_touch(struct swki_control_request *r, enum swki_kind kind,
-                        const char *id)
+int swki_control_carry(const struct swki_control_request *r,
+                       struct swki_tx *tx, const char *object_id,
+                       struct swk_error *err)
 {
-    r->kind = kind;
-    snprintf(r->id, sizeof(r->id), "%s", id);
+    return r->key != NULL ? swki_tx_set_request(tx, r->key, object_id, err)
+                          : SWK_OK;
 }
 
 int swki_control_store(struct swki_control_request *r, struct swki_tx *tx,
@@ -203,9 +204,16 @@ int swki_control_store(struct swki_control_request *r, struct swki_tx *tx,
                        const struct swki_object **out_object,
                        uint64_t *out_index, struct swk_error *err)
 {
-    swki_control_touch(r, swki_object_kind(object), swki_object_id(object));
-    int rc = change == SWKI_CHANGE_CREATE ? swki_tx_create(tx, object, err)
-                                          : swki_tx_update(tx, object, err);
+    enum swki_kind kind = swki_object_kind(object);
+    char id[SWK_ID_LEN_MAX + 1];
+    int rc;
+
+    snprintf(id, sizeof(id), "%s", swki_object_id(object));
+    rc = change == SWKI_CHANGE_CREATE ? swki_tx_create(tx, object, err)
+                                      : swki_tx_update(tx, object, err);
+    if (rc == SWK_OK) {
+        rc = swki_control_carry(r, tx, id, err);
+    }
     if (rc != SWK_OK) {
         swki_tx_abort(tx);
         return rc;
@@ -214,21 +222,22 @@ int swki_control_store(struct swki_control_request *r, struct swki_tx *tx,
     if (rc != SWK_OK) {
         return rc;
     }
-    *out_object =
-        swki_view_get(swki_store_head(r->config->store), r->kind, r->id);
+    *out_object = swki_view_get(swki_store_head(r->config->store), kind, id);
     return *out_object != NULL
                ? SWK_OK
                : swki_fail(err, SWK_EINTERNAL, "%s %s is not in the store",
-                           swki_kind_name(r->kind), r->id);
+                           swki_kind_name(kind), id);
 }
 
 int swki_control_delete(struct swki_control_request *r, struct swki_tx *tx,
                         enum swki_kind kind, const char *id,
                         uint64_t *out_index, struct swk_error *err)
 {
-    swki_control_touch(r, kind, id);
     int rc = swki_tx_delete(tx, kind, id, err);
 
+    if (rc == SWK_OK) {
+        rc = swki_control_carry(r, tx, id, err);
+    }
     if (rc != SWK_OK) {
         swki_tx_abort(tx);
         return rc;

@@ -39,9 +39,7 @@ struct swki_control_request {
     const struct swki_call *call;
     struct swki_answers *answers;
     struct swki_arena *arena; /* for the answer; emptied by the next call */
-    /* What a write touched, for the memory of retries. */
-    enum swki_kind kind;
-    char id[SWK_ID_LEN_MAX + 1];
+    const char *key; /* by which a retry of this write is known; may be NULL */
 };
 
 /* Answers a request of the method's type, or returns why it fails. */
@@ -130,13 +128,14 @@ int swki_control_claim_version(struct swki_object *object,
 Swkpb__Version *swki_control_version(struct swki_object *object,
                                      uint64_t index);
 
-/* Notes what a write is about. */
-void swki_control_touch(struct swki_control_request *r, enum swki_kind kind,
-                        const char *id);
+/* Makes the transaction carry out this call, after its write of the object. */
+int swki_control_carry(const struct swki_control_request *r,
+                       struct swki_tx *tx, const char *object_id,
+                       struct swk_error *err);
 
 /*
  * Creates or updates the object (taken, on failure too), ends the transaction,
- * notes what was touched, and gives the stored object. On failure the
+ * and gives the stored object. On failure the
  * transaction is over.
  */
 int swki_control_store(struct swki_control_request *r, struct swki_tx *tx,

@@ -2,7 +2,6 @@
 
 #include "core/control/retries.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -43,56 +42,24 @@ void swki_retries_fini(struct swki_retries *retries)
 const char *swki_retries_key(const struct swki_call *call,
                              struct swki_arena *arena)
 {
-    return swki_arena_printf(arena, "%s %s %s", call->caller->node_id,
-                             call->path, call->caller->request_id);
+    return swki_arena_printf(arena, "%s %s", call->path,
+                             call->caller->request_id);
 }
 
-/* IDs are never used twice, so an object that is there was created. An object
- * that changed at another index may lack this change: its version decides when
- * the request is tried again. */
-static bool took_effect(const struct swki_retry *retry,
-                        const struct swki_view *committed)
+const struct swki_retry *swki_retries_find(const struct swki_retries *retries,
+                                           const char *key)
 {
-    const struct swki_object *object =
-        swki_view_get(committed, retry->kind, retry->id);
-
-    switch (retry->verb) {
-    case SWKI_VERB_CREATE:
-        return object != NULL;
-    case SWKI_VERB_UPDATE:
-        return object != NULL && swki_object_version(object) == retry->index;
-    case SWKI_VERB_REMOVE:
-        return object == NULL;
-    case SWKI_VERB_READ:
-        break;
-    }
-    return false;
-}
-
-const struct swki_retry *swki_retries_find(struct swki_retries *retries,
-                                           const char *key,
-                                           const struct swki_view *committed)
-{
-    struct swki_retry *retry = swki_map_get(&retries->map, key);
-
-    if (retry == NULL) {
-        return NULL;
-    }
-    if (retry->unsure && !took_effect(retry, committed)) {
-        forget(retries, retry);
-        return NULL;
-    }
-    if (retry->unsure) {
-        retry->unsure = false;
-        retry->index = swki_view_index(committed);
-    }
-    return retry;
+    return swki_map_get(&retries->map, key);
 }
 
 void swki_retries_add(struct swki_retries *retries, const char *key,
-                      enum swki_verb verb, enum swki_kind kind, const char *id,
                       const struct swki_answer *answer)
 {
+    struct swki_retry *old = swki_map_get(&retries->map, key);
+
+    if (old != NULL) {
+        forget(retries, old);
+    }
     if (answer->message_len > retries->bytes_max) {
         return;
     }
@@ -109,12 +76,9 @@ void swki_retries_add(struct swki_retries *retries, const char *key,
 
     *retry = (struct swki_retry){
         .key = own_key,
-        .verb = verb,
-        .kind = kind,
         .index = answer->index,
         .message_len = answer->message_len,
     };
-    snprintf(retry->id, sizeof(retry->id), "%s", id);
     if (answer->message_len > 0) {
         memcpy(retry->message, answer->message, answer->message_len);
     }
@@ -127,13 +91,16 @@ void swki_retries_add(struct swki_retries *retries, const char *key,
     }
 }
 
-void swki_retries_doubt(struct swki_retries *retries, uint64_t committed_index)
+void swki_retries_forget(struct swki_retries *retries, uint64_t committed_index)
 {
-    for (struct swki_link *at = retries->list.next; at != &retries->list;
-         at = at->next) {
-        struct swki_retry *retry =
-            SWKI_CONTAINER(at, struct swki_retry, link);
+    struct swki_link *at = retries->list.next;
 
-        retry->unsure = retry->unsure || retry->index > committed_index;
+    while (at != &retries->list) {
+        struct swki_retry *retry = SWKI_CONTAINER(at, struct swki_retry, link);
+
+        at = at->next;
+        if (retry->index > committed_index) {
+            forget(retries, retry);
+        }
     }
 }

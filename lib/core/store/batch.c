@@ -119,10 +119,18 @@ static int split_before(struct swki_batch *batch, size_t savepoint,
 {
     const struct swk_alloc *alloc = batch->store->alloc;
     struct swki_writes writes = {0};
-    int rc = take_writes(batch->tx, savepoint, &writes);
+    struct swki_store_request *request = NULL;
+    int rc;
+
+    if (batch->tx->request_writes > savepoint) {
+        request = batch->tx->request;
+        batch->tx->request = NULL;
+    }
+    rc = take_writes(batch->tx, savepoint, &writes);
 
     if (rc < 0) {
         swki_tx_rollback(batch->tx, savepoint);
+        swki_free(alloc, request);
         return swki_fail_nomem(err);
     }
     rc = flush(batch, err);
@@ -131,6 +139,12 @@ static int split_before(struct swki_batch *batch, size_t savepoint,
     }
     if (rc == SWK_OK) {
         rc = write_all_again(batch->tx, &writes, err);
+    }
+    if (rc == SWK_OK) {
+        batch->tx->request = request;
+        batch->tx->request_writes = batch->tx->writes.count;
+    } else {
+        swki_free(alloc, request);
     }
     swki_writes_fini(&writes, alloc);
     return rc;

@@ -137,6 +137,26 @@ int swki_codec_add_action(struct swki_buf *buf, enum swki_change change,
     return ok ? SWK_OK : fail_append(buf, err);
 }
 
+bool swki_codec_add_request(struct swki_buf *buf, uint64_t index,
+                            const char *key, const char *object_id)
+{
+    Swkpb__Rpc__DoneRequest request = SWKPB__RPC__DONE_REQUEST__INIT;
+    size_t start = buf->len;
+    size_t size;
+
+    request.index = index;
+    request.key = (char *)(uintptr_t)key;
+    request.object_id = (char *)(uintptr_t)object_id;
+    size = swki_message_packed_size(&request.base);
+    if (!add_tag(buf, SWKI_CODEC_REQUEST_FIELD, DELIMITED) ||
+        !swki_codec_add_varint(buf, size) ||
+        swki_message_pack_sized(&request.base, size, buf, NULL) != SWK_OK) {
+        buf->len = start;
+        return false;
+    }
+    return true;
+}
+
 int swki_codec_add_object(struct swki_buf *buf,
                           const struct swki_object *object,
                           struct swk_error *err)

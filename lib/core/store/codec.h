@@ -31,6 +31,16 @@ enum swki_kind swki_codec_snapshot_kind(uint32_t field);
 /* A table's place in a snapshot. */
 enum swki_kind swki_codec_snapshot_order(unsigned place);
 
+/* Appends the request that an entry carries out, or one of a snapshot: the field
+ * is the same in both. index is 0 in an entry. False when it does not fit. */
+bool swki_codec_add_request(struct swki_buf *buf, uint64_t index,
+                            const char *key, const char *object_id);
+
+/* The field's number. */
+enum {
+    SWKI_CODEC_REQUEST_FIELD = 1000,
+};
+
 bool swki_codec_add_varint(struct swki_buf *buf, uint64_t value);
 
 /* Reads the fields of an encoded message one by one. */

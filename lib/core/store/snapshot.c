@@ -187,7 +187,30 @@ static int delete_others(struct swki_tx *tx, enum swki_kind kind,
     return rc;
 }
 
+static int restore_request(struct swki_request_log *requests,
+                           const struct swki_field *field,
+                           struct swk_error *err)
+{
+    struct swki_arena arena;
+    ProtobufCMessage *message;
+    int rc;
+
+    swki_arena_init(&arena, requests->alloc,
+                    swki_message_memory_max(field->len));
+    rc = swki_message_unpack(&swkpb__rpc__done_request__descriptor,
+                             field->data, field->len, &arena, &message, err);
+    if (rc == SWK_OK) {
+        const Swkpb__Rpc__DoneRequest *request =
+            (const Swkpb__Rpc__DoneRequest *)message;
+
+        swki_request_log_take(requests, request, request->index);
+    }
+    swki_arena_fini(&arena);
+    return rc;
+}
+
 static int restore_all(struct swki_tx *tx, const uint8_t *data, size_t len,
+                       struct swki_request_log *requests,
                        struct swk_error *err)
 {
     struct swki_reader reader = {.data = data, .len = len};
@@ -206,6 +229,12 @@ static int restore_all(struct swki_tx *tx, const uint8_t *data, size_t len,
                 return rc;
             }
         }
+        if (field.number == SWKI_CODEC_REQUEST_FIELD && field.data != NULL) {
+            rc = restore_request(requests, &field, err);
+            if (rc < 0) {
+                return rc;
+            }
+        }
     }
     if (rc < 0) {
         return swki_fail(err, rc, "store: the snapshot is malformed");
@@ -219,6 +248,7 @@ static int restore_all(struct swki_tx *tx, const uint8_t *data, size_t len,
 int swki_store_restore(struct swki_store *store, uint64_t index,
                        const uint8_t *data, size_t len, struct swk_error *err)
 {
+    struct swki_request_log requests;
     struct swki_tx *tx;
     int rc;
 
@@ -230,12 +260,15 @@ int swki_store_restore(struct swki_store *store, uint64_t index,
     if (tx == NULL) {
         return swki_fail_nomem(err);
     }
-    rc = restore_all(tx, data, len, err);
+    swki_request_log_init(&requests, store->alloc);
+    rc = restore_all(tx, data, len, &requests, err);
     if (rc < 0) {
+        swki_request_log_fini(&requests);
         swki_tx_abort(tx);
         return rc;
     }
     swki_tx_install(tx, index);
+    swki_request_log_replace(&store->requests, &requests);
     store->failed = SWK_OK;
     return SWK_OK;
 }

@@ -28,6 +28,7 @@ int swki_store_new(const struct swki_store_config *config,
     store->proposer = config->proposer;
     swki_list_init(&store->pending);
     swki_list_init(&store->watches);
+    swki_request_log_init(&store->requests, config->alloc);
     swki_keys_init(&store->keys, config->alloc);
     swki_keys_init(&store->old_keys, config->alloc);
     if (!swki_versions_init(&store->versions, config->alloc, &store->head)) {
@@ -47,6 +48,7 @@ void swki_store_free(struct swki_store *store)
     swki_tx_abort(store->tx);
     swki_store_lose_leadership(store);
     swki_events_detach(store);
+    swki_request_log_fini(&store->requests);
     swki_versions_fini(&store->versions, store->head);
     swki_keys_fini(&store->keys);
     swki_keys_fini(&store->old_keys);
@@ -88,6 +90,7 @@ static void end_pending(struct swki_store *store, struct swki_pending *pending,
     uint64_t index = pending->index;
 
     swki_writes_fini(&pending->writes, store->alloc);
+    swki_free(store->alloc, pending->request);
     swki_free(store->alloc, pending);
     if (done != NULL) {
         done(ctx, fate, index);
@@ -102,6 +105,8 @@ void swki_store_commit_oldest(struct swki_store *store)
     store->in_flight--;
     swki_view_unref(store->committed);
     store->committed = pending->view;
+    swki_request_log_add(&store->requests, pending->request, pending->index);
+    pending->request = NULL;
     swki_versions_sweep(&store->versions);
     swki_events_publish(store, SWKI_FEED_COMMITTED, &pending->writes,
                         pending->index);
@@ -303,6 +308,7 @@ static int apply_request(struct swki_store *store, uint64_t index,
         return rc;
     }
     swki_tx_install(tx, index);
+    swki_request_log_take(&store->requests, request->request, index);
     return SWK_OK;
 }
 

@@ -183,6 +183,14 @@ int swki_tx_delete(struct swki_tx *tx, enum swki_kind kind, const char *id,
 size_t swki_tx_savepoint(const struct swki_tx *tx);
 void swki_tx_rollback(struct swki_tx *tx, size_t savepoint);
 
+/*
+ * Names the request of a user that the transaction carries out, after the write
+ * that does so, with which it is undone. Every manager remembers it once it is
+ * committed. Texts are copied. SWK_EINVAL for texts that are too long.
+ */
+int swki_tx_set_request(struct swki_tx *tx, const char *key,
+                        const char *object_id, struct swk_error *err);
+
 /* Writes so far. */
 size_t swki_tx_changes(const struct swki_tx *tx);
 
@@ -257,6 +265,29 @@ void swki_watch_free(struct swki_watch *watch);
 bool swki_watch_pending(const struct swki_watch *watch);
 /* NULL if nothing is left; borrowed until the next call. */
 const struct swki_event *swki_watch_next(struct swki_watch *watch);
+
+/* -- Requests that were carried out --------------------------------------- */
+
+enum {
+    SWKI_STORE_REQUESTS_MAX = 4096, /* the latest are remembered */
+    SWKI_STORE_REQUEST_KEY_MAX = 255,
+};
+
+struct swki_done_request {
+    uint64_t index; /* of the entry that carried it out */
+    const char *key;
+    const char *object_id;
+};
+
+/* What is known of a request; false if nothing is. It is committed. Borrowed
+ * until the store's next change. */
+bool swki_store_find_request(const struct swki_store *store, const char *key,
+                             struct swki_done_request *out_request);
+
+/* Appends them to a snapshot, as the field `requests` of an encoded
+ * docker.swarmkit.v1.Snapshot: as of the committed view, when that is taken. */
+int swki_store_save_requests(const struct swki_store *store,
+                             struct swki_buf *out, struct swk_error *err);
 
 /* -- The log's side ------------------------------------------------------- */
 

@@ -6,8 +6,10 @@
 #define SWKI_STORE_STORE_IMPL_H
 
 #include "base/list.h"
+#include "base/map.h"
 #include "core/store/index.h"
 #include "core/store/view.h"
+#include "swarmkit/request.pb-c.h"
 
 /* A write of a transaction. Each pointer is a reference. */
 struct swki_write {
@@ -23,12 +25,52 @@ struct swki_writes {
     size_t size;
 };
 
+/* A request, while it is proposed and once it is remembered. */
+struct swki_store_request {
+    struct swki_link link;
+    uint64_t index;
+    const char *object_id; /* behind the key */
+    char key[];
+};
+
+/* The latest that were carried out, by key, and in the order of the log. */
+struct swki_request_log {
+    const struct swk_alloc *alloc;
+    struct swki_map map;
+    struct swki_link list;
+    size_t count;
+};
+
+void swki_request_log_init(struct swki_request_log *log,
+                           const struct swk_alloc *alloc);
+void swki_request_log_fini(struct swki_request_log *log);
+
+/* NULL for no memory. */
+struct swki_store_request *swki_store_request_new(const struct swk_alloc *alloc,
+                                      const char *key, const char *object_id);
+
+/* Takes the request (NULL for none), and forgets the oldest if there are too
+ * many. Without memory for it it is forgotten at once: then a retry that comes
+ * to another leader is an ordinary request. */
+void swki_request_log_add(struct swki_request_log *log,
+                          struct swki_store_request *request, uint64_t index);
+
+/* Puts others, which are taken, in the place of what is remembered. */
+void swki_request_log_replace(struct swki_request_log *log,
+                              struct swki_request_log *others);
+
+/* The same for one that was decoded; what is out of limits is left out. */
+void swki_request_log_take(struct swki_request_log *log,
+                           const Swkpb__Rpc__DoneRequest *message,
+                           uint64_t index);
+
 /* A transaction that was proposed, in the order of the log. */
 struct swki_pending {
     struct swki_link link;
     uint64_t index;
     struct swki_view *view;
     struct swki_writes writes;
+    struct swki_store_request *request; /* that it carries out, or NULL */
     swki_tx_done_fn done;
     void *done_ctx;
 };
@@ -44,6 +86,7 @@ struct swki_store {
     size_t in_flight;
     struct swki_link watches;
     struct swki_tx *tx; /* the open one, or NULL */
+    struct swki_request_log requests;
     struct swki_keys keys;     /* room to work in */
     struct swki_keys old_keys;
     uint64_t denials;
@@ -61,6 +104,8 @@ struct swki_tx {
     struct swki_writes writes;
     struct swki_buf entry;
     size_t encoded; /* writes in the entry so far */
+    struct swki_store_request *request; /* that it carries out, or NULL */
+    size_t request_writes;        /* what there was when it was named */
     struct swk_error failure; /* of the last write; code 0 for none */
     bool is_broken; /* memory was short half-way: it can only be aborted */
     bool is_stale;  /* what it was built upon is gone */

@@ -80,6 +80,7 @@ static void tx_free(struct swki_tx *tx)
     swki_view_unref(tx->base);
     swki_writes_fini(&tx->writes, store->alloc);
     swki_buf_fini(&tx->entry);
+    swki_free(store->alloc, tx->request);
     swki_free(store->alloc, tx);
 }
 
@@ -340,6 +341,11 @@ void swki_tx_rollback(struct swki_tx *tx, size_t savepoint)
         writes->count--;
     }
     tx->view->generation++;
+    if (tx->request_writes > writes->count) {
+        swki_free(tx->store->alloc, tx->request);
+        tx->request = NULL;
+        tx->request_writes = 0;
+    }
     if (tx->encoded > writes->count) {
         tx->encoded = writes->count;
     }
@@ -502,6 +508,27 @@ int swki_tx_delete(struct swki_tx *tx, enum swki_kind kind, const char *id,
     return end_write(tx, delete(tx, kind, id, &cause), &cause, err);
 }
 
+/* -- Requests -------------------------------------------------------------- */
+
+int swki_tx_set_request(struct swki_tx *tx, const char *key,
+                        const char *object_id, struct swk_error *err)
+{
+    struct swki_store_request *request;
+
+    if (strlen(key) > SWKI_STORE_REQUEST_KEY_MAX ||
+        strlen(object_id) > SWK_ID_LEN_MAX) {
+        return swki_fail(err, SWK_EINVAL, "store: the request ID is too long");
+    }
+    request = swki_store_request_new(tx->store->alloc, key, object_id);
+    if (request == NULL) {
+        return swki_fail_nomem(err);
+    }
+    swki_free(tx->store->alloc, tx->request);
+    tx->request = request;
+    tx->request_writes = tx->writes.count;
+    return SWK_OK;
+}
+
 /* -- Committing ------------------------------------------------------------ */
 
 int swki_tx_encode(struct swki_tx *tx, struct swk_error *err)
@@ -561,6 +588,12 @@ static int propose(struct swki_tx *tx, struct swk_error *err)
     }
     move_to(tx, index);
     rc = swki_tx_encode(tx, err);
+    if (rc == SWK_OK && tx->request != NULL &&
+        !swki_codec_add_request(&tx->entry, 0, tx->request->key,
+                                tx->request->object_id)) {
+        rc = swki_fail(err, SWK_ELIMIT,
+                       "raft: raft message is too large and can't be sent");
+    }
     return rc < 0 ? rc
                   : proposer->propose(proposer->ctx, tx->entry.data,
                                       tx->entry.len, err);
@@ -577,8 +610,10 @@ static void make_head(struct swki_tx *tx, struct swki_pending *pending)
         .index = tx->index,
         .view = (struct swki_view *)swki_view_ref(tx->view),
         .writes = tx->writes,
+        .request = tx->request,
     };
     tx->writes = (struct swki_writes){0};
+    tx->request = NULL;
     swki_list_append(&store->pending, &pending->link);
     store->in_flight++;
     swki_view_unref(store->head);

@@ -108,6 +108,23 @@ static void put_cluster(struct f *f)
     put(f, SWKI_KIND_CLUSTER, cluster);
 }
 
+void lead_anew(struct f *f)
+{
+    const struct swki_control_config config = {
+        .store = f->store,
+        .seed = ++f->seed,
+        .entropy = &entropy,
+        .members = list_members,
+        .can_remove = can_remove,
+        .members_ctx = f,
+    };
+
+    swki_store_lose_leadership(f->store);
+    f->index = f->applied;
+    swki_control_free(f->control);
+    assert_int_equal(swki_control_new(&config, &f->control, NULL), SWK_OK);
+}
+
 int set_up(void **state)
 {
     struct f *f = calloc(1, sizeof(*f));
@@ -119,15 +136,7 @@ int set_up(void **state)
     swki_arena_init(&f->arena, NULL, SIZE_MAX);
     assert_int_equal(swki_store_new(&store_config, &f->store, NULL), SWK_OK);
     entropy.ctx = f;
-    const struct swki_control_config config = {
-        .store = f->store,
-        .seed = 1,
-        .entropy = &entropy,
-        .members = list_members,
-        .can_remove = can_remove,
-        .members_ctx = f,
-    };
-    assert_int_equal(swki_control_new(&config, &f->control, NULL), SWK_OK);
+    lead_anew(f);
     put_cluster(f);
     *state = f;
     return 0;

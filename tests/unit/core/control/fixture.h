@@ -33,6 +33,7 @@ struct f {
     size_t members_count;
     uint8_t entropy; /* the next byte handed out */
     char request_id[32];
+    uint64_t seed;
 };
 
 int set_up(void **state);
@@ -43,6 +44,9 @@ void commit(struct f *f);
 
 /* Forgets all that was proposed, as a leader that lost. */
 void lose(struct f *f);
+
+/* Another leader takes over, who knows what was committed and no more. */
+void lead_anew(struct f *f);
 
 /* Calls and returns the status; the answer's text or message is in
  * f->answers.first. */

@@ -364,6 +364,74 @@ static void a_retry_of_what_was_lost_is_applied(void **state)
     assert_string_equal(get(f, s->id, false)->id, s->id);
 }
 
+static void another_leader_recognises_a_retry(void **state)
+{
+    struct f *f = *state;
+
+    snprintf(f->request_id, sizeof(f->request_id), "r1");
+    Swkpb__Service *first = create_service(f, service_spec(f, "web"));
+    lead_anew(f);
+    uint64_t index = f->index;
+    Swkpb__Service *again = create_service(f, service_spec(f, "web"));
+    assert_string_equal(first->id, again->id);
+    assert_true(swki_message_equal(&first->base, &again->base));
+    assert_int_equal(f->index, index);
+
+    Swkpb__UpdateServiceRequest update = SWKPB__UPDATE_SERVICE_REQUEST__INIT;
+    snprintf(f->request_id, sizeof(f->request_id), "r2");
+    update.service_id = first->id;
+    update.service_version = first->meta->version;
+    update.spec = first->spec;
+    update.spec->task->force_update = 1;
+    assert_int_equal(call(f, "UpdateService", &update), SWKI_STATUS_OK);
+    commit(f);
+    lead_anew(f);
+    index = f->index;
+    assert_int_equal(call(f, "UpdateService", &update), SWKI_STATUS_OK);
+    Swkpb__UpdateServiceResponse *updated =
+        reply(f, &swkpb__update_service_response__descriptor);
+    assert_int_equal(updated->service->spec->task->force_update, 1);
+    assert_int_equal(f->index, index);
+}
+
+static void another_leader_knows_of_what_is_gone(void **state)
+{
+    struct f *f = *state;
+    Swkpb__RemoveServiceRequest request = SWKPB__REMOVE_SERVICE_REQUEST__INIT;
+    Swkpb__CreateServiceRequest create = SWKPB__CREATE_SERVICE_REQUEST__INIT;
+
+    snprintf(f->request_id, sizeof(f->request_id), "r1");
+    Swkpb__Service *s = create_service(f, service_spec(f, "web"));
+    snprintf(f->request_id, sizeof(f->request_id), "r2");
+    request.service_id = s->id;
+    assert_int_equal(call(f, "RemoveService", &request), SWKI_STATUS_OK);
+    commit(f);
+    lead_anew(f);
+    uint64_t index = f->index;
+    assert_int_equal(call(f, "RemoveService", &request), SWKI_STATUS_OK);
+    assert_int_equal(f->index, index);
+
+    snprintf(f->request_id, sizeof(f->request_id), "r1");
+    create.spec = service_spec(f, "web");
+    assert_int_equal(call(f, "CreateService", &create), SWKI_STATUS_NOT_FOUND);
+    assert_non_null(strstr(text(f), "was removed since"));
+    assert_int_equal(f->index, index);
+}
+
+static void another_leader_applies_what_was_lost(void **state)
+{
+    struct f *f = *state;
+    Swkpb__CreateServiceRequest request = SWKPB__CREATE_SERVICE_REQUEST__INIT;
+
+    snprintf(f->request_id, sizeof(f->request_id), "r1");
+    request.spec = service_spec(f, "web");
+    assert_int_equal(call(f, "CreateService", &request), SWKI_STATUS_OK);
+    lead_anew(f);
+    uint64_t index = f->index;
+    create_service(f, service_spec(f, "web"));
+    assert_int_equal(f->index, index + 1);
+}
+
 static Swkpb__ListServiceStatusesResponse__ServiceStatus *
 status_of(struct f *f, char *id)
 {
@@ -534,6 +602,9 @@ int main(void)
         TEST(defaults_are_shown_but_not_stored),
         TEST(a_retry_is_not_applied_twice),
         TEST(a_retry_of_what_was_lost_is_applied),
+        TEST(another_leader_recognises_a_retry),
+        TEST(another_leader_knows_of_what_is_gone),
+        TEST(another_leader_applies_what_was_lost),
         TEST(statuses_count_tasks),
         TEST(a_job_counts_its_iteration_only),
         TEST(lists_are_filtered),
