@@ -46,8 +46,7 @@ ALSO = {
     # The one grammar of constraints, for whoever checks or obeys them.
     ("core/control", "core/scheduler/constraint.h"),
     ("core/orchestrator", "core/scheduler/constraint.h"),
-    # The list of managers, which two components of a leader read.
-    ("core/control", "core/membership/membership.h"),
+    # The list of managers, to which the role manager's work leads.
     ("core/rolemanager", "core/membership/membership.h"),
 }
 

@@ -144,7 +144,7 @@ static enum verdict propose(struct swki_requests *requests,
                             const struct swki_member *member)
 {
     const struct swki_group *group = &requests->config.group;
-    const struct swk_raft_change part = {.type = type, .id = raft_id};
+    const struct swk_raft_change part = {.type = (int32_t)type, .id = raft_id};
     struct swk_raft_conf_change change = {
         .size = sizeof(change),
         .changes = &part,

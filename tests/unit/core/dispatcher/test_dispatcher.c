@@ -522,6 +522,26 @@ static void sessions_are_told_what_matters_to_them(void **state)
     f_fini(&f);
 }
 
+static void a_node_is_told_of_the_role_it_is_granted(void **state)
+{
+    struct f f;
+    struct swki_object *object;
+    uint64_t session;
+
+    (void)state;
+    f_set_up(&f);
+    session = f_session(&f, "n1", "");
+    f_settle(&f);
+    f_next_session(&f, session);
+    object = swarm_edit(&f.s, SWKI_KIND_NODE, "n1");
+    swki_node_edit(object)->role = SWKPB__NODE_ROLE__MANAGER;
+    swarm_update(&f.s, SWKI_ACTOR_ROLE_MANAGER, object);
+    f_settle(&f);
+    assert_int_equal(f_next_session(&f, session)->node->role,
+                     SWKPB__NODE_ROLE__MANAGER);
+    f_fini(&f);
+}
+
 static void the_old_managers_stay_if_the_new_ones_find_no_memory(void **state)
 {
     static const struct swki_dispatcher_manager manager = {"m9",
@@ -586,6 +606,7 @@ int main(void)
         cmocka_unit_test(a_node_that_beats_stays),
         cmocka_unit_test(a_new_leader_knows_nobody_until_they_come),
         cmocka_unit_test(sessions_are_told_what_matters_to_them),
+        cmocka_unit_test(a_node_is_told_of_the_role_it_is_granted),
         cmocka_unit_test(the_old_managers_stay_if_the_new_ones_find_no_memory),
         cmocka_unit_test(a_node_that_is_deleted_loses_its_streams),
     };
