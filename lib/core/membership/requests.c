@@ -204,10 +204,17 @@ int swki_requests_may_join(const struct swki_requests *r, const char *node_id,
     return SWK_OK;
 }
 
-static void begin_check(struct swki_requests *r, struct swki_request *request)
+static swk_time try_limit(const struct swki_request *request)
+{
+    return SWKI_REQUESTS_CHECK_LIMIT / request->addresses.count;
+}
+
+static void begin_check(struct swki_requests *r, struct swki_request *request,
+                        swk_time now)
 {
     request->check_id = ++r->checks;
     request->check_due = true;
+    request->try_until = now + try_limit(request);
 }
 
 static int fill_join(const struct swki_call *call,
@@ -254,7 +261,7 @@ static int serve_join(struct swki_requests *r, swk_time now,
     request->call_id = call->id;
     request->deadline = now + SWKI_REQUESTS_CALL_LIMIT;
     request->check_until = now + SWKI_REQUESTS_CHECK_LIMIT;
-    begin_check(r, request);
+    begin_check(r, request, now);
     swki_list_append(&r->checking, &request->link);
     return SWK_OK;
 }
@@ -416,8 +423,7 @@ swki_requests_next_check(struct swki_requests *r)
                 .id = request->check_id,
                 .node_id = request->node_id,
                 .address = request->addresses.pointers[request->checking],
-                .limit_ns = SWKI_REQUESTS_CHECK_LIMIT /
-                            request->addresses.count,
+                .limit_ns = try_limit(request),
             };
             return &r->check;
         }
@@ -434,6 +440,19 @@ static void fail_check(struct swki_requests *r, struct swki_request *request,
               request->addresses.pointers[request->checking], why);
     swki_list_remove(&request->link);
     swki_list_append(&r->failed, &request->link);
+}
+
+/* Tries the next address, if there is one and time is left. */
+static void go_on(struct swki_requests *r, struct swki_request *request,
+                  swk_time now, const char *why)
+{
+    if (request->checking + 1 < request->addresses.count &&
+        now < request->check_until) {
+        request->checking++;
+        begin_check(r, request, now);
+    } else {
+        fail_check(r, request, why);
+    }
 }
 
 void swki_requests_checked(struct swki_requests *r, swk_time now,
@@ -453,12 +472,8 @@ void swki_requests_checked(struct swki_requests *r, swk_time now,
     if (code == 0) {
         swki_list_remove(&request->link);
         swki_list_append(&r->queue, &request->link);
-    } else if (request->checking + 1 < request->addresses.count &&
-               now < request->check_until) {
-        request->checking++;
-        begin_check(r, request);
     } else {
-        fail_check(r, request, err != NULL ? err->text : "no answer");
+        go_on(r, request, now, err != NULL ? err->text : "no answer");
     }
 }
 
@@ -472,8 +487,8 @@ static void expire_checks(struct swki_requests *r, swk_time now)
         struct swki_request *request = swki_request_of(at);
 
         at = at->next;
-        if (request->check_until <= now) {
-            fail_check(r, request, "no answer in time");
+        if (request->try_until <= now) {
+            go_on(r, request, now, "no answer in time");
         }
     }
 }
@@ -635,7 +650,7 @@ swk_time swki_requests_deadline(const struct swki_requests *r)
 
     for (struct swki_link *at = r->checking.next; at != &r->checking;
          at = at->next) {
-        deadline = earlier(deadline, swki_request_of(at)->check_until);
+        deadline = earlier(deadline, swki_request_of(at)->try_until);
     }
     for (struct swki_link *at = r->queue.next; at != &r->queue; at = at->next) {
         deadline = earlier(deadline, swki_request_of(at)->deadline);

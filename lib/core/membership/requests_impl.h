@@ -35,7 +35,8 @@ struct swki_request {
     size_t checking; /* which of the addresses */
     uint64_t check_id;
     bool check_due; /* not handed out yet */
-    swk_time check_until;
+    swk_time check_until; /* of all addresses */
+    swk_time try_until;   /* of this one */
     /* At the head of the queue: */
     uint64_t index;     /* of the change it waits for; 0 for none */
     unsigned proposals; /* so far */

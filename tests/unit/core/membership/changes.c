@@ -111,7 +111,14 @@ void put_member(struct swki_membership *membership, int32_t type,
 
 struct swki_membership *make_voters(uint64_t self, unsigned count)
 {
-    const struct swki_membership_config config = {.raft_id = self};
+    return make_voters_in(NULL, self, count);
+}
+
+struct swki_membership *make_voters_in(const struct swk_alloc *alloc,
+                                       uint64_t self, unsigned count)
+{
+    const struct swki_membership_config config = {.alloc = alloc,
+                                                  .raft_id = self};
     struct swki_membership *membership;
     char node[16];
     char address[32];

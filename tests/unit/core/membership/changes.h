@@ -35,5 +35,7 @@ void put_member(struct swki_membership *membership, int32_t type,
 /* A membership of voters 1 to count: nodes n1, n2, ... at 10.0.0.1:4242 and so
  * on. Member self is this manager. */
 struct swki_membership *make_voters(uint64_t self, unsigned count);
+struct swki_membership *make_voters_in(const struct swk_alloc *alloc,
+                                       uint64_t self, unsigned count);
 
 #endif

@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/heap.h"
+
 struct f {
     struct swki_membership *membership;
     struct swki_membership_outcome outcome;
@@ -487,6 +489,51 @@ static void a_damaged_snapshot_changes_nothing(void **state)
     swki_buf_fini(&buf);
 }
 
+/* -- Memory --------------------------------------------------------------- */
+
+static void want_of_memory_changes_nothing(void **state)
+{
+    const uint64_t voters[] = {1, 2, 3, 9};
+    const struct swk_conf_state conf = {.voters = voters, .voters_count = 4};
+    struct f *f = *state;
+    struct swki_buf saved;
+    bool failed = true;
+
+    put_member(f->membership, SWK_RAFT_REMOVE, 2, NULL, NULL);
+    swki_buf_init(&saved, NULL, SIZE_MAX);
+    assert_int_equal(swki_membership_save(f->membership, &saved, NULL), 0);
+    make_change(&f->entry, SWK_RAFT_ADD_LEARNER, 9, "n9", "a:1", "b:2");
+    for (size_t n = 1; failed; n++) {
+        struct heap heap;
+        struct swki_membership *m;
+        struct swki_buf again;
+        int rc;
+
+        heap_init(&heap);
+        m = make_voters_in(&heap.alloc, 1, 3);
+        heap_fail_at(&heap, n);
+        rc = swki_membership_apply(m, &f->entry.log, &f->outcome, NULL);
+        assert_int_equal(rc, heap_failed(&heap) ? SWK_ENOMEM : SWK_OK);
+        assert_int_equal(swki_membership_count(m), rc == 0 ? 4 : 3);
+        if (rc == 0) {
+            rc = swki_membership_restore(m, saved.data, saved.len, &conf,
+                                         &f->outcome, NULL);
+            assert_int_equal(rc, heap_failed(&heap) ? SWK_ENOMEM : SWK_OK);
+            assert_int_equal(swki_membership_is_removed(m, 2), rc == 0);
+        }
+        if (rc == 0) {
+            swki_buf_init(&again, &heap.alloc, SIZE_MAX);
+            rc = swki_membership_save(m, &again, NULL);
+            assert_int_equal(rc, heap_failed(&heap) ? SWK_ENOMEM : SWK_OK);
+            swki_buf_fini(&again);
+        }
+        failed = heap_failed(&heap);
+        swki_membership_free(m);
+        assert_int_equal(heap_live(&heap), 0);
+    }
+    swki_buf_fini(&saved);
+}
+
 /* -- Addresses ------------------------------------------------------------ */
 
 static void addresses_are_a_host_and_a_port(void **state)
@@ -574,6 +621,7 @@ int main(void)
         TEST(a_snapshot_without_this_manager_tells_of_its_removal),
         TEST(members_that_a_snapshot_only_numbers_have_no_address),
         TEST(a_damaged_snapshot_changes_nothing),
+        TEST(want_of_memory_changes_nothing),
         cmocka_unit_test(addresses_are_a_host_and_a_port),
         cmocka_unit_test(an_unspecified_host_becomes_the_callers),
     };

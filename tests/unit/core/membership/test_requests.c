@@ -11,6 +11,7 @@
 
 #include "base/roles.h"
 #include "core/membership/requests.h"
+#include "lib/heap.h"
 #include "lib/storelog.h"
 #include "raft.pb-c.h"
 #include "wire/message.h"
@@ -382,6 +383,28 @@ static void further_addresses_are_tried_and_recorded(void **state)
                         "m9.example:4242");
 }
 
+static void a_silent_address_leaves_time_for_the_next(void **state)
+{
+    struct f *f = *state;
+    char first[] = "10.0.0.9:4242";
+    char second[] = "m9.example:4242";
+    char *more[] = {second};
+    Swkpb__JoinRequest request = SWKPB__JOIN_REQUEST__INIT;
+    uint64_t id;
+
+    request.addr = first;
+    request.more_addrs = more;
+    request.n_more_addrs = 1;
+    id = call(f, "/docker.swarmkit.v1.RaftMembership/Join", "n9", false,
+              &request.base);
+    assert_string_equal(swki_requests_next_check(f->requests)->address, first);
+    f->now = swki_requests_deadline(f->requests);
+    step(f);
+    check(f, second, 0);
+    commit(f);
+    assert_int_equal(joined(f, id)->n_members, 4);
+}
+
 static void joining_twice_gives_the_same_number(void **state)
 {
     struct f *f = *state;
@@ -732,6 +755,54 @@ static void a_caller_that_went_away_gets_no_answer(void **state)
     assert_non_null(swki_membership_find_node(f->membership, "n9"));
 }
 
+/* -- Memory --------------------------------------------------------------- */
+
+/* Whatever fails, each call is answered once, and nothing is left behind. */
+static void want_of_memory_is_told(void **state)
+{
+    struct f *f = *state;
+    bool failed = true;
+
+    for (size_t n = 1; failed; n++) {
+        struct heap heap;
+        struct swki_requests *requests;
+        struct swki_requests_config config = {
+            .alloc = &heap.alloc,
+            .store = f->store,
+            .membership = f->membership,
+            .entropy = &entropy,
+            .group = {f, propose, peers, transfer},
+            .node_id = "n1",
+        };
+        const struct swki_requests_check *begun;
+        uint64_t joining;
+        uint64_t leaving;
+
+        heap_init(&heap);
+        assert_int_equal(swki_requests_new(&config, &requests, NULL), 0);
+        swki_requests_free(f->requests);
+        f->requests = requests;
+        heap_fail_at(&heap, n);
+        leaving = leave(f, "", true, 3);
+        joining = join(f, "n2", "10.7.7.7:4242"); /* it moves */
+        step(f);
+        begun = swki_requests_next_check(f->requests);
+        if (begun != NULL) {
+            swki_requests_checked(f->requests, f->now, begun->id, 0, NULL);
+        }
+        step(f);
+        failed = heap_failed(&heap);
+        swki_requests_stop(f->requests, &f->answers);
+        assert_non_null(answer_of(f, leaving));
+        assert_non_null(answer_of(f, joining));
+        swki_requests_free(f->requests);
+        f->requests = NULL;
+        assert_int_equal(heap_live(&heap), 0);
+        f->applied = f->proposed; /* none of them is committed */
+        forget_answers(f);
+    }
+}
+
 /* -- This manager's address ----------------------------------------------- */
 
 static void the_leader_announces_where_it_moved(void **state)
@@ -773,6 +844,7 @@ int main(void)
         TEST(an_address_that_does_not_answer_changes_nothing),
         TEST(a_check_without_an_end_fails_in_time),
         TEST(further_addresses_are_tried_and_recorded),
+        TEST(a_silent_address_leaves_time_for_the_next),
         TEST(joining_twice_gives_the_same_number),
         TEST(two_joins_of_a_node_at_once_make_one_member),
         TEST(joining_from_elsewhere_moves_the_member),
@@ -797,6 +869,7 @@ int main(void)
         TEST(lost_leadership_is_told_and_never_passes_for_success),
         TEST(a_change_that_is_not_committed_in_time_is_uncertain),
         TEST(a_caller_that_went_away_gets_no_answer),
+        TEST(want_of_memory_is_told),
         TEST(the_leader_announces_where_it_moved),
         TEST(an_own_address_that_is_none_is_refused),
     };
