@@ -31,6 +31,7 @@ struct swki_membership {
     struct swki_member_list list;
     struct swki_numbers removed;
     struct swki_numbers leaving; /* by entries that are not applied yet */
+    struct swki_numbers tellers; /* who says that this manager was removed */
     uint64_t version;
     uint64_t generation;
     bool gone; /* this manager's removal was told */

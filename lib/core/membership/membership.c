@@ -243,6 +243,7 @@ void swki_membership_free(struct swki_membership *m)
         swki_member_list_fini(m->alloc, &m->list);
         swki_free(m->alloc, m->removed.items);
         swki_free(m->alloc, m->leaving.items);
+        swki_free(m->alloc, m->tellers.items);
         swki_free(m->alloc, m);
     }
 }
@@ -388,6 +389,28 @@ void swki_membership_set_reachable(struct swki_membership *m, uint64_t raft_id,
         member->reachable = reachable;
         m->generation++;
     }
+}
+
+bool swki_membership_told_removed(struct swki_membership *m,
+                                  uint64_t by_raft_id)
+{
+    size_t others = 0;
+    size_t tellers = 0;
+
+    if (m->gone || !swki_numbers_reserve(m->alloc, &m->tellers, 1)) {
+        return false;
+    }
+    swki_numbers_add(&m->tellers, by_raft_id);
+    for (size_t i = 0; i < m->list.count; i++) {
+        const struct swki_member *member = &m->list.members[i];
+
+        if (!member->self && !member->learner) {
+            others++;
+            tellers += swki_numbers_has(&m->tellers, member->raft_id);
+        }
+    }
+    m->gone = tellers >= others / 2 + 1;
+    return m->gone;
 }
 
 /* -- Applying changes ----------------------------------------------------- */
@@ -562,6 +585,7 @@ static int put_change(struct swki_membership *m,
         outcome->changed = true;
     }
     swki_member_drop(m->alloc, &described);
+    m->tellers.count = 0;
     m->version += outcome->changed;
     m->generation += outcome->changed;
     return SWK_OK;

@@ -118,6 +118,16 @@ void swki_membership_set_leader(struct swki_membership *membership,
 void swki_membership_set_reachable(struct swki_membership *membership,
                                    uint64_t raft_id, bool reachable);
 
+/*
+ * A member says that this manager was removed. One alone may be wrong, or lie,
+ * and what follows destroys this manager's log: so it is true only once a
+ * majority of the other voters has said so since the last change that this
+ * manager applied. True once at most, like self_removed of an outcome, and never
+ * after that; on failure to remember, false.
+ */
+bool swki_membership_told_removed(struct swki_membership *membership,
+                                  uint64_t by_raft_id);
+
 /* -- What is replicated --------------------------------------------------- */
 
 /* What followed from a committed change or a snapshot. */

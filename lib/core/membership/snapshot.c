@@ -246,6 +246,7 @@ static void install(struct swki_membership *m, struct restored *restored,
     swki_free(m->alloc, m->removed.items);
     m->list = restored->list;
     m->removed = restored->removed;
+    m->tellers.count = 0;
     m->version++;
     m->generation++;
     outcome->changed = true;

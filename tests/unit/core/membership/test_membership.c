@@ -259,6 +259,39 @@ static void a_removed_sender_is_refused_and_an_unknown_one_is_not(void **state)
     assert_int_equal(swki_membership_check_sender(f->membership, 99, &err), 0);
 }
 
+static void a_removal_is_believed_when_most_of_the_others_say_so(void **state)
+{
+    struct f *f = *state;
+
+    change(f, SWK_RAFT_ADD_VOTER, 4, "n4", "a:1");
+    change(f, SWK_RAFT_ADD_LEARNER, 5, "n5", "a:1");
+    assert_false(swki_membership_told_removed(f->membership, 2));
+    assert_false(swki_membership_told_removed(f->membership, 2)); /* again */
+    assert_false(swki_membership_told_removed(f->membership, 5)); /* no vote */
+    assert_false(swki_membership_told_removed(f->membership, 77));
+    assert_true(swki_membership_told_removed(f->membership, 3));
+    assert_false(swki_membership_told_removed(f->membership, 4)); /* once */
+}
+
+static void what_was_said_before_a_change_counts_no_more(void **state)
+{
+    struct f *f = *state;
+
+    assert_false(swki_membership_told_removed(f->membership, 2));
+    change(f, SWK_RAFT_UPDATE, 3, "n3", "b:1"); /* it is a member after all */
+    assert_false(swki_membership_told_removed(f->membership, 3));
+    assert_true(swki_membership_told_removed(f->membership, 2));
+}
+
+static void a_manager_that_knows_nobody_believes_nobody(void **state)
+{
+    struct swki_membership *alone = make_voters(1, 1);
+
+    (void)state;
+    assert_false(swki_membership_told_removed(alone, 2));
+    swki_membership_free(alone);
+}
+
 static void whoever_an_entry_ahead_removes_is_leaving(void **state)
 {
     struct f *f = *state;
@@ -611,6 +644,9 @@ int main(void)
         TEST(a_manager_is_told_of_its_own_removal_once),
         TEST(the_members_are_limited),
         TEST(a_removed_sender_is_refused_and_an_unknown_one_is_not),
+        TEST(a_removal_is_believed_when_most_of_the_others_say_so),
+        TEST(what_was_said_before_a_change_counts_no_more),
+        cmocka_unit_test(a_manager_that_knows_nobody_believes_nobody),
         TEST(whoever_an_entry_ahead_removes_is_leaving),
         TEST(the_leader_and_the_reachable_are_shown),
         cmocka_unit_test(a_removal_must_leave_a_majority_that_is_up),
