@@ -397,7 +397,8 @@ bool swki_membership_told_removed(struct swki_membership *m,
     size_t others = 0;
     size_t tellers = 0;
 
-    if (m->gone || !swki_numbers_reserve(m->alloc, &m->tellers, 1)) {
+    if (m->gone || swki_membership_find(m, by_raft_id) == NULL ||
+        !swki_numbers_reserve(m->alloc, &m->tellers, 1)) {
         return false;
     }
     swki_numbers_add(&m->tellers, by_raft_id);
