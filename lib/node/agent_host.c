@@ -71,8 +71,8 @@ static int identify(struct swk_agent *agent, struct swk_error *err)
     rc = swki_join(&join, &agent->credentials, err);
     if (rc == 0 && agent->credentials.identity.role != SWKI_ROLE_WORKER) {
         rc = swki_fail(err, SWK_ENOTSUP,
-                       "the token admits managers, and a swarm of this release "
-                       "has one: use the token for workers");
+                       "the token admits managers, and this is an agent alone: "
+                       "use the token for workers");
     }
     return rc != 0 ? rc
                    : swki_state_dir_save(config->state_dir, &agent->credentials,

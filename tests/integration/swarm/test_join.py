@@ -63,18 +63,16 @@ def a_fresh_worker_needs_a_token_and_an_address():
         result.says("no manager is known", "address")
 
 
-def the_token_of_managers_is_refused_as_there_can_be_one():
+def an_agent_alone_refuses_to_be_a_manager():
     with Swarm(drained=True) as swarm:
-        for program in ("swarm-agent", "swarmd"):
-            result = swarm.refused(program, program, "--join-addr",
-                                   swarm.address, "--join-token",
-                                   swarm.token("manager"))
-            expect(result.code == 1, "exit code %d" % result.code)
-            result.says("manager", "token of workers")
-            expect(not os.path.exists(
-                swarm.path(program, "certificates", "swarm-node.crt")),
-                "a manager's certificate was kept")
-        expect(len(swarm.json("node", "ls")) == 1, "a node was let in")
+        result = swarm.refused("swarm-agent", "swarm-agent", "--join-addr",
+                               swarm.address, "--join-token",
+                               swarm.token("manager"))
+        expect(result.code == 1, "exit code %d" % result.code)
+        result.says("manager", "token for workers")
+        expect(not os.path.exists(
+            swarm.path("swarm-agent", "certificates", "swarm-node.crt")),
+            "a manager's certificate was kept")
 
 
 def swarmd_with_a_token_joins_as_a_worker_and_stays_one():
@@ -137,7 +135,7 @@ main([
     a_join_without_a_valid_token_is_refused_with_the_reason,
     a_void_token_is_refused,
     a_fresh_worker_needs_a_token_and_an_address,
-    the_token_of_managers_is_refused_as_there_can_be_one,
+    an_agent_alone_refuses_to_be_a_manager,
     swarmd_with_a_token_joins_as_a_worker_and_stays_one,
     a_worker_of_another_swarm_is_refused_and_says_so,
     damaged_credentials_are_refused_with_file_and_remedy,
