@@ -30,7 +30,6 @@ struct swki_membership {
     uint64_t leader;
     struct swki_member_list list;
     struct swki_numbers removed;
-    struct swki_numbers leaving; /* by entries that are not applied yet */
     struct swki_numbers tellers; /* who says that this manager was removed */
     uint64_t version;
     uint64_t generation;

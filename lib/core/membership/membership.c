@@ -242,7 +242,6 @@ void swki_membership_free(struct swki_membership *m)
     if (m != NULL) {
         swki_member_list_fini(m->alloc, &m->list);
         swki_free(m->alloc, m->removed.items);
-        swki_free(m->alloc, m->leaving.items);
         swki_free(m->alloc, m->tellers.items);
         swki_free(m->alloc, m);
     }
@@ -300,13 +299,6 @@ bool swki_membership_is_removed(const struct swki_membership *m,
                                 uint64_t raft_id)
 {
     return swki_numbers_has(&m->removed, raft_id);
-}
-
-bool swki_membership_is_leaving(const struct swki_membership *m,
-                                uint64_t raft_id)
-{
-    return swki_numbers_has(&m->leaving, raft_id) ||
-           swki_membership_is_removed(m, raft_id);
 }
 
 uint64_t swki_membership_version(const struct swki_membership *m)
@@ -592,15 +584,6 @@ static int put_change(struct swki_membership *m,
     return SWK_OK;
 }
 
-/* For a change and its context. */
-static void init_arena(const struct swki_membership *m,
-                       const struct swk_log_entry *entry,
-                       struct swki_arena *arena)
-{
-    swki_arena_init(arena, m->alloc,
-                    2 * swki_message_memory_max(entry->data_len));
-}
-
 int swki_membership_apply(struct swki_membership *m,
                           const struct swk_log_entry *entry,
                           struct swki_membership_outcome *out_outcome,
@@ -611,7 +594,8 @@ int swki_membership_apply(struct swki_membership *m,
     struct swki_arena arena;
     int rc;
 
-    init_arena(m, entry, &arena);
+    swki_arena_init(&arena, m->alloc, /* for a change and its context */
+                    2 * swki_message_memory_max(entry->data_len));
     rc = swki_member_change_read(entry, &arena, &change, &outcome.why);
     if (rc == 0) {
         rc = check_change(m, &change, &outcome.why);
@@ -631,27 +615,4 @@ int swki_membership_apply(struct swki_membership *m,
         *out_outcome = outcome;
     }
     return rc;
-}
-
-int swki_membership_expect(struct swki_membership *m,
-                           const struct swk_log_entry *entry,
-                           struct swk_error *err)
-{
-    struct swki_member_change change;
-    struct swki_arena arena;
-    int rc;
-
-    init_arena(m, entry, &arena);
-    rc = swki_member_change_read(entry, &arena, &change, err);
-    if (rc == 0 &&
-        !swki_numbers_reserve(m->alloc, &m->leaving, change.parts_count)) {
-        rc = swki_fail_nomem(err);
-    }
-    for (size_t i = 0; rc == 0 && i < change.parts_count; i++) {
-        if (change.parts[i].type == SWK_RAFT_REMOVE) {
-            swki_numbers_add(&m->leaving, change.parts[i].id);
-        }
-    }
-    swki_arena_fini(&arena);
-    return rc == SWK_ENOMEM ? rc : SWK_OK; /* what is unreadable is rejected */
 }

@@ -155,18 +155,6 @@ int swki_membership_apply(struct swki_membership *membership,
                           struct swki_membership_outcome *out_outcome,
                           struct swk_error *err);
 
-/*
- * Says that a change which is in this manager's own log, committed but not
- * applied yet, removes members: they are not connected to any more. For the
- * start; swki_membership_apply() of the same entry follows in its time.
- */
-int swki_membership_expect(struct swki_membership *membership,
-                           const struct swk_log_entry *entry,
-                           struct swk_error *err);
-/* Whether such an entry, or the removed list, speaks against connecting. */
-bool swki_membership_is_leaving(const struct swki_membership *membership,
-                                uint64_t raft_id);
-
 /* Appends the list to a snapshot: the field `membership` of an encoded
  * docker.swarmkit.v1.Snapshot. As of the entry applied last. */
 int swki_membership_save(const struct swki_membership *membership,

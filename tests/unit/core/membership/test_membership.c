@@ -292,22 +292,6 @@ static void a_manager_that_knows_nobody_believes_nobody(void **state)
     swki_membership_free(alone);
 }
 
-static void whoever_an_entry_ahead_removes_is_leaving(void **state)
-{
-    struct f *f = *state;
-
-    make_change(&f->entry, SWK_RAFT_REMOVE, 3, NULL, NULL, NULL);
-    assert_int_equal(
-        swki_membership_expect(f->membership, &f->entry.log, NULL), 0);
-    assert_true(swki_membership_is_leaving(f->membership, 3));
-    assert_false(swki_membership_is_leaving(f->membership, 2));
-    assert_non_null(swki_membership_find(f->membership, 3));
-
-    apply(f);
-    assert_false(f->outcome.reject);
-    assert_true(swki_membership_is_leaving(f->membership, 3));
-}
-
 /* -- Who leads and who is reached ----------------------------------------- */
 
 static void the_leader_and_the_reachable_are_shown(void **state)
@@ -647,7 +631,6 @@ int main(void)
         TEST(a_removal_is_believed_when_most_of_the_others_say_so),
         TEST(what_was_said_before_a_change_counts_no_more),
         cmocka_unit_test(a_manager_that_knows_nobody_believes_nobody),
-        TEST(whoever_an_entry_ahead_removes_is_leaving),
         TEST(the_leader_and_the_reachable_are_shown),
         cmocka_unit_test(a_removal_must_leave_a_majority_that_is_up),
         TEST(three_members_follow_the_examples),
