@@ -282,12 +282,6 @@ const struct swki_member *swki_membership_self(const struct swki_membership *m)
     return swki_membership_find(m, m->self);
 }
 
-const struct swki_member *
-swki_membership_leader(const struct swki_membership *m)
-{
-    return swki_membership_find(m, m->leader);
-}
-
 size_t swki_membership_removed(const struct swki_membership *m,
                                const uint64_t **out_removed)
 {
@@ -304,11 +298,6 @@ bool swki_membership_is_removed(const struct swki_membership *m,
 uint64_t swki_membership_version(const struct swki_membership *m)
 {
     return m->version;
-}
-
-uint64_t swki_membership_generation(const struct swki_membership *m)
-{
-    return m->generation;
 }
 
 bool swki_membership_can_remove(const struct swki_membership *m,
@@ -332,15 +321,6 @@ bool swki_membership_can_remove(const struct swki_membership *m,
     return reachable >= left / 2 + 1;
 }
 
-int swki_membership_check_sender(const struct swki_membership *m,
-                                 uint64_t raft_id, struct swk_error *err)
-{
-    return swki_membership_is_removed(m, raft_id)
-               ? swki_fail(err, SWK_ENOTFOUND,
-                           "raft: member was removed from the cluster")
-               : SWK_OK;
-}
-
 /* -- What this manager knows on its own ----------------------------------- */
 
 /* Marks that hold for one member each; the replicated part is untouched. */
@@ -354,7 +334,6 @@ static void mark(struct swki_membership *m, struct swki_member *member)
 void swki_membership_set_self(struct swki_membership *m, uint64_t raft_id)
 {
     m->self = raft_id;
-    m->generation++;
     for (size_t i = 0; i < m->list.count; i++) {
         mark(m, &m->list.members[i]);
     }
@@ -362,11 +341,7 @@ void swki_membership_set_self(struct swki_membership *m, uint64_t raft_id)
 
 void swki_membership_set_leader(struct swki_membership *m, uint64_t raft_id)
 {
-    if (m->leader == raft_id) {
-        return;
-    }
     m->leader = raft_id;
-    m->generation++;
     for (size_t i = 0; i < m->list.count; i++) {
         mark(m, &m->list.members[i]);
     }
@@ -377,9 +352,8 @@ void swki_membership_set_reachable(struct swki_membership *m, uint64_t raft_id,
 {
     struct swki_member *member = swki_member_list_find(&m->list, raft_id);
 
-    if (member != NULL && !member->self && member->reachable != reachable) {
+    if (member != NULL && !member->self) {
         member->reachable = reachable;
-        m->generation++;
     }
 }
 
@@ -580,7 +554,6 @@ static int put_change(struct swki_membership *m,
     swki_member_drop(m->alloc, &described);
     m->tellers.count = 0;
     m->version += outcome->changed;
-    m->generation += outcome->changed;
     return SWK_OK;
 }
 

@@ -75,8 +75,6 @@ swki_membership_find_node(const struct swki_membership *membership,
                           const char *node_id);
 const struct swki_member *
 swki_membership_self(const struct swki_membership *membership);
-const struct swki_member *
-swki_membership_leader(const struct swki_membership *membership);
 
 /* The main address; "" if there is none. */
 const char *swki_member_address(const struct swki_member *member);
@@ -90,8 +88,6 @@ bool swki_membership_is_removed(const struct swki_membership *membership,
 /* Grows with every change of the members or their addresses and votes; not
  * with leader and reachability. */
 uint64_t swki_membership_version(const struct swki_membership *membership);
-/* Grows with every change at all. */
-uint64_t swki_membership_generation(const struct swki_membership *membership);
 
 /*
  * Whether the group can do without a member: of the voters that are left, those
@@ -100,11 +96,6 @@ uint64_t swki_membership_generation(const struct swki_membership *membership);
  */
 bool swki_membership_can_remove(const struct swki_membership *membership,
                                 uint64_t raft_id);
-
-/* SWK_ENOTFOUND with the text that tells the sender of a raft message that it
- * was removed from the swarm; 0 for everybody else, also unknown ones. */
-int swki_membership_check_sender(const struct swki_membership *membership,
-                                 uint64_t raft_id, struct swk_error *err);
 
 /* -- What this manager knows on its own ----------------------------------- */
 

@@ -248,7 +248,6 @@ static void install(struct swki_membership *m, struct restored *restored,
     m->removed = restored->removed;
     m->tellers.count = 0;
     m->version++;
-    m->generation++;
     outcome->changed = true;
     outcome->leader_removed =
         had_leader && swki_membership_find(m, m->leader) == NULL;
