@@ -164,6 +164,22 @@ void swki_raft_progress_sent(struct swki_raft_progress *p,
     p->flow_paused = swki_raft_progress_full(p);
 }
 
+void swki_raft_progress_extend(struct swki_raft_progress *p,
+                               uint64_t entries_count, uint64_t size)
+{
+    struct swki_raft_window *window = &p->window;
+    struct swki_raft_inflight *last;
+
+    assert(p->state == SWK_RAFT_REPLICATE && window->count > 0);
+
+    last = &window->ring[(window->first + window->count - 1) % window->room];
+    p->next += entries_count;
+    last->index = p->next - 1;
+    last->size += size;
+    window->size += size;
+    p->flow_paused = swki_raft_progress_full(p);
+}
+
 bool swki_raft_progress_accept(struct swki_raft_progress *p, uint64_t index)
 {
     if (index <= p->match) {

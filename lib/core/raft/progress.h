@@ -95,6 +95,10 @@ bool swki_raft_progress_reserve(struct swki_raft_progress *p,
 void swki_raft_progress_sent(struct swki_raft_progress *p,
                              uint64_t entries_count, uint64_t size);
 
+/* More entries go into the message that was sent last, which has entries. */
+void swki_raft_progress_extend(struct swki_raft_progress *p,
+                               uint64_t entries_count, uint64_t size);
+
 /* The member has everything up to index: true if that was news (R-REP-5). */
 bool swki_raft_progress_accept(struct swki_raft_progress *p, uint64_t index);
 

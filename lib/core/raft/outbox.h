@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Messages that wait to be given out.
+ *
+ * An append of the leader refers to a run of its own log: its entries begin
+ * behind its index. Only when it is given out does it get a pointer to them,
+ * or earlier, when the log is about to lose them (swki_outbox_pin()).
+ * Everything else that a message points at is copied into the outbox.
+ */
+
+#ifndef SWKI_CORE_RAFT_OUTBOX_H
+#define SWKI_CORE_RAFT_OUTBOX_H
+
+#include <stdbool.h>
+
+#include <swarmkit/raft.h>
+
+#include "base/arena.h"
+#include "core/raft/entries.h"
+
+struct swki_outbox {
+    const struct swk_alloc *alloc;
+    struct swk_raft_message *items;
+    size_t count;
+    size_t room;
+    size_t pinned; /* messages with entries of their own, of the log's data */
+    struct swki_arena arena;
+};
+
+void swki_outbox_init(struct swki_outbox *box, const struct swk_alloc *alloc);
+void swki_outbox_fini(struct swki_outbox *box);
+
+/* Makes room for count more, which then can be added without failing. */
+bool swki_outbox_reserve(struct swki_outbox *box, size_t count);
+
+/* Adds a message. Snapshot, context, and entries if it is not an append, are
+ * copied; false for no memory, and nothing was added. */
+bool swki_outbox_add(struct swki_outbox *box,
+                     const struct swk_raft_message *message);
+
+/* Forgets all messages; the memory is kept. */
+void swki_outbox_clear(struct swki_outbox *box);
+
+/* The log is about to change from an index on: appends that reach there take
+ * their entries along. One for which there is no memory is lost. */
+void swki_outbox_pin(struct swki_outbox *box, const struct swki_entries *log,
+                     uint64_t index);
+
+/* The lowest index of the log that an append refers to; UINT64_MAX if none
+ * does; 0 if some are pinned, and so nothing may be released. */
+uint64_t swki_outbox_lowest(const struct swki_outbox *box);
+
+/* Points the appends at their entries. */
+void swki_outbox_resolve(struct swki_outbox *box,
+                         const struct swki_entries *log);
+
+#endif
