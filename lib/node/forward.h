@@ -7,9 +7,10 @@
  * it has left, one hop only: a manager that gets one and does not lead itself
  * refuses it. The caller's rights are checked where it is carried out.
  *
- * While no leader is known, calls wait for one, but no longer than a second
- * after the last was lost. A unary call whose connection broke is made once
- * more if that does no harm; streams end, and their clients come again.
+ * While no leader is known, calls wait for one, for the time of an election or
+ * two. A unary call whose connection broke waits for the next leader, and is
+ * made once more if that does no harm; streams end, and their clients come
+ * again.
  *
  * Threads: the loop's.
  */
@@ -37,7 +38,7 @@ struct swki_forward_config {
     struct swki_loop *loop;
     const char *node_id; /* of this manager; *borrowed*, likewise swarm_id */
     const char *swarm_id;
-    swk_time patience_ns; /* without a leader; by default 1 s */
+    swk_time patience_ns; /* without a leader; by default 3 s */
     void *ctx;
     /* Opens a connection to a member: swki_peers_connect(). */
     int (*connect)(void *ctx, uint64_t raft_id,
