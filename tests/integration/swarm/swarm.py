@@ -332,6 +332,65 @@ class Swarm:
             self.ctl("node", "drain", "manager")
         return manager
 
+    # -- Managers in plural
+
+    def add_manager(self, name, *flags):
+        """Another manager, which is a voter when this returns."""
+        manager = self.plan_manager(name, *flags)
+        manager.start()
+        self.wait_voter(name)
+        return manager
+
+    def plan_manager(self, name, *flags, join=True):
+        port = free_port()
+        manager = self.daemon("swarmd", name, "--hostname", name,
+                              "--listen-remote-api", "127.0.0.1:%d" % port,
+                              "--listen-control-api",
+                              self.path(name + ".sock"), *flags)
+        if join:
+            manager.words += ["--join-addr", self.address, "--join-token",
+                              self.token("manager")]
+        manager.port = port
+        self.daemons.append(manager)
+        return manager
+
+    def at(self, name):
+        """From now on swarmctl asks this manager."""
+        self.socket = self.path("control" if name == "manager"
+                                else name + ".sock")
+
+    def voters(self):
+        """Names of the managers that lead or are reachable, the leader
+        first; [] if nobody leads."""
+        found = []
+        result = self.try_ctl("--format", "json", "node", "ls")
+        for node in json.loads(result.out) if result.code == 0 else []:
+            status = node.get("managerStatus", {})
+            name = node.get("description", {}).get("hostname")
+            if status.get("leader"):
+                found.insert(0, name)
+            elif status.get("reachability") == "REACHABLE":
+                found.append(name)
+        return found
+
+    def leader(self):
+        return wait_for(self.voters, "somebody leads")[0]
+
+    def wait_voter(self, name):
+        wait_for(lambda: name in self.voters(), name + " is a manager")
+
+    def wait_led_by_another(self, name):
+        wait_for(lambda: (self.voters() or [name])[0] != name,
+                 "another than %s leads" % name)
+
+    def named(self, name):
+        return next(d for d in self.daemons if d.name == name)
+
+    def others(self, *names):
+        """Managers that are none of these."""
+        return [d.name for d in self.daemons if "swarmd" in d.words[0] and
+                d.name not in names]
+
     def again(self, manager):
         """Starts a manager, and waits until it leads and runs tasks."""
         manager.start()

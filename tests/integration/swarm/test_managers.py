@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""Swarms with several managers: joining, leaving, failing over."""
+
+import os
+import shutil
+import signal
+import time
+
+from swarm import (Swarm, exactly, expect, main, wait_for, workloads)
+
+
+def three(swarm):
+    swarm.add_manager("m2")
+    swarm.add_manager("m3")
+    wait_for(lambda: exactly(swarm.voters(), 3), "three managers")
+
+
+def write(swarm, name):
+    with open(swarm.path("note"), "w") as f:
+        f.write(name)
+    swarm.ctl("config", "create", "--file", swarm.path("note"), name)
+
+
+def notes(swarm):
+    return sorted(c["spec"]["annotations"]["name"]
+                  for c in swarm.json("config", "ls"))
+
+
+def managers_join_and_each_answers():
+    with Swarm() as swarm:
+        three(swarm)
+        write(swarm, "a")
+        for name in "m2", "m3", "manager":
+            swarm.at(name)
+            expect(notes(swarm) == ["a"], name + " does not know the note")
+        swarm.at("m3")
+        write(swarm, "b")
+        swarm.at("manager")
+        expect(notes(swarm) == ["a", "b"], "what m3 wrote is missing")
+
+
+def the_leader_is_killed_and_the_service_goes_on():
+    with Swarm(drained=True) as swarm:
+        three(swarm)
+        swarm.ctl("node", "drain", "m2")
+        swarm.ctl("node", "drain", "m3")
+        swarm.worker("w1")
+        before = swarm.create("web", count=3)
+        old = swarm.leader()
+        swarm.at(swarm.others(old)[0])
+        swarm.named(old).crash()
+        swarm.wait_led_by_another(old)
+        swarm.ctl("service", "scale", "web=4")
+        after = wait_for(lambda: exactly(workloads(swarm.mark("web")), 4),
+                         "a fourth process")
+        expect(set(before) <= set(after), "processes were restarted")
+        swarm.named(old).start()
+        swarm.wait_voter(old)
+        swarm.at(old)
+        swarm.wait_live("web", 4)
+
+
+def a_leader_that_hangs_loses_nothing_that_was_acknowledged():
+    with Swarm() as swarm:
+        three(swarm)
+        expected = []
+        for i in range(10):
+            write(swarm, "before-%d" % i)
+            expected.append("before-%d" % i)
+        old = swarm.leader()
+        swarm.at(swarm.others(old)[0])
+        swarm.named(old).process.send_signal(signal.SIGSTOP)
+        try:
+            swarm.wait_led_by_another(old)
+            for i in range(5):
+                write(swarm, "after-%d" % i)
+                expected.append("after-%d" % i)
+        finally:
+            swarm.named(old).process.send_signal(signal.SIGCONT)
+        swarm.wait_voter(old)
+        for name in "manager", "m2", "m3":
+            swarm.at(name)
+            expect(notes(swarm) == sorted(expected), name + " lacks notes")
+
+
+def all_managers_restart_together():
+    with Swarm() as swarm:
+        three(swarm)
+        write(swarm, "a")
+        for name in "manager", "m2", "m3":
+            swarm.named(name).crash()
+        for name in "manager", "m2", "m3":
+            swarm.named(name).start()
+        wait_for(lambda: exactly(swarm.voters(), 3), "three managers again")
+        expect(notes(swarm) == ["a"], "the note is lost")
+
+
+def a_leader_that_stops_hands_over():
+    with Swarm() as swarm:
+        three(swarm)
+        old = swarm.leader()
+        swarm.at(swarm.others(old)[0])
+        swarm.named(old).stop()
+        begun = time.monotonic()
+        swarm.wait_led_by_another(old)
+        took = time.monotonic() - begun
+        expect(took < 10, "nobody led for %.1f s" % took)
+        expect("leads the swarm no more" in swarm.named(old).text(),
+               "it did not hand over")
+
+
+def without_a_quorum_nothing_is_written_and_it_is_said():
+    with Swarm() as swarm:
+        three(swarm)
+        swarm.named("m2").crash()
+        swarm.named("m3").crash()
+        wait_for(lambda: "does not have a leader" in
+                 swarm.try_ctl("node", "ls").err, "it is said")
+        swarm.named("m2").start()
+        wait_for(lambda: exactly(swarm.voters(), 2), "two managers")
+        write(swarm, "a")
+
+
+def a_worker_is_promoted_and_demoted():
+    with Swarm() as swarm:
+        node = swarm.plan_manager("m2", join=False)
+        node.words += ["--join-addr", swarm.address, "--join-token",
+                       swarm.token()]
+        node.start()
+        swarm.wait_node("m2", "READY")
+        expect("m2" not in swarm.voters(), "a worker votes")
+        swarm.ctl("node", "promote", "m2")
+        swarm.wait_voter("m2")
+        swarm.at("m2")
+        write(swarm, "a")
+        swarm.at("manager")
+        swarm.ctl("node", "demote", "m2")
+        wait_for(lambda: swarm.voters() == ["manager"], "one manager")
+        wait_for(lambda: not any(
+            n.startswith(("log", "snapshot"))
+            for n in os.listdir(swarm.path("m2", "raft"))),
+            "its log is removed")
+        expect(node.running(), "it ended: " + node.text())
+        swarm.wait_node("m2", "READY")
+        swarm.ctl("node", "promote", "m2")
+        swarm.wait_voter("m2")
+
+
+def the_leader_is_demoted():
+    with Swarm() as swarm:
+        three(swarm)
+        swarm.ctl("node", "demote", "manager")
+        swarm.at("m2")
+        wait_for(lambda: sorted(swarm.voters()) == ["m2", "m3"],
+                 "two managers are left")
+        write(swarm, "a")
+        expect(swarm.manager.running(), "it ended")
+
+
+def the_last_manager_is_not_demoted():
+    with Swarm() as swarm:
+        result = swarm.ctl("node", "demote", "manager", code=1)
+        expect("last manager" in result.err, "not said: " + result.err)
+
+
+def a_manager_without_which_there_is_no_quorum_is_not_demoted():
+    with Swarm() as swarm:
+        three(swarm)
+        swarm.named("m3").crash()
+        wait_for(lambda: "m3" not in swarm.voters(), "m3 is unreachable")
+        result = swarm.ctl("node", "demote", "m2", code=1)
+        expect("quorum" in result.err, "not said: " + result.err)
+        swarm.ctl("node", "demote", "m3")
+        wait_for(lambda: exactly(swarm.voters(), 2), "two managers")
+
+
+def a_manager_that_lost_its_log_joins_anew():
+    with Swarm() as swarm:
+        three(swarm)
+        write(swarm, "a")
+        swarm.named("m2").crash()
+        shutil.rmtree(swarm.path("m2", "raft"))
+        swarm.named("m2").start()
+        wait_for(lambda: exactly(swarm.voters(), 3), "three managers again")
+        swarm.at("m2")
+        expect(notes(swarm) == ["a"], "the note is lost")
+
+
+def a_manager_moves_to_another_address():
+    with Swarm() as swarm:
+        three(swarm)
+        node = swarm.named("m2")
+        node.stop()
+        at = node.words.index("--listen-remote-api") + 1
+        node.words[at] = "127.0.0.1:0"
+        node.start()
+        wait_for(lambda: any(
+            n.get("managerStatus", {}).get("addr", "").split(":")[-1] not in
+            ("", str(node.port)) and n["description"]["hostname"] == "m2" and
+            n["managerStatus"].get("reachability") == "REACHABLE"
+            for n in swarm.json("node", "ls")), "the others know its address")
+
+
+main([
+    managers_join_and_each_answers,
+    the_leader_is_killed_and_the_service_goes_on,
+    a_leader_that_hangs_loses_nothing_that_was_acknowledged,
+    all_managers_restart_together,
+    a_leader_that_stops_hands_over,
+    without_a_quorum_nothing_is_written_and_it_is_said,
+    a_worker_is_promoted_and_demoted,
+    the_leader_is_demoted,
+    the_last_manager_is_not_demoted,
+    a_manager_without_which_there_is_no_quorum_is_not_demoted,
+    a_manager_that_lost_its_log_joins_anew,
+    a_manager_moves_to_another_address,
+])
