@@ -5,8 +5,10 @@
  * A manager with its agent: a node that keeps the swarm's state, answers its
  * administrators, and may run tasks itself.
  *
- * A manager makes a new swarm in an empty state directory, and goes on with
- * the one it finds there. In this release a swarm has one manager.
+ * In an empty state directory it makes a new swarm or, given a join token and
+ * the address of a manager, joins one; afterwards it goes on with what it finds
+ * there. It manages for as long as its certificate says so: a node that joined
+ * as a worker, or was demoted, runs tasks alone until it is promoted.
  *
  * It has a thread of its own after swk_manager_start().
  */
@@ -47,6 +49,16 @@ struct swk_manager_config {
     const struct swk_entropy *entropy;     /**< Required. */
     const struct swk_transport *transport; /**< Required. */
     const struct swk_executor *executor;   /**< NULL: runs no tasks itself. */
+    /** "HOST:PORT" of a manager: to join its swarm, or to find it again. NULL
+     *  for those that the state directory names. */
+    const char *join_address;
+    /** What admits a new node, as a worker or as a manager; NULL to found a
+     *  swarm, or if it has joined already. */
+    const char *join_token;
+    /** Raft's timing; 0 for the defaults of <swarmkit/raft.h>. */
+    uint32_t heartbeat_ticks;
+    uint32_t election_ticks;
+    swk_time tick_ns; /**< Length of a tick. */
 };
 
 /** An empty configuration. */
@@ -86,7 +98,8 @@ SWK_API SWK_MUST_CHECK int swk_manager_start(swk_manager *manager,
                                              struct swk_error *err);
 
 /**
- * Stops the manager and waits until it has.
+ * Stops the manager and waits until it has. A leader hands over first, for
+ * which it waits two seconds at most.
  *
  * @param manager  May be NULL or not started.
  * @threads one at a time

@@ -173,9 +173,6 @@ struct swk_raft_config {
     uint64_t snapshot_log_size; /**< Bytes applied between snapshots. */
     /** Entries kept in memory behind a snapshot. */
     uint64_t entries_for_slow_followers;
-    /** Until swk_raft_bootstrap() is there: this member alone, or NULL. */
-    const uint64_t *voters;
-    size_t voters_count; /**< Number of voters. */
 };
 
 /** A message from one member to another. All pointers are *borrowed* for the
@@ -675,6 +672,17 @@ SWK_API void swk_raft_report_unreachable(swk_raft *raft, uint64_t id);
 SWK_API void swk_raft_report_snapshot(swk_raft *raft, uint64_t id, int32_t ok);
 
 /**
+ * Event: sending a snapshot to a member goes on. Without a word for
+ * snapshot_stall_ticks it is taken for failed.
+ *
+ * @param raft  Started; not NULL.
+ * @param id    The member; unknown ones are ignored.
+ * @threads one at a time
+ * @since   0.1
+ */
+SWK_API void swk_raft_snapshot_alive(swk_raft *raft, uint64_t id);
+
+/**
  * Event: the storage reports that everything up to a ticket is durable.
  *
  * @param raft    Started; not NULL.
@@ -756,12 +764,6 @@ swk_raft_begin_snapshot(swk_raft *raft, struct swk_snapshot_meta *out_meta,
 SWK_API SWK_MUST_CHECK int swk_raft_finish_snapshot(swk_raft *raft,
                                                     uint64_t *out_ticket,
                                                     struct swk_error *err);
-
-/** Until all use the two above. */
-SWK_API SWK_MUST_CHECK int
-swk_raft_save_snapshot(swk_raft *raft, uint64_t index,
-                       struct swk_snapshot_meta *out_meta, uint64_t *out_ticket,
-                       struct swk_error *err);
 
 /**
  * Event: the snapshot that was wanted, or begun, could not be made. It is

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/map.h"
+#include "base/roles.h"
 #include "core/agent/agent.h"
 #include "dispatcher.pb-c.h"
 #include "node/rpc/client.h"
@@ -256,6 +257,17 @@ static void make_call(struct swki_agent_runner *r,
     }
 }
 
+static void take_node(struct swki_agent_runner *r, const Swkpb__Node *node)
+{
+    if (node != NULL && node->spec != NULL && r->config.wanted_role != NULL) {
+        r->config.wanted_role(r->config.ctx,
+                              node->spec->desired_role ==
+                                      SWKPB__NODE_ROLE__MANAGER
+                                  ? SWKI_ROLE_MANAGER
+                                  : SWKI_ROLE_WORKER);
+    }
+}
+
 /* The managers that a session names are those to go to next time. */
 static void take_news(struct swki_agent_runner *r,
                       const struct swki_agent_action *action)
@@ -271,6 +283,7 @@ static void take_news(struct swki_agent_runner *r,
     if (swki_message_unpack(&swkpb__session_message__descriptor, action->data,
                             action->data_len, &arena, &message, &err) == 0) {
         news = (const Swkpb__SessionMessage *)message;
+        take_node(r, news->node);
         for (size_t i = 0; i < news->n_managers; i++) {
             const Swkpb__Peer *peer = news->managers[i]->peer;
 

@@ -30,6 +30,10 @@ struct swki_agent_runner_config {
     const struct swki_credentials *credentials; /* outlives the runner */
     struct swki_remotes *remotes;               /* likewise */
     uint64_t seed;
+    void *ctx;
+    /* The swarm wants the node in that role (SWKI_ROLE_...); said with each
+     * session's news; may be NULL. */
+    void (*wanted_role)(void *ctx, unsigned role);
 };
 
 struct swki_agent_runner;

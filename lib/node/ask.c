@@ -3,6 +3,7 @@
 #include "node/ask.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "base/alloc.h"
 #include "base/error.h"
@@ -114,12 +115,28 @@ static int send_request(struct swki_ask *ask, const char *path,
     return rc;
 }
 
+/* The next manager in turn that is not this node itself, if there is another.
+ */
+static const struct swki_remote *pick(const struct swki_asker *asker)
+{
+    const char *own = asker->credentials->identity.node_id;
+    const struct swki_remote *remote = NULL;
+
+    for (size_t i = 0; i < asker->remotes->count; i++) {
+        remote = swki_remotes_pick(asker->remotes);
+        if (strcmp(remote->node_id, own) != 0) {
+            break;
+        }
+    }
+    return remote;
+}
+
 int swki_ask_new(const struct swki_asker *asker, const char *path,
                  const ProtobufCMessage *request, swk_time timeout_ns,
                  swki_ask_done_fn done, void *ctx, struct swki_ask **out_ask,
                  struct swk_error *err)
 {
-    const struct swki_remote *remote = swki_remotes_pick(asker->remotes);
+    const struct swki_remote *remote = pick(asker);
     struct swki_ask *ask;
     int rc;
 

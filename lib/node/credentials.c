@@ -343,6 +343,29 @@ int swki_credentials_set_roots(struct swki_credentials *c, const void *pem,
     return rc;
 }
 
+int swki_credentials_renew(struct swki_credentials *c,
+                           const struct swki_credentials *fresh,
+                           struct swk_error *err)
+{
+    struct swki_credentials next;
+
+    swki_credentials_init(&next, c->key.alloc);
+    if (set_text(&next.roots, fresh->roots.data, fresh->roots.len) != 0 ||
+        set_text(&next.chain, fresh->chain.data, fresh->chain.len) != 0 ||
+        set_text(&next.key, fresh->key.data, fresh->key.len) != 0) {
+        swki_credentials_fini(&next);
+        return swki_fail_nomem(err);
+    }
+    next.identity = fresh->identity;
+    next.keys = c->keys;
+    next.has_offer = c->has_offer;
+    next.offer = c->offer;
+    next.entropy = c->entropy;
+    swki_credentials_fini(c); /* wipes the old key */
+    *c = next;
+    return SWK_OK;
+}
+
 int swki_credentials_tls(const struct swki_credentials *c,
                          enum swki_tls_side side, const struct swk_alloc *alloc,
                          const struct swk_clock *clock,

@@ -94,6 +94,12 @@ int swki_credentials_set_roots(struct swki_credentials *credentials,
                                const void *pem, size_t len, swk_wall now,
                                struct swk_error *err);
 
+/* Takes over another key with its certificate, and its roots; the keys of the
+ * log stay. */
+int swki_credentials_renew(struct swki_credentials *credentials,
+                           const struct swki_credentials *fresh,
+                           struct swk_error *err);
+
 /* A TLS context for one side with these credentials. */
 int swki_credentials_tls(const struct swki_credentials *credentials,
                          enum swki_tls_side side, const struct swk_alloc *alloc,

@@ -2,10 +2,15 @@
 
 #include "node/front.h"
 
+#include <string.h>
+
 #include "base/alloc.h"
 #include "base/error.h"
+#include "base/roles.h"
+#include "wire/status.h"
 
 enum {
+    OWN_MARK = 1, /* in a call's context: a number, and no pointer */
     FIRST_SLOTS = 64,
     SLOT_BITS = 24, /* of a call's number; the rest says whose turn it is */
 };
@@ -21,6 +26,8 @@ struct swki_front {
     const struct swk_alloc *alloc;
     struct swki_loop *loop;
     struct swki_manager *manager;
+    struct swki_peers *peers;     /* NULL: there are no others */
+    struct swki_forward *forward; /* likewise */
     struct slot *slots;
     uint32_t slots_count;
     uint32_t first_free; /* index plus one; 0 for none */
@@ -52,6 +59,23 @@ void swki_front_free(struct swki_front *front)
 void swki_front_open(struct swki_front *front, struct swki_manager *manager)
 {
     front->manager = manager;
+}
+
+void swki_front_set_peers(struct swki_front *front, struct swki_peers *peers)
+{
+    front->peers = peers;
+}
+
+void swki_front_set_forward(struct swki_front *front,
+                            struct swki_forward *forward)
+{
+    front->forward = forward;
+}
+
+static bool is_forwarded(const struct swki_rpc_call_info *info)
+{
+    return !info->local && (info->forwarded_node_id[0] != '\0' ||
+                            info->forwarded_address[0] != '\0');
 }
 
 /* -- Numbers of calls ----------------------------------------------------- */
@@ -92,7 +116,8 @@ static uint64_t open_call(struct swki_front *front, struct swki_rpc_call *call)
     front->first_free = slot->next_free;
     slot->call = call;
     slot->id = ++front->turn << SLOT_BITS | index;
-    swki_rpc_call_set_ctx(call, (void *)(uintptr_t)slot->id);
+    swki_rpc_call_set_ctx(call,
+                          (void *)(uintptr_t)(slot->id << 1 | OWN_MARK));
     return slot->id;
 }
 
@@ -117,12 +142,20 @@ static void close_slot(struct swki_front *front, struct slot *slot)
 
 /* -- The server's side ---------------------------------------------------- */
 
-static void request(void *ctx, struct swki_rpc_call *call, const uint8_t *data,
-                    size_t len, swk_time now)
+static unsigned role_of(const char *ou)
 {
-    struct swki_front *front = ctx;
-    const struct swki_rpc_call_info *info = swki_rpc_call_info(call);
-    const struct swki_caller caller = {
+    if (strcmp(ou, SWKI_OU_MANAGER) == 0) {
+        return SWKI_ROLE_MANAGER;
+    }
+    return strcmp(ou, SWKI_OU_WORKER) == 0 ? SWKI_ROLE_WORKER : SWKI_ROLE_NONE;
+}
+
+/* Whoever asked first, if a manager of this swarm passes the call on: it is to
+ * be believed, whatever others say is not. */
+static struct swki_caller caller_of(const struct swki_front *front,
+                                    const struct swki_rpc_call_info *info)
+{
+    struct swki_caller caller = {
         .node_id = info->identified ? info->peer.node_id : "",
         .swarm_id = info->identified ? info->peer.swarm_id : "",
         .role = info->identified ? info->peer.role : SWKI_ROLE_NONE,
@@ -130,33 +163,156 @@ static void request(void *ctx, struct swki_rpc_call *call, const uint8_t *data,
         .address = info->address,
         .request_id = info->request_id,
     };
-    struct swki_manager_call manager_call = {
+
+    if (is_forwarded(info) &&
+        swki_manager_trusts(front->manager, &info->peer)) {
+        caller.node_id = info->forwarded_node_id;
+        caller.swarm_id = info->forwarded_swarm_id;
+        caller.role = role_of(info->forwarded_role);
+        caller.address = info->forwarded_address;
+    }
+    return caller;
+}
+
+void swki_front_serve(void *ctx, struct swki_rpc_call *call,
+                      const uint8_t *data, size_t len, swk_time now)
+{
+    struct swki_front *front = ctx;
+    const struct swki_rpc_call_info *info = swki_rpc_call_info(call);
+    const struct swki_caller caller = caller_of(front, info);
+    const struct swki_manager_call manager_call = {
+        .id = open_call(front, call),
         .path = info->path,
         .caller = &caller,
         .request = data,
         .request_len = len,
     };
 
-    if (front->manager != NULL) {
-        manager_call.id = open_call(front, call);
-    }
     if (manager_call.id == 0) {
         swki_rpc_call_end(call, SWKI_STATUS_UNAVAILABLE,
-                          front->manager == NULL ? "manager is starting"
-                                                 : "too many calls are open");
+                          "too many calls are open");
         return;
     }
     swki_manager_call(front->manager, now, &manager_call);
     swki_loop_wake(front->loop);
 }
 
+static bool for_peers(const struct swki_front *front,
+                      const struct swki_rpc_call *call)
+{
+    return front->peers != NULL &&
+           swki_peers_serves(swki_rpc_call_info(call)->path);
+}
+
+/* Whether only the leader serves the call, and this manager is not it. */
+static bool for_leader(const struct swki_front *front,
+                       const struct swki_rpc_call_info *info)
+{
+    const struct swki_method *method =
+        swki_method_by_path(info->path, strlen(info->path));
+
+    return front->forward != NULL && method != NULL &&
+           (info->local ? method->local : method->remote) ==
+               SWKI_SERVED_LEADER &&
+           !swki_manager_leads(front->manager);
+}
+
+/* One hop is enough: two managers that each take the other for the leader
+ * would pass a call to and fro. */
+static void forward(struct swki_front *front, struct swki_rpc_call *call,
+                    const uint8_t *data, size_t len, swk_time now)
+{
+    const struct swki_rpc_call_info *info = swki_rpc_call_info(call);
+    const struct swki_caller caller = caller_of(front, info);
+    struct swk_error err;
+
+    if (is_forwarded(info)) {
+        swki_fail(&err, SWK_EUNAVAILABLE,
+                  "more than one redirect to leader from: %s", info->address);
+        swki_rpc_call_end(call, SWKI_STATUS_UNAVAILABLE, err.text);
+    } else if (info->local &&
+               swki_manager_admit(front->manager, info->path, &caller, &err) !=
+                   0) {
+        swki_rpc_call_end(call, (int)swki_status_from_error(err.code),
+                          err.text);
+    } else {
+        swki_forward_request(front->forward, call, data, len, now);
+    }
+}
+
+static void request(void *ctx, struct swki_rpc_call *call, const uint8_t *data,
+                    size_t len, swk_time now)
+{
+    struct swki_front *front = ctx;
+
+    if (for_peers(front, call)) {
+        const struct swki_rpc_handler peers = swki_peers_handler(front->peers);
+
+        peers.request(peers.ctx, call, data, len, now);
+    } else if (front->manager == NULL) {
+        swki_rpc_call_end(call, SWKI_STATUS_UNAVAILABLE, "manager is starting");
+    } else if (for_leader(front, swki_rpc_call_info(call))) {
+        forward(front, call, data, len, now);
+    } else {
+        swki_front_serve(front, call, data, len, now);
+    }
+}
+
+/* A call that the manager does not have: its context is the forwarder's. */
+static bool is_passed_on(const struct swki_rpc_call *call)
+{
+    uintptr_t ctx = (uintptr_t)swki_rpc_call_ctx(call);
+
+    return ctx != 0 && (ctx & OWN_MARK) == 0;
+}
+
+static void message(void *ctx, struct swki_rpc_call *call, const uint8_t *data,
+                    size_t len, swk_time now)
+{
+    struct swki_front *front = ctx;
+
+    if (for_peers(front, call)) {
+        const struct swki_rpc_handler peers = swki_peers_handler(front->peers);
+
+        peers.message(peers.ctx, call, data, len, now);
+    } else if (is_passed_on(call)) {
+        swki_forward_message(front->forward, call, data, len, now);
+    } else {
+        swki_rpc_call_end(call, SWKI_STATUS_UNIMPLEMENTED,
+                          "more than one request in a call");
+    }
+}
+
+static void finished(void *ctx, struct swki_rpc_call *call, swk_time now)
+{
+    struct swki_front *front = ctx;
+
+    if (for_peers(front, call)) {
+        const struct swki_rpc_handler peers = swki_peers_handler(front->peers);
+
+        peers.finished(peers.ctx, call, now);
+    } else if (is_passed_on(call)) {
+        swki_forward_finished(front->forward, call, now);
+    }
+}
+
 static void closed(void *ctx, struct swki_rpc_call *call, swk_time now)
 {
     struct swki_front *front = ctx;
-    uint64_t id = (uint64_t)(uintptr_t)swki_rpc_call_ctx(call);
-    struct slot *slot = find_slot(front, id);
+    uint64_t id = (uint64_t)(uintptr_t)swki_rpc_call_ctx(call) >> 1;
+    struct slot *slot;
 
-    (void)now;
+    if (for_peers(front, call)) {
+        const struct swki_rpc_handler peers = swki_peers_handler(front->peers);
+
+        peers.closed(peers.ctx, call, now);
+        return;
+    }
+    if (is_passed_on(call)) {
+        swki_forward_closed(front->forward, call, now);
+        return;
+    }
+    slot = find_slot(front, id);
     if (slot != NULL) { /* else it was ended by an answer */
         close_slot(front, slot);
         swki_manager_cancel(front->manager, id);
@@ -168,6 +324,8 @@ struct swki_rpc_handler swki_front_handler(struct swki_front *front)
     return (struct swki_rpc_handler){
         .ctx = front,
         .request = request,
+        .message = message,
+        .finished = finished,
         .closed = closed,
     };
 }

@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * The manager's front: calls from the RPC server to the manager, answers back.
+ * The manager's front: where calls go that the RPC server has taken. Those of
+ * other managers' raft members go to the peers, those that only the leader
+ * serves are forwarded, all others are the manager's; and answers come back.
  */
 
 #ifndef SWKI_NODE_FRONT_H
 #define SWKI_NODE_FRONT_H
 
+#include "node/forward.h"
 #include "node/manager.h"
+#include "node/peers.h"
 #include "node/rpc/server.h"
 
 struct swki_front;
@@ -19,6 +23,16 @@ void swki_front_free(struct swki_front *front);
 
 /* Calls go to this manager from now on; before, they are refused. */
 void swki_front_open(struct swki_front *front, struct swki_manager *manager);
+
+/* Who takes the others' calls; before the server listens. */
+void swki_front_set_peers(struct swki_front *front, struct swki_peers *peers);
+void swki_front_set_forward(struct swki_front *front,
+                            struct swki_forward *forward);
+
+/* Serves a call here that was to be forwarded:
+ * struct swki_forward_config.serve_here. */
+void swki_front_serve(void *front, struct swki_rpc_call *call,
+                      const uint8_t *data, size_t len, swk_time now);
 
 /* What the RPC server is to call. */
 struct swki_rpc_handler swki_front_handler(struct swki_front *front);

@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "core/allocator/allocator.h"
 #include "core/ca/server.h"
 #include "core/control/control.h"
@@ -13,8 +14,8 @@
 #include "core/orchestrator/enforcer.h"
 #include "core/orchestrator/orchestrator.h"
 #include "core/orchestrator/reaper.h"
+#include "core/rolemanager/rolemanager.h"
 #include "core/scheduler/scheduler.h"
-#include "health.pb-c.h"
 
 enum {
     ROUNDS_MAX = 16, /* of all components in one step */
@@ -22,8 +23,11 @@ enum {
 
 struct swki_leader {
     struct swki_leader_config config;
-    struct swki_control_member self;
+    struct swki_control_member members[SWKI_MEMBERS_MAX];
+    uint64_t members_version; /* that the dispatcher tells nodes of */
     struct swki_control *control;
+    struct swki_requests *requests;
+    struct swki_role_manager *role_manager;
     struct swki_ca_server *ca;
     struct swki_allocator *allocator;
     struct swki_orchestrator *orchestrator;
@@ -35,12 +39,100 @@ struct swki_leader {
 
 /* -- Life ----------------------------------------------------------------- */
 
+static Swkpb__RaftMemberStatus__Reachability
+reachability_of(const struct swki_member *member)
+{
+    if (member->learner) { /* nobody counts on it yet */
+        return SWKPB__RAFT_MEMBER_STATUS__REACHABILITY__UNKNOWN;
+    }
+    return member->reachable
+               ? SWKPB__RAFT_MEMBER_STATUS__REACHABILITY__REACHABLE
+               : SWKPB__RAFT_MEMBER_STATUS__REACHABILITY__UNREACHABLE;
+}
+
+/* The raft members, as the API shows them. */
 static size_t members(void *ctx, const struct swki_control_member **out_members)
 {
     struct swki_leader *leader = ctx;
+    const struct swki_membership *membership = leader->config.membership;
+    size_t count = swki_membership_count(membership);
 
-    *out_members = &leader->self;
-    return 1;
+    for (size_t i = 0; i < count; i++) {
+        const struct swki_member *member = swki_membership_at(membership, i);
+
+        leader->members[i] = (struct swki_control_member){
+            .node_id = member->node_id,
+            .raft_id = member->raft_id,
+            .addr = swki_member_address(member),
+            .leader = member->leader,
+            .reachability = reachability_of(member),
+        };
+    }
+    *out_members = leader->members;
+    return count;
+}
+
+static bool can_remove(void *ctx, uint64_t raft_id)
+{
+    struct swki_leader *leader = ctx;
+
+    return swki_membership_can_remove(leader->config.membership, raft_id);
+}
+
+static int remove_member(void *ctx, swk_time now, uint64_t raft_id,
+                         struct swk_error *err)
+{
+    struct swki_leader *leader = ctx;
+
+    return swki_requests_remove(leader->requests, now, raft_id, err);
+}
+
+/* Nodes are told of all managers that they may turn to. */
+static int name_managers(struct swki_leader *leader, struct swk_error *err)
+{
+    const struct swki_membership *membership = leader->config.membership;
+    struct swki_dispatcher_manager managers[SWKI_MEMBERS_MAX];
+    size_t count = 0;
+    int rc;
+
+    for (size_t i = 0; i < swki_membership_count(membership); i++) {
+        const struct swki_member *member = swki_membership_at(membership, i);
+
+        if (member->addresses_count > 0) {
+            managers[count++] = (struct swki_dispatcher_manager){
+                .node_id = member->node_id,
+                .address = swki_member_address(member),
+            };
+        }
+    }
+    rc = swki_dispatcher_set_managers(leader->dispatcher, managers, count, err);
+    if (rc == 0) {
+        leader->members_version = swki_membership_version(membership);
+    }
+    return rc;
+}
+
+static int propose_change(void *ctx, const struct swk_raft_conf_change *change,
+                          uint64_t *out_index, struct swk_error *err)
+{
+    struct swki_leader *leader = ctx;
+
+    return swk_raft_propose_conf_change(leader->config.raft, change, out_index,
+                                        err);
+}
+
+static size_t peers(void *ctx, struct swk_raft_peer *out_peers, size_t count)
+{
+    struct swki_leader *leader = ctx;
+
+    return swk_raft_peers(leader->config.raft, out_peers, count);
+}
+
+static int transfer(void *ctx, struct swk_error *err)
+{
+    struct swki_leader *leader = ctx;
+
+    return swk_raft_transfer(leader->config.raft, 0, err);
 }
 
 /* The machines that serve calls. */
@@ -54,6 +146,7 @@ static int make_servers(struct swki_leader *leader, struct swk_error *err)
         .seed = c->seed,
         .entropy = c->entropy,
         .members = members,
+        .can_remove = can_remove,
         .members_ctx = leader,
         .replicated_only = true,
     };
@@ -72,6 +165,18 @@ static int make_servers(struct swki_leader *leader, struct swk_error *err)
         .entropy = c->entropy,
         .seed = c->seed + 2,
     };
+    const struct swki_requests_config requests = {
+        .alloc = c->alloc,
+        .logger = c->logger,
+        .store = c->store,
+        .membership = c->membership,
+        .group = {.ctx = leader, .propose = propose_change, .peers = peers,
+                  .transfer = transfer},
+        .entropy = c->entropy,
+        .node_id = c->node_id,
+        .addresses = &c->address,
+        .addresses_count = c->address_known ? 1 : 0,
+    };
     int rc = swki_control_new(&control, &leader->control, err);
 
     if (rc == 0) {
@@ -79,6 +184,9 @@ static int make_servers(struct swki_leader *leader, struct swk_error *err)
     }
     if (rc == 0) {
         rc = swki_ca_server_new(&ca, &leader->ca, err);
+    }
+    if (rc == 0) {
+        rc = swki_requests_new(&requests, &leader->requests, err);
     }
     return rc;
 }
@@ -117,6 +225,14 @@ static int make_components(struct swki_leader *leader, struct swk_error *err)
         .store = c->store,
         .node_id = c->node_id,
     };
+    const struct swki_role_manager_config role_manager = {
+        .alloc = c->alloc,
+        .logger = c->logger,
+        .store = c->store,
+        .membership = c->membership,
+        .remove = remove_member,
+        .remove_ctx = leader,
+    };
     int rc = swki_allocator_new(&allocator, &leader->allocator, err);
 
     if (rc == 0) {
@@ -131,17 +247,16 @@ static int make_components(struct swki_leader *leader, struct swk_error *err)
     if (rc == 0) {
         rc = swki_scheduler_new(&scheduler, &leader->scheduler, err);
     }
+    if (rc == 0) {
+        rc = swki_role_manager_new(&role_manager, &leader->role_manager, err);
+    }
     return rc;
 }
 
 static int start(struct swki_leader *leader, swk_time now, swk_wall wall,
                  struct swk_error *err)
 {
-    const struct swki_dispatcher_manager manager = {
-        .node_id = leader->config.node_id,
-        .address = leader->config.address,
-    };
-    int rc = swki_dispatcher_set_managers(leader->dispatcher, &manager, 1, err);
+    int rc = name_managers(leader, err);
 
     if (rc == 0) {
         rc = swki_ca_server_start(leader->ca, err);
@@ -162,6 +277,8 @@ static int start(struct swki_leader *leader, swk_time now, swk_wall wall,
 static void free_parts(struct swki_leader *leader)
 {
     swki_control_free(leader->control);
+    swki_role_manager_free(leader->role_manager);
+    swki_requests_free(leader->requests);
     swki_ca_server_free(leader->ca);
     swki_allocator_free(leader->allocator);
     swki_orchestrator_free(leader->orchestrator);
@@ -183,13 +300,6 @@ int swki_leader_new(const struct swki_leader_config *config, swk_time now,
         return swki_fail_nomem(err);
     }
     leader->config = *config;
-    leader->self = (struct swki_control_member){
-        .node_id = config->node_id,
-        .raft_id = config->raft_id,
-        .addr = config->address,
-        .leader = true,
-        .reachability = SWKPB__RAFT_MEMBER_STATUS__REACHABILITY__REACHABLE,
-    };
     rc = make_servers(leader, err);
     if (rc == 0) {
         rc = make_components(leader, err);
@@ -209,6 +319,7 @@ void swki_leader_free(struct swki_leader *leader, struct swki_answers *answers)
 {
     swki_dispatcher_stop(leader->dispatcher, answers);
     swki_ca_server_stop(leader->ca, answers);
+    swki_requests_stop(leader->requests, answers);
     free_parts(leader);
 }
 
@@ -219,15 +330,6 @@ static bool in_service(const char *path, const char *service)
     size_t len = strlen(service);
 
     return strncmp(path, service, len) == 0 && path[len] == '/';
-}
-
-static void serve_health(const struct swki_call *call,
-                         struct swki_answers *answers)
-{
-    Swkpb__HealthCheckResponse response = SWKPB__HEALTH_CHECK_RESPONSE__INIT;
-
-    response.status = SWKPB__HEALTH_CHECK_RESPONSE__SERVING_STATUS__SERVING;
-    swki_answer_reply(answers, call->id, &response.base, 0);
 }
 
 void swki_leader_call(struct swki_leader *leader, swk_time now, swk_wall wall,
@@ -241,8 +343,8 @@ void swki_leader_call(struct swki_leader *leader, swk_time now, swk_wall wall,
     } else if (in_service(call->path, "/docker.swarmkit.v1.CA") ||
                in_service(call->path, "/docker.swarmkit.v1.NodeCA")) {
         swki_ca_server_call(leader->ca, wall, call, answers);
-    } else if (in_service(call->path, "/docker.swarmkit.v1.Health")) {
-        serve_health(call, answers);
+    } else if (in_service(call->path, "/docker.swarmkit.v1.RaftMembership")) {
+        swki_requests_call(leader->requests, now, call, answers);
     } else {
         swki_answer_end(answers, call->id, SWKI_STATUS_UNIMPLEMENTED,
                         "this service is not available in this release");
@@ -253,6 +355,43 @@ void swki_leader_cancel(struct swki_leader *leader, uint64_t call_id)
 {
     swki_dispatcher_cancel(leader->dispatcher, call_id);
     swki_ca_server_cancel(leader->ca, call_id);
+    swki_requests_cancel(leader->requests, call_id);
+}
+
+/* -- Members -------------------------------------------------------------- */
+
+void swki_leader_membership_applied(
+    struct swki_leader *leader, uint64_t index,
+    const struct swki_membership_outcome *outcome)
+{
+    swki_requests_applied(leader->requests, index, outcome);
+}
+
+void swki_leader_checked(struct swki_leader *leader, swk_time now,
+                         uint64_t check_id, const struct swk_error *failure)
+{
+    swki_requests_checked(leader->requests, now, check_id, failure->code,
+                          failure);
+}
+
+/* What the members' machine asks for, and what follows from a change. */
+static void step_members(struct swki_leader *leader, swk_time now,
+                         swk_wall wall, struct swki_answers *answers)
+{
+    const struct swki_requests_check *check;
+    struct swk_error err;
+
+    swki_role_manager_step(leader->role_manager, now, wall);
+    swki_requests_step(leader->requests, now, answers);
+    while ((check = swki_requests_next_check(leader->requests)) != NULL) {
+        leader->config.check(leader->config.check_ctx, check);
+    }
+    if (leader->members_version !=
+            swki_membership_version(leader->config.membership) &&
+        name_managers(leader, &err) != 0) {
+        swki_log(leader->config.logger, SWK_LOG_WARN, "manager",
+                 "nodes are not told of the managers: %s", err.text);
+    }
 }
 
 /* -- Steps ---------------------------------------------------------------- */
@@ -272,6 +411,9 @@ static swk_time deadline_of(const struct swki_leader *leader)
     deadline = earlier(deadline, swki_reaper_deadline(leader->reaper));
     deadline = earlier(deadline, swki_scheduler_deadline(leader->scheduler));
     deadline = earlier(deadline, swki_ca_server_deadline(leader->ca));
+    deadline = earlier(deadline, swki_requests_deadline(leader->requests));
+    deadline =
+        earlier(deadline, swki_role_manager_deadline(leader->role_manager));
     return earlier(deadline, swki_dispatcher_deadline(leader->dispatcher));
 }
 
@@ -283,6 +425,8 @@ static bool pending(const struct swki_leader *leader)
            swki_allocator_pending(leader->allocator) ||
            swki_scheduler_pending(leader->scheduler) ||
            swki_ca_server_pending(leader->ca) ||
+           swki_requests_pending(leader->requests) ||
+           swki_role_manager_pending(leader->role_manager) ||
            swki_dispatcher_pending(leader->dispatcher);
 }
 
@@ -296,6 +440,7 @@ swk_time swki_leader_step(struct swki_leader *leader, swk_time now,
     int rounds = 0;
 
     do {
+        step_members(leader, now, wall, answers);
         swki_ca_server_step(leader->ca, now, wall, answers);
         swki_enforcer_step(leader->enforcer, now, wall);
         swki_orchestrator_step(leader->orchestrator, now, wall);

@@ -10,6 +10,7 @@
 
 #include <swarmkit/port/entropy.h>
 
+#include "core/membership/requests.h"
 #include "core/store/store.h"
 #include "wire/service.h"
 
@@ -18,10 +19,15 @@ struct swki_leader_config {
     const struct swk_logger *logger;
     const struct swk_entropy *entropy;
     struct swki_store *store;
+    swk_raft *raft; /* this member; borrowed */
+    const struct swki_membership *membership;
+    /* Makes a check of an address; within step(). */
+    void (*check)(void *ctx, const struct swki_requests_check *check);
+    void *check_ctx;
     const char *node_id;  /* of this manager */
-    uint64_t raft_id;     /* of this member */
     const char *swarm_id;
     const char *address;  /* that nodes reach this manager at */
+    bool address_known;   /* false: the list of members knows better */
     uint64_t seed;
 };
 
@@ -42,6 +48,15 @@ void swki_leader_call(struct swki_leader *leader, swk_time now, swk_wall wall,
                       const struct swki_call *call,
                       struct swki_answers *answers);
 void swki_leader_cancel(struct swki_leader *leader, uint64_t call_id);
+
+/* A change of membership was applied. */
+void swki_leader_membership_applied(
+    struct swki_leader *leader, uint64_t index,
+    const struct swki_membership_outcome *outcome);
+
+/* How a check ended: code 0, or why. */
+void swki_leader_checked(struct swki_leader *leader, swk_time now,
+                         uint64_t check_id, const struct swk_error *failure);
 
 /* Lets every component do what is due. Returns when to step again; a time that
  * has passed already means that there is more to do. */

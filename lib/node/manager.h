@@ -3,12 +3,17 @@
 /*
  * A manager: the raft member, the store that its log feeds, and, while it
  * leads, the leader's components. It has no thread and no socket: it is told
- * of calls and of what the storage completed, and hands out answers.
+ * of calls, of messages from other managers and of what the storage completed,
+ * and hands out answers and messages.
  *
  * A turn runs the machines until none has anything to do: entries to the
  * storage, committed entries to the store, events of the store to the
  * components, their transactions back to the log. Answers that depend on an
  * entry are held back until it is committed.
+ *
+ * The log says which member it belongs to. A manager whose log is empty has no
+ * number yet: it founds a swarm, or joins with the number that the leader gave
+ * it.
  */
 
 #ifndef SWKI_NODE_MANAGER_H
@@ -17,8 +22,11 @@
 #include <swarmkit/port/clock.h>
 #include <swarmkit/port/entropy.h>
 #include <swarmkit/port/storage.h>
+#include <swarmkit/raft.h>
 
+#include "core/membership/requests.h"
 #include "core/store/store.h"
+#include "crypto/x509.h"
 #include "wire/methods.h"
 #include "wire/service.h"
 
@@ -36,8 +44,11 @@ struct swki_manager_config {
     const char *node_id;
     const char *swarm_id;
     const char *address; /* that nodes reach this manager at */
-    uint64_t raft_id;
+    bool address_known;  /* false: the list of members knows better */
     uint64_t seed;
+    uint32_t heartbeat_ticks; /* 0 for the defaults of raft, likewise below */
+    uint32_t election_ticks;
+    swk_time tick_ns;
     /* The first objects of a new swarm, *taken*, in case the log holds none;
      * NULL if it must. */
     struct swki_object *cluster;
@@ -45,6 +56,14 @@ struct swki_manager_config {
     /* Takes an answer; on the manager's thread, within turn(). */
     void (*answer)(void *ctx, const struct swki_answer *answer);
     void *answer_ctx;
+    /* Takes a message for another manager, borrowed for the call; within
+     * turn(). Not needed by a manager that stays alone. */
+    void (*send)(void *ctx, const struct swk_raft_message *message);
+    void *send_ctx;
+    /* Makes a check, whose outcome swki_manager_checked() tells; within
+     * turn(). */
+    void (*check)(void *ctx, const struct swki_requests_check *check);
+    void *check_ctx;
 };
 
 struct swki_manager;
@@ -53,6 +72,23 @@ struct swki_manager;
 int swki_manager_new(const struct swki_manager_config *config,
                      struct swki_manager **out_manager, struct swk_error *err);
 void swki_manager_free(struct swki_manager *manager);
+
+/* -- A new log ------------------------------------------------------------ */
+
+/* The member's number, or 0: the log is empty. */
+uint64_t swki_manager_raft_id(const struct swki_manager *manager);
+
+/* Makes this manager the only member of a new group. The storage is written
+ * to; may block. */
+int swki_manager_found(struct swki_manager *manager, uint64_t raft_id,
+                       struct swk_error *err);
+
+/* Makes this manager the member that the leader has added under that number;
+ * the leader sends it all the rest. May block. */
+int swki_manager_join(struct swki_manager *manager, uint64_t raft_id,
+                      struct swk_error *err);
+
+/* -- Calls ---------------------------------------------------------------- */
 
 /* A call with its encoded request. The method's roles are checked here. */
 struct swki_manager_call {
@@ -63,23 +99,76 @@ struct swki_manager_call {
     size_t request_len;
 };
 
+/* Whether the caller may make the call, here or at the leader: 0, SWK_EDENIED,
+ * SWK_ENOTSUP. */
+int swki_manager_admit(const struct swki_manager *manager, const char *path,
+                       const struct swki_caller *caller, struct swk_error *err);
+
+/* Whether the peer is a manager of this swarm that may speak for others. */
+bool swki_manager_trusts(const struct swki_manager *manager,
+                         const struct swki_identity *peer);
+
 void swki_manager_call(struct swki_manager *manager, swk_time now,
                        const struct swki_manager_call *call);
 
 /* The caller of an open call went away. */
 void swki_manager_cancel(struct swki_manager *manager, uint64_t call_id);
 
+/* -- Events --------------------------------------------------------------- */
+
 /* The storage reports; code is 0 or negative with the reason in err. */
 void swki_manager_stored(struct swki_manager *manager, uint64_t ticket,
                          int code, const struct swk_error *err);
 
+/* A message of another manager. A snapshot was written to the storage before:
+ * the manager finishes it there, or gives it up. */
+void swki_manager_receive(struct swki_manager *manager, swk_time now,
+                          const struct swk_raft_message *message);
+
+/* Sending to a member failed, or a snapshot was sent, or not. */
+void swki_manager_unreachable(struct swki_manager *manager, uint64_t raft_id);
+void swki_manager_snapshot_sent(struct swki_manager *manager, uint64_t raft_id,
+                                bool ok);
+/* A member says that this manager was removed; most of them must. */
+void swki_manager_told_removed(struct swki_manager *manager,
+                               uint64_t by_raft_id);
+/* Whether a member can be reached at the moment. */
+void swki_manager_reachable(struct swki_manager *manager, uint64_t raft_id,
+                            bool reachable);
+
+/* The outcome of a check: code 0, or why nobody answers there. */
+void swki_manager_checked(struct swki_manager *manager, uint64_t check_id,
+                          const struct swk_error *failure);
+
+/* This manager is about to stop: another one should lead. It still leads until
+ * swki_manager_leads() says otherwise. */
+void swki_manager_hand_over(struct swki_manager *manager);
+
 /* Does all that is due; returns when to call again. */
 swk_time swki_manager_turn(struct swki_manager *manager, swk_time now);
 
+/* -- How it stands -------------------------------------------------------- */
+
 bool swki_manager_leads(const struct swki_manager *manager);
+
+/* The member that leads as far as this one knows; 0 for none. */
+uint64_t swki_manager_leader(const struct swki_manager *manager);
+
+/* For how long no leader is known; 0 while one is. */
+swk_time swki_manager_leaderless_ns(const struct swki_manager *manager);
+
+/* The members; borrowed, and changed by the manager alone. */
+const struct swki_membership *
+swki_manager_membership(const struct swki_manager *manager);
+
+/* The committed state; borrowed until the next call. */
+const struct swki_view *swki_manager_view(const struct swki_manager *manager);
 
 /* Whether the log holds a swarm for good. */
 bool swki_manager_has_cluster(const struct swki_manager *manager);
+
+/* This manager was removed from the group: it has to go, with its log. */
+bool swki_manager_removed(const struct swki_manager *manager);
 
 /* Why the manager does nothing more, or NULL: its storage failed, or its copy
  * of the store diverged. */

@@ -1,63 +1,48 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* swk_manager: a manager and its agent, with their thread and sockets. */
+/*
+ * swk_manager: a node that manages the swarm while its certificate says so, and
+ * that runs tasks at any time; with its thread.
+ */
 
 #include <swarmkit/manager.h>
 
 #include <errno.h>
 #include <pthread.h>
-#include <stdio.h>
-#include <stdlib.h>
+#include <stdatomic.h>
 #include <string.h>
-#include <unistd.h>
-
-#include <swarmkit/file_storage.h>
 
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/options.h"
-#include "core/ca/bootstrap.h"
-#include "crypto/digest.h"
+#include "base/roles.h"
 #include "node/agent_runner.h"
 #include "node/founding.h"
-#include "node/front.h"
-#include "node/manager.h"
+#include "node/join.h"
+#include "node/managing.h"
+#include "node/renewal.h"
 #include "node/state_dir.h"
 
-enum {
-    PATH_SIZE = 4096,
-    ADDRESS_SIZE = SWKI_REMOTE_ADDRESS_SIZE,
-};
-
-/* What the storage's thread told, on its way to the loop. */
-struct stored {
-    struct swki_message message;
-    pthread_mutex_t lock; /* of all below */
-    bool posted;
-    uint64_t ticket;
-    int code;
-    struct swk_error err;
-};
+/* A leader that stops waits so long for another one to lead. */
+#define HAND_OVER_TIMEOUT (2 * SWK_SECOND)
+#define HAND_OVER_POLL (10 * SWK_MILLISECOND)
 
 struct swk_manager {
     struct swk_manager_config config;
     struct swki_credentials credentials;
     struct swki_founding founding;
     struct swki_remotes remotes;
-    char advertised[ADDRESS_SIZE];
     uint64_t seed;
     struct swki_loop *loop;
     struct swki_loop_member member;
-    struct stored stored;
-    struct swk_storage storage;
-    bool storage_open;
-    struct swki_front *front;
-    struct swki_rpc_server *server;
-    struct swki_tls_context *context;
-    struct swki_manager *manager;
+    struct swki_managing *managing; /* NULL while the node is a worker */
     struct swki_agent_runner *runner;
-    int port;
+    struct swki_renewal *renewal;
+    bool demoted;      /* before its certificate says so */
+    swk_time leave_at; /* to stop at last, once stopping; SWK_NEVER */
+    atomic_int port;
+    atomic_bool stopping;
     pthread_t thread;
     bool started;
     pthread_mutex_t failure_lock; /* of the following */
@@ -65,144 +50,177 @@ struct swk_manager {
     struct swk_error failure;
 };
 
-/* -- Storage -------------------------------------------------------------- */
-
-static void take_stored(struct swki_message *message, swk_time now)
+static struct swki_asker asker_of(struct swk_manager *m)
 {
-    struct stored *stored = SWKI_CONTAINER(message, struct stored, message);
-    struct swk_manager *m = SWKI_CONTAINER(stored, struct swk_manager, stored);
-    struct swk_error err;
-    uint64_t ticket;
-    int code;
-
-    (void)now;
-    pthread_mutex_lock(&stored->lock);
-    stored->posted = false;
-    ticket = stored->ticket;
-    code = stored->code;
-    err = stored->err;
-    pthread_mutex_unlock(&stored->lock);
-    if (m->manager != NULL) {
-        swki_manager_stored(m->manager, ticket, code, &err);
-    }
-}
-
-/* On the storage's thread. Only the last ticket counts, and the first
- * failure. */
-static void storage_done(void *ctx, uint64_t ticket, int code,
-                         const struct swk_error *err)
-{
-    struct swk_manager *m = ctx;
-    struct stored *stored = &m->stored;
-    bool post;
-
-    pthread_mutex_lock(&stored->lock);
-    if (stored->code == 0) {
-        stored->ticket = ticket;
-        stored->code = code;
-        if (code != 0) {
-            stored->err = *err;
-        }
-    }
-    post = !stored->posted;
-    stored->posted = true;
-    pthread_mutex_unlock(&stored->lock);
-    if (post) {
-        swki_loop_post(m->loop, &stored->message);
-    }
-}
-
-static int open_storage(struct swk_manager *m, struct swk_error *err)
-{
-    char path[PATH_SIZE];
-    struct swk_file_storage_config config = {.size = sizeof(config)};
-    int rc;
-
-    snprintf(path, sizeof(path), "%s/raft", m->config.state_dir);
-    config.dir = path;
-    config.alloc = m->config.alloc;
-    config.logger = m->config.logger;
-    config.done = storage_done;
-    config.done_ctx = m;
-    rc = swk_file_storage_open(&config, &m->storage, err);
-    m->storage_open = rc == 0;
-    return rc;
-}
-
-/* -- Addresses ------------------------------------------------------------ */
-
-static bool is_wildcard(const char *host, size_t len)
-{
-    static const char *const wildcards[] = {"", "0.0.0.0", "[::]", "*"};
-
-    for (size_t i = 0; i < sizeof(wildcards) / sizeof(wildcards[0]); i++) {
-        if (strlen(wildcards[i]) == len &&
-            strncmp(host, wildcards[i], len) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* "host:port" of which nodes are told, from the flags and the bound port. */
-static int set_advertised(struct swk_manager *m, struct swk_error *err)
-{
-    const char *address = m->config.advertise_address != NULL
-                              ? m->config.advertise_address
-                              : m->config.listen_address;
-    const char *colon = strrchr(address, ':');
-    bool has_port = colon != NULL && strchr(colon, ']') == NULL;
-    size_t host_len = has_port ? (size_t)(colon - address) : strlen(address);
-    int port = has_port ? atoi(colon + 1) : 0;
-
-    if (port == 0) {
-        port = m->port;
-    }
-    if (is_wildcard(address, host_len)) {
-        swki_log(m->config.logger, SWK_LOG_WARN, "manager",
-                 "nodes on other machines cannot reach %s: name an address to "
-                 "advertise",
-                 address);
-        snprintf(m->advertised, sizeof(m->advertised), "127.0.0.1:%d", port);
-    } else if (host_len + 8 > sizeof(m->advertised)) {
-        return swki_fail(err, SWK_EINVAL, "advertised address is too long");
-    } else {
-        snprintf(m->advertised, sizeof(m->advertised), "%.*s:%d",
-                 (int)host_len, address, port);
-    }
-    return swki_remotes_add(&m->remotes, m->credentials.identity.node_id,
-                            m->advertised, err);
-}
-
-static int listen_all(struct swk_manager *m, struct swk_error *err)
-{
-    const struct swki_rpc_server_config config = {
+    return (struct swki_asker){
         .alloc = m->config.alloc,
         .logger = m->config.logger,
         .clock = m->config.clock,
+        .entropy = m->config.entropy,
         .transport = m->config.transport,
         .loop = m->loop,
-        .handler = swki_front_handler(m->front),
+        .credentials = &m->credentials,
+        .remotes = &m->remotes,
     };
-    char address[ADDRESS_SIZE];
-    int rc = swki_rpc_server_new(&config, &m->server, err);
+}
+
+static void note_failure(struct swk_manager *m, const struct swk_error *why)
+{
+    pthread_mutex_lock(&m->failure_lock);
+    m->failed = true;
+    m->failure = *why;
+    if (why->code == SWK_ECORRUPT) {
+        swki_error_prefix(&m->failure, "%s", m->config.state_dir);
+    }
+    pthread_mutex_unlock(&m->failure_lock);
+    swki_loop_stop(m->loop);
+}
+
+/* -- The role ------------------------------------------------------------- */
+
+static int start_managing(struct swk_manager *m, struct swk_error *err)
+{
+    const struct swki_managing_config config = {
+        .asker = asker_of(m),
+        .state_dir = m->config.state_dir,
+        .listen_address = m->config.listen_address,
+        .advertise_address = m->config.advertise_address,
+        .control_path = m->config.control_path,
+        .founding = &m->founding,
+        .seed = m->seed++,
+        .heartbeat_ticks = m->config.heartbeat_ticks,
+        .election_ticks = m->config.election_ticks,
+        .tick_ns = m->config.tick_ns,
+    };
+    int rc = swki_managing_new(&config, &m->managing, err);
 
     if (rc == 0) {
-        rc = swki_credentials_tls(&m->credentials, SWKI_TLS_SERVER,
-                                  m->config.alloc, m->config.clock,
-                                  m->config.entropy, &m->context, err);
+        atomic_store(&m->port, swki_managing_port(m->managing));
     }
+    return rc;
+}
+
+/* The node manages no more: its log is of no use to a worker, and a secret. */
+static void stop_managing(struct swk_manager *m)
+{
+    struct swk_error err;
+
+    swki_managing_free(m->managing);
+    m->managing = NULL;
+    atomic_store(&m->port, 0);
+    swki_log(m->config.logger, SWK_LOG_INFO, "node",
+             "is a worker now: the log is removed");
+    if (swki_managing_clear(m->config.state_dir, &err) != 0) {
+        swki_log(m->config.logger, SWK_LOG_ERROR, "node", "%s", err.text);
+    }
+}
+
+static void wanted_role(void *ctx, unsigned role)
+{
+    struct swk_manager *m = ctx;
+
+    if (role != m->credentials.identity.role) {
+        swki_renewal_begin(m->renewal, role);
+    } else {
+        swki_renewal_cancel(m->renewal);
+        m->demoted = false; /* or promoted again meanwhile */
+    }
+    swki_loop_wake(m->loop);
+}
+
+static int take_credentials(struct swk_manager *m,
+                            const struct swki_credentials *fresh,
+                            struct swk_error *err)
+{
+    int rc = swki_credentials_renew(&m->credentials, fresh, err);
+
     if (rc == 0) {
-        snprintf(address, sizeof(address), "tcp://%s",
-                 m->config.listen_address);
-        rc = swki_rpc_server_listen(m->server, address, m->context, &m->port,
-                                    err);
+        rc = swki_state_dir_save(m->config.state_dir, &m->credentials, err);
     }
-    if (rc == 0 && m->config.control_path != NULL) {
-        rc = swki_rpc_server_listen_local(m->server, m->config.control_path,
-                                          err);
+    if (rc == 0 && m->managing != NULL) {
+        rc = swki_managing_renewed(m->managing, err);
     }
-    return rc != 0 ? rc : set_advertised(m, err);
+    return rc;
+}
+
+static void renewed(void *ctx, const struct swki_credentials *fresh,
+                    swk_time now)
+{
+    struct swk_manager *m = ctx;
+    struct swk_error err;
+
+    (void)now;
+    if (take_credentials(m, fresh, &err) != 0) {
+        swki_log(m->config.logger, SWK_LOG_ERROR, "node",
+                 "new certificate not taken: %s", err.text);
+        return;
+    }
+    swki_log(m->config.logger, SWK_LOG_INFO, "node",
+             "has a new certificate, as a %s",
+             fresh->identity.role == SWKI_ROLE_MANAGER ? "manager" : "worker");
+    swki_loop_wake(m->loop);
+}
+
+/* The node does what its certificate says. */
+static void follow_role(struct swk_manager *m)
+{
+    bool is_manager = m->credentials.identity.role == SWKI_ROLE_MANAGER;
+    struct swk_error err;
+
+    if (m->managing != NULL &&
+        (!is_manager || swki_managing_removed(m->managing))) {
+        stop_managing(m);
+        if (is_manager) { /* the certificate follows */
+            swki_renewal_begin(m->renewal, SWKI_ROLE_WORKER);
+            m->demoted = true;
+        }
+    }
+    m->demoted = m->demoted && is_manager;
+    if (m->managing == NULL && is_manager && !m->demoted &&
+        start_managing(m, &err) != 0) {
+        note_failure(m, &err);
+    }
+}
+
+/* -- Turns ---------------------------------------------------------------- */
+
+/* A leader lets another one lead before it goes. */
+static swk_time stop(struct swk_manager *m, swk_time now)
+{
+    if (m->leave_at == SWK_NEVER) {
+        bool hands_over = m->managing != NULL &&
+                          swki_managing_leads(m->managing) &&
+                          swki_managing_has_peers(m->managing);
+
+        m->leave_at = hands_over ? now + HAND_OVER_TIMEOUT : now;
+        if (hands_over) {
+            swki_managing_hand_over(m->managing);
+            swki_loop_wake(m->loop);
+        }
+    }
+    if (now >= m->leave_at || m->managing == NULL ||
+        !swki_managing_leads(m->managing)) {
+        swki_loop_stop(m->loop);
+        return SWK_NEVER;
+    }
+    return now + HAND_OVER_POLL < m->leave_at ? now + HAND_OVER_POLL
+                                              : m->leave_at;
+}
+
+static swk_time turn(void *ctx, swk_time now)
+{
+    struct swk_manager *m = ctx;
+    const struct swk_error *why;
+
+    if (atomic_load(&m->stopping)) {
+        return stop(m, now);
+    }
+    follow_role(m);
+    why = m->managing != NULL ? swki_managing_failure(m->managing) : NULL;
+    if (why != NULL) {
+        note_failure(m, why);
+    }
+    return SWK_NEVER;
 }
 
 /* -- Set-up --------------------------------------------------------------- */
@@ -217,52 +235,67 @@ static int check_config(const struct swk_manager_config *config,
                          "manager: a required port, the state directory or "
                          "the listen address is missing");
     }
+    if (config->join_token != NULL && config->join_address == NULL) {
+        return swki_fail(err, SWK_EINVAL,
+                         "a join token needs the address of a manager");
+    }
     return SWK_OK;
 }
 
-/* A member's ID that is the same after each restart. */
-static uint64_t raft_id(const struct swk_manager *m)
+/* Gets a certificate by the token. */
+static int join(struct swk_manager *m, struct swk_error *err)
 {
-    const char *node_id = m->credentials.identity.node_id;
-    uint8_t digest[SWKI_SHA256_SIZE] = {0};
-    uint64_t id;
-
-    (void)swki_sha256(node_id, strlen(node_id), digest);
-    memcpy(&id, digest, sizeof(id));
-    return (id >> 2) + 1; /* neither 0 nor one of the reserved highest */
-}
-
-static int make_manager(struct swk_manager *m, struct swk_error *err)
-{
-    struct swki_manager_config config = {
+    const struct swki_join_config config = {
         .alloc = m->config.alloc,
         .logger = m->config.logger,
         .clock = m->config.clock,
         .entropy = m->config.entropy,
-        .storage = &m->storage,
-        .node_id = m->credentials.identity.node_id,
-        .swarm_id = m->credentials.identity.swarm_id,
-        .address = m->advertised,
-        .raft_id = raft_id(m),
-        .seed = m->seed,
-        .answer = swki_front_answer,
-        .answer_ctx = m->front,
+        .transport = m->config.transport,
+        .token = m->config.join_token,
+        .remotes = &m->remotes,
+        .state_dir = m->config.state_dir,
     };
-    int rc = swki_founding_objects(&m->founding, &m->credentials,
-                                   m->config.alloc, m->config.entropy,
-                                   &config.cluster, &config.node, err);
+    int rc = swki_join(&config, &m->credentials, err);
 
-    if (rc == 0) {
-        rc = swki_manager_new(&config, &m->manager, err);
-        if (rc != 0) {
-            swki_object_unref(config.cluster);
-            swki_object_unref(config.node);
-        }
+    return rc != 0 ? rc
+                   : swki_state_dir_save(m->config.state_dir, &m->credentials,
+                                         err);
+}
+
+/* The identity on disk; or a new one, by the token, or as founder. */
+static int identify(struct swk_manager *m, struct swk_error *err)
+{
+    const struct swk_manager_config *config = &m->config;
+    int rc = swki_state_dir_load(config->state_dir, &m->credentials,
+                                 config->clock, config->entropy, err);
+
+    if (rc == SWK_ENOTFOUND && config->join_token != NULL) {
+        return join(m, err);
     }
-    if (rc == 0) {
-        swki_front_open(m->front, m->manager);
+    if (rc == SWK_ENOTFOUND && config->join_address != NULL) {
+        return swki_fail(err, SWK_EINVAL,
+                         "this node is in no swarm yet: a join token is needed "
+                         "beside the address of a manager");
     }
-    return rc;
+    if (rc == 0 && m->credentials.identity.role != SWKI_ROLE_MANAGER) {
+        return SWK_OK;
+    }
+    return rc != 0 && rc != SWK_ENOTFOUND
+               ? rc
+               : swki_founding_identity(&m->founding, config->state_dir,
+                                        &m->credentials, config->clock,
+                                        config->entropy, err);
+}
+
+static int find_managers(struct swk_manager *m, struct swk_error *err)
+{
+    int rc;
+
+    if (m->config.join_address != NULL) {
+        return swki_remotes_add(&m->remotes, "", m->config.join_address, err);
+    }
+    rc = swki_remotes_load(&m->remotes, m->config.state_dir, err);
+    return rc == SWK_ENOTFOUND ? SWK_OK : rc;
 }
 
 static int make_agent(struct swk_manager *m, struct swk_error *err)
@@ -280,6 +313,8 @@ static int make_agent(struct swk_manager *m, struct swk_error *err)
         .credentials = &m->credentials,
         .remotes = &m->remotes,
         .seed = m->seed + 1000,
+        .ctx = m,
+        .wanted_role = wanted_role,
     };
 
     return m->config.executor == NULL
@@ -287,87 +322,49 @@ static int make_agent(struct swk_manager *m, struct swk_error *err)
                : swki_agent_runner_new(&config, &m->runner, err);
 }
 
-static void note_failure(struct swk_manager *m, const struct swk_error *why)
+static int make_parts(struct swk_manager *m, struct swk_error *err)
 {
-    pthread_mutex_lock(&m->failure_lock);
-    m->failed = true;
-    m->failure = *why;
-    if (why->code == SWK_ECORRUPT) {
-        swki_error_prefix(&m->failure, "%s", m->config.state_dir);
-    }
-    pthread_mutex_unlock(&m->failure_lock);
-}
+    const struct swki_renewal_config renewal = {
+        .asker = asker_of(m),
+        .ctx = m,
+        .renewed = renewed,
+    };
+    int rc = swki_renewal_new(&renewal, &m->renewal, err);
 
-static swk_time turn(void *ctx, swk_time now)
-{
-    struct swk_manager *m = ctx;
-    swk_time deadline = swki_manager_turn(m->manager, now);
-    const struct swk_error *why = swki_manager_failure(m->manager);
-
-    if (m->founding.unsettled && swki_manager_has_cluster(m->manager)) {
-        swki_founding_settle(&m->founding, m->config.state_dir);
+    if (rc == 0 && m->credentials.identity.role == SWKI_ROLE_MANAGER) {
+        rc = start_managing(m, err);
     }
-    if (why != NULL) {
-        note_failure(m, why);
-        swki_loop_stop(m->loop);
+    if (rc == 0) {
+        rc = make_agent(m, err);
     }
-    return deadline;
-}
-
-/* What an operator wants to know first. */
-static void log_start(const struct swk_manager *m)
-{
-    const struct swk_logger *logger = m->config.logger;
-    const struct swki_identity *identity = &m->credentials.identity;
-
-    swki_log(logger, SWK_LOG_INFO, "manager", "node %s of swarm %s",
-             identity->node_id, identity->swarm_id);
-    swki_log(logger, SWK_LOG_INFO, "manager",
-             "nodes connect at %s, port %d; they are told %s",
-             m->config.listen_address, m->port, m->advertised);
-    if (m->config.control_path != NULL) {
-        swki_log(logger, SWK_LOG_INFO, "manager", "control socket is %s",
-                 m->config.control_path);
+    if (rc == 0) {
+        swki_loop_add(m->loop, &m->member);
     }
+    return rc;
 }
 
 static int set_up(struct swk_manager *m, struct swk_error *err)
 {
     int rc = swki_state_dir_create(m->config.state_dir, err);
 
-    if (rc == 0) {
-        rc = m->config.entropy->fill(m->config.entropy->ctx, &m->seed,
-                                     sizeof(m->seed));
-        if (rc != 0) {
-            rc = swki_fail(err, SWK_EIO, "no entropy to start with");
-        }
+    if (rc == 0 && m->config.entropy->fill(m->config.entropy->ctx, &m->seed,
+                                           sizeof(m->seed)) != 0) {
+        rc = swki_fail(err, SWK_EIO, "no entropy to start with");
     }
     if (rc == 0) {
         rc = swki_loop_new(m->config.alloc, m->config.clock, &m->loop, err);
     }
     if (rc == 0) {
-        rc = open_storage(m, err); /* first: it locks the directory */
+        rc = find_managers(m, err);
     }
     if (rc == 0) {
-        rc = swki_founding_identity(&m->founding, m->config.state_dir,
-                                    &m->credentials, m->config.clock,
-                                    m->config.entropy, err);
+        rc = identify(m, err);
     }
     if (rc == 0) {
-        rc = swki_front_new(m->config.alloc, m->loop, &m->front, err);
-    }
-    if (rc == 0) {
-        rc = listen_all(m, err);
-    }
-    if (rc == 0) {
-        rc = make_manager(m, err);
-    }
-    if (rc == 0) {
-        m->member.ctx = m;
-        m->member.turn = turn;
-        swki_loop_add(m->loop, &m->member);
-        log_start(m);
-        rc = make_agent(m, err);
+        swki_log(m->config.logger, SWK_LOG_INFO, "node",
+                 "node %s of swarm %s", m->credentials.identity.node_id,
+                 m->credentials.identity.swarm_id);
+        rc = make_parts(m, err);
     }
     return rc;
 }
@@ -397,10 +394,11 @@ int swk_manager_new(const struct swk_manager_config *options,
         return swki_fail_nomem(err);
     }
     m->config = config;
-    pthread_mutex_init(&m->stored.lock, NULL);
+    m->leave_at = SWK_NEVER;
     pthread_mutex_init(&m->failure_lock, NULL);
-    m->stored.message.handle = take_stored;
     swki_list_init(&m->member.link);
+    m->member.ctx = m;
+    m->member.turn = turn;
     swki_credentials_init(&m->credentials, config.alloc);
     swki_founding_init(&m->founding, config.alloc);
     rc = set_up(m, err);
@@ -411,6 +409,8 @@ int swk_manager_new(const struct swk_manager_config *options,
     *out_manager = m;
     return SWK_OK;
 }
+
+/* -- The thread ----------------------------------------------------------- */
 
 static void *run(void *ctx)
 {
@@ -442,7 +442,8 @@ int swk_manager_start(swk_manager *m, struct swk_error *err)
 void swk_manager_stop(swk_manager *m)
 {
     if (m != NULL && m->started) {
-        swki_loop_stop(m->loop);
+        atomic_store(&m->stopping, true);
+        swki_loop_wake(m->loop);
         pthread_join(m->thread, NULL);
         m->started = false;
     }
@@ -450,7 +451,7 @@ void swk_manager_stop(swk_manager *m)
 
 int swk_manager_port(const swk_manager *m)
 {
-    return m->port;
+    return atomic_load(&m->port);
 }
 
 const char *swk_manager_node_id(const swk_manager *m)
@@ -480,20 +481,14 @@ void swk_manager_free(swk_manager *m)
     }
     swk_manager_stop(m);
     swki_agent_runner_free(m->runner);
-    swki_rpc_server_free(m->server);
-    if (m->storage_open) {
-        m->storage.close(m->storage.ctx);
-    }
-    swki_manager_free(m->manager);
-    m->manager = NULL; /* the loop still delivers what the storage told */
-    swki_front_free(m->front);
-    swki_tls_context_unref(m->context);
+    swki_managing_free(m->managing);
+    swki_renewal_free(m->renewal);
     if (m->loop != NULL) {
+        swki_loop_remove(m->loop, &m->member);
         swki_loop_free(m->loop);
     }
     swki_founding_fini(&m->founding);
     swki_credentials_fini(&m->credentials);
-    pthread_mutex_destroy(&m->stored.lock);
     pthread_mutex_destroy(&m->failure_lock);
     swki_free(m->config.alloc, m);
 }

@@ -32,6 +32,7 @@ struct member {
     pthread_cond_t changed;
     uint64_t ticket;
     struct swk_error failure;
+    bool restored; /* something was there */
 };
 
 static void done(void *ctx, uint64_t ticket, int code,
@@ -69,7 +70,10 @@ static void apply(struct member *m, const struct swk_log_entry *entry)
 {
     uint64_t number;
 
-    if (entry->data_len > 0) {
+    if (entry->type != SWK_RAFT_ENTRY_NORMAL) {
+        assert_int_equal(swk_raft_apply_conf_change(m->raft, entry, 0, NULL),
+                         0);
+    } else if (entry->data_len > 0) {
         assert_int_equal(entry->data_len, sizeof(number));
         memcpy(&number, entry->data, sizeof(number));
         assert_int_equal(number, m->count + 1);
@@ -77,19 +81,30 @@ static void apply(struct member *m, const struct swk_log_entry *entry)
     }
 }
 
-static void save(struct member *m, uint64_t index)
+/* The state as it is now, while entries are about to be applied to it. */
+static void begin_save(struct member *m, uint64_t index)
 {
+    const struct swk_storage *storage = &m->storage;
     struct swk_snapshot_meta meta;
     struct swk_error err;
-    uint64_t ticket;
-    const struct swk_storage *storage = &m->storage;
 
-    assert_int_equal(
-        swk_raft_save_snapshot(m->raft, index, &meta, &ticket, NULL), 0);
+    assert_int_equal(swk_raft_begin_snapshot(m->raft, &meta, NULL), 0);
+    assert_int_equal(meta.index, index);
     if (storage->begin_snapshot(storage->ctx, &meta, NULL, &err) != 0 ||
         storage->write_snapshot(storage->ctx, (const uint8_t *)&m->count,
-                                sizeof(m->count), &err) != 0 ||
-        storage->finish_snapshot(storage->ctx, 0, ticket, &err) != 0) {
+                                sizeof(m->count), &err) != 0) {
+        swk_raft_storage_failed(m->raft, &err);
+    }
+}
+
+static void save(struct member *m)
+{
+    const struct swk_storage *storage = &m->storage;
+    struct swk_error err;
+    uint64_t ticket;
+
+    assert_int_equal(swk_raft_finish_snapshot(m->raft, &ticket, NULL), 0);
+    if (storage->finish_snapshot(storage->ctx, 0, ticket, &err) != 0) {
         swk_raft_storage_failed(m->raft, &err);
         return;
     }
@@ -108,11 +123,6 @@ static bool turn(struct member *m)
 
     m->leads += (uint64_t)a->leadership_gained;
     m->failed += a->failure != 0;
-    for (size_t i = 0; i < a->committed_count && snapshot == 0; i++) {
-        apply(m, &a->committed[i]);
-        applied = a->committed[i].index;
-    }
-    assert_true(snapshot == 0 || a->committed_count == 0);
     if (ticket > 0) {
         rc = m->storage.append(m->storage.ctx, a->hard_state, a->entries,
                                a->entries_count, ticket, &err);
@@ -121,6 +131,13 @@ static bool turn(struct member *m)
         swk_raft_storage_failed(m->raft, &err);
         return true;
     }
+    if (snapshot > 0) {
+        begin_save(m, snapshot);
+    }
+    for (size_t i = 0; i < a->committed_count; i++) {
+        apply(m, &a->committed[i]);
+        applied = a->committed[i].index;
+    }
     if (applied > 0) {
         assert_int_equal(swk_raft_applied(m->raft, applied, NULL), 0);
     }
@@ -128,15 +145,21 @@ static bool turn(struct member *m)
         await(m, ticket);
     }
     if (snapshot > 0 && m->failure.code == 0) {
-        save(m, snapshot);
+        save(m);
     }
     return ticket > 0 || applied > 0 || snapshot > 0;
 }
 
 static void settle(struct member *m)
 {
-    while (turn(m) || turn(m)) {
-    }
+    do {
+        while (turn(m) || turn(m)) {
+        }
+        if (swk_raft_deadline(m->raft) > 0 ||
+            swk_raft_expire(m->raft, 0, NULL) != 0) {
+            return;
+        }
+    } while (true);
 }
 
 static int on_snapshot(void *ctx, const struct swk_snapshot_meta *meta,
@@ -145,6 +168,7 @@ static int on_snapshot(void *ctx, const struct swk_snapshot_meta *meta,
 {
     struct member *m = ctx;
 
+    m->restored = true;
     assert_int_equal(data_len, sizeof(m->count));
     memcpy(&m->count, data, data_len);
     return swk_raft_restore_snapshot(m->raft, meta, err);
@@ -153,8 +177,10 @@ static int on_snapshot(void *ctx, const struct swk_snapshot_meta *meta,
 static int on_state(void *ctx, const struct swk_hard_state *state,
                     struct swk_error *err)
 {
-    return swk_raft_restore_hard_state(((struct member *)ctx)->raft, state,
-                                       err);
+    struct member *m = ctx;
+
+    m->restored = true;
+    return swk_raft_restore_hard_state(m->raft, state, err);
 }
 
 static int on_entry(void *ctx, const struct swk_log_entry *entry,
@@ -186,6 +212,14 @@ static int begin(struct member *m, struct disk *disk, struct swk_error *err)
         .entry = on_entry,
     };
 
+    static const struct swk_raft_change add = {.type = SWK_RAFT_ADD_VOTER,
+                                               .id = 1};
+    static const struct swk_raft_conf_change first = {
+        .size = sizeof(first),
+        .changes = &add,
+        .changes_count = 1,
+    };
+
     memset(m, 0, sizeof(*m));
     pthread_mutex_init(&m->mutex, NULL);
     pthread_cond_init(&m->changed, NULL);
@@ -196,8 +230,10 @@ static int begin(struct member *m, struct disk *disk, struct swk_error *err)
     }
     rc = m->storage.load(m->storage.ctx, &replay, err);
     if (rc == 0) {
+        if (!m->restored) {
+            assert_int_equal(swk_raft_bootstrap(m->raft, &first, 1, NULL), 0);
+        }
         assert_int_equal(swk_raft_start(m->raft, 0, NULL), 0);
-        assert_int_equal(swk_raft_expire(m->raft, 0, NULL), 0);
         settle(m);
     }
     return rc;

@@ -279,7 +279,6 @@ void sim_start_manager(struct sim *sim)
         .node_id = sim->credentials.identity.node_id,
         .swarm_id = sim->credentials.identity.swarm_id,
         .address = "192.0.2.1:4242",
-        .raft_id = 1,
         .seed = swki_rng_next(&sim->rng),
         .answer = take_answer,
         .answer_ctx = sim,
@@ -298,6 +297,11 @@ void sim_start_manager(struct sim *sim)
         sim_broken(sim, "the manager does not start: %s", err.text);
         swki_object_unref(config.cluster);
         swki_object_unref(config.node);
+        return;
+    }
+    if (swki_manager_raft_id(sim->manager) == 0 &&
+        swki_manager_found(sim->manager, 1, &err) != 0) {
+        sim_broken(sim, "the manager founds no swarm: %s", err.text);
         return;
     }
     turn_manager(sim);

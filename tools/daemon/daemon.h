@@ -33,6 +33,8 @@ struct daemon_options {
     const char *listen_remote;
     const char *advertise_remote;
     const char *listen_control;
+    const char *heartbeat_tick;
+    const char *election_tick;
 };
 
 /* A flag of a program, for parsing and for --help. */

@@ -53,7 +53,7 @@ static const char *manager_text(const Swkpb__Node *node)
     case SWKPB__RAFT_MEMBER_STATUS__REACHABILITY__UNREACHABLE:
         return "Unreachable";
     default:
-        return "Unknown";
+        return "Joining"; /* it has no vote yet */
     }
 }
 

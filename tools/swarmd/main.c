@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* swarmd: a manager with its agent or, after joining by a token, a worker. */
+/* swarmd: a node that manages the swarm while it is a manager, and runs tasks. */
 
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <swarmkit/manager.h>
@@ -13,14 +15,19 @@
 
 #include "daemon.h"
 
+enum {
+    TICKS_MAX = 10000,
+};
+
 static const char summary[] =
     "Founds a swarm on this machine and manages it, or goes on with the one "
     "in\nits state directory. With --join-addr and --join-token it joins a "
-    "swarm as\na worker instead.\n"
+    "swarm, as\na manager or as a worker as the token says; it can be promoted "
+    "and demoted\nlater.\n"
     "\n"
     "Example:\n"
     "  swarmd --state-dir /var/lib/swarmd --listen-remote-api 0.0.0.0:4242\n"
-    "  swarmctl cluster token worker    # what others join with";
+    "  swarmctl cluster token manager   # what other managers join with";
 
 static bool manager_stopped(void *ctx)
 {
@@ -29,7 +36,41 @@ static bool manager_stopped(void *ctx)
     return swk_manager_failed(ctx, &why) != 0;
 }
 
-static int run_manager(const struct daemon_options *options,
+static int read_number(const char *text, const char *flag, uint32_t *out,
+                       struct swk_error *err)
+{
+    char *end;
+    unsigned long value;
+
+    if (text == NULL) {
+        return SWK_OK;
+    }
+    errno = 0;
+    value = strtoul(text, &end, 10);
+    if (errno != 0 || *end != '\0' || end == text || text[0] == '-' ||
+        value == 0 || value > TICKS_MAX) {
+        err->code = SWK_EINVAL;
+        snprintf(err->text, sizeof(err->text),
+                 "--%s takes a number from 1 to %d, not \"%.40s\"", flag,
+                 TICKS_MAX, text);
+        return err->code;
+    }
+    *out = (uint32_t)value;
+    return SWK_OK;
+}
+
+static int read_ticks(const struct daemon_options *options,
+                      struct swk_manager_config *config, struct swk_error *err)
+{
+    int rc = read_number(options->heartbeat_tick, "heartbeat-tick",
+                         &config->heartbeat_ticks, err);
+
+    return rc != 0 ? rc
+                   : read_number(options->election_tick, "election-tick",
+                                 &config->election_ticks, err);
+}
+
+static int run_node(const struct daemon_options *options,
                        const struct swk_logger *logger,
                        const struct swk_transport *transport,
                        const struct swk_executor *executor,
@@ -49,6 +90,12 @@ static int run_manager(const struct daemon_options *options,
     config.entropy = swk_posix_entropy();
     config.transport = transport;
     config.executor = executor;
+    config.join_address = options->join_address;
+    config.join_token = options->join_token;
+    rc = read_ticks(options, &config, err);
+    if (rc != 0) {
+        return rc;
+    }
     rc = swk_manager_new(&config, &manager, err);
     if (rc == 0) {
         rc = swk_manager_start(manager, err);
@@ -63,17 +110,6 @@ static int run_manager(const struct daemon_options *options,
     return rc;
 }
 
-/* A worker if the flags or the identity on disk say so. */
-static bool is_worker(const struct daemon_options *options)
-{
-    struct swk_node_identity identity;
-
-    if (swk_node_identity_read(options->state_dir, &identity, NULL) == 0) {
-        return identity.role == SWK_NODE_WORKER;
-    }
-    return options->join_address != NULL;
-}
-
 static int run(const struct daemon_options *options,
                const struct swk_logger *logger,
                const struct swk_transport *transport, struct swk_error *err)
@@ -84,10 +120,8 @@ static int run(const struct daemon_options *options,
     if (rc == 0) {
         rc = daemon_make_executor(options, logger, &executor, err);
     }
-    if (rc == 0 && is_worker(options)) {
-        rc = daemon_run_worker(options, logger, transport, &executor, err);
-    } else if (rc == 0) {
-        rc = run_manager(options, logger, transport, &executor, err);
+    if (rc == 0) {
+        rc = run_node(options, logger, transport, &executor, err);
     }
     swk_process_executor_free(&executor);
     return rc;
@@ -112,10 +146,16 @@ int main(int argc, char **argv)
         {0, "listen-control-api", "PATH",
          "control socket; default /var/run/swarmd.sock",
          &options.listen_control},
-        {0, "join-addr", "HOST:PORT", "join the swarm of this manager",
+        {0, "join-addr", "HOST:PORT", "a manager of the swarm to join",
          &options.join_address},
         {0, "join-token", "TOKEN", "what admits this node, once",
          &options.join_token},
+        {0, "heartbeat-tick", "N",
+         "ticks of 100 ms between a leader's heartbeats; default 1",
+         &options.heartbeat_tick},
+        {0, "election-tick", "N",
+         "ticks without a leader before an election; default 5",
+         &options.election_tick},
         {0, "hostname", "NAME", "shown for this node; default the system's",
          &options.hostname},
         {0, "generic-node-resources", "LIST",

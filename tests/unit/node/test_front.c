@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/error.h"
 #include "lib/heap.h"
 #include "node/front.h"
 
@@ -17,7 +18,7 @@ struct swki_rpc_call {
     size_t sent_len;
     bool ended;
     int status;
-    const char *text;
+    char text[256];
 };
 
 /* What the manager was told last. */
@@ -26,6 +27,10 @@ static struct {
     struct swki_caller caller;
     uint64_t cancelled;
     int calls;
+    int passed_on; /* to the leader */
+    int for_peers;
+    bool leads;
+    bool admits;
 } told;
 
 /* -- The server, the loop and the manager --------------------------------- */
@@ -61,7 +66,7 @@ void swki_rpc_call_end(struct swki_rpc_call *call, int status,
     assert_false(call->ended);
     call->ended = true;
     call->status = status;
-    call->text = text;
+    snprintf(call->text, sizeof(call->text), "%s", text);
 }
 
 void swki_loop_wake(struct swki_loop *loop)
@@ -85,6 +90,102 @@ void swki_manager_cancel(struct swki_manager *manager, uint64_t call_id)
     told.cancelled = call_id;
 }
 
+int swki_manager_admit(const struct swki_manager *manager, const char *path,
+                       const struct swki_caller *caller, struct swk_error *err)
+{
+    (void)manager;
+    (void)path;
+    (void)caller;
+    return told.admits ? 0 : swki_fail(err, SWK_EDENIED, "not you");
+}
+
+bool swki_manager_trusts(const struct swki_manager *manager,
+                         const struct swki_identity *peer)
+{
+    (void)manager;
+    return peer->role == SWKI_ROLE_MANAGER;
+}
+
+bool swki_manager_leads(const struct swki_manager *manager)
+{
+    (void)manager;
+    return told.leads;
+}
+
+/* -- The forwarder and the peers ------------------------------------------ */
+
+void swki_forward_request(struct swki_forward *forward,
+                          struct swki_rpc_call *call, const uint8_t *data,
+                          size_t len, swk_time now)
+{
+    (void)data;
+    (void)len;
+    (void)now;
+    call->ctx = forward;
+    told.passed_on++;
+}
+
+void swki_forward_message(struct swki_forward *forward,
+                          struct swki_rpc_call *call, const uint8_t *data,
+                          size_t len, swk_time now)
+{
+    (void)call;
+    (void)data;
+    (void)len;
+    (void)now;
+    assert_non_null(forward);
+}
+
+void swki_forward_finished(struct swki_forward *forward,
+                           struct swki_rpc_call *call, swk_time now)
+{
+    (void)call;
+    (void)now;
+    assert_non_null(forward);
+}
+
+void swki_forward_closed(struct swki_forward *forward,
+                         struct swki_rpc_call *call, swk_time now)
+{
+    (void)call;
+    (void)now;
+    assert_non_null(forward);
+    told.passed_on--;
+}
+
+bool swki_peers_serves(const char *path)
+{
+    return strncmp(path, "/docker.swarmkit.v1.Raft/", 25) == 0;
+}
+
+static void take_for_peers(void *ctx, struct swki_rpc_call *call,
+                           const uint8_t *data, size_t len, swk_time now)
+{
+    (void)ctx;
+    (void)call;
+    (void)data;
+    (void)len;
+    (void)now;
+    told.for_peers++;
+}
+
+static void close_for_peers(void *ctx, struct swki_rpc_call *call,
+                            swk_time now)
+{
+    (void)ctx;
+    (void)call;
+    (void)now;
+    told.for_peers--;
+}
+
+struct swki_rpc_handler swki_peers_handler(struct swki_peers *peers)
+{
+    return (struct swki_rpc_handler){.ctx = peers,
+                                     .request = take_for_peers,
+                                     .message = take_for_peers,
+                                     .closed = close_for_peers};
+}
+
 /* -- Tests ---------------------------------------------------------------- */
 
 struct f {
@@ -98,6 +199,8 @@ static int set_up(void **state)
     struct f *f = calloc(1, sizeof(*f));
 
     memset(&told, 0, sizeof(told));
+    told.leads = true;
+    told.admits = true;
     heap_init(&f->heap);
     assert_int_equal(swki_front_new(&f->heap.alloc, NULL, &f->front, NULL), 0);
     f->handler = swki_front_handler(f->front);
@@ -122,7 +225,13 @@ static void open_front(struct f *f)
 }
 
 static const struct swki_rpc_call fresh = {
-    .info = {.path = "/a/b", .request_id = "r", .address = "192.0.2.1:1"},
+    .info = {.path = "/a/b",
+             .request_id = "r",
+             .address = "192.0.2.1:1",
+             .forwarded_node_id = "",
+             .forwarded_swarm_id = "",
+             .forwarded_role = "",
+             .forwarded_address = ""},
 };
 
 static uint64_t make_call(struct f *f, struct swki_rpc_call *call)
@@ -285,6 +394,117 @@ static void want_of_memory_refuses_the_call(void **state)
     assert_false(call.ended);
 }
 
+static const char leaders_path[] = "/docker.swarmkit.v1.NodeCA/IssueNodeCertificate";
+
+/* Never looked into either. */
+static void set_others(struct f *f)
+{
+    swki_front_set_forward(f->front, (struct swki_forward *)f);
+    swki_front_set_peers(f->front, (struct swki_peers *)f);
+}
+
+static void what_only_the_leader_serves_is_forwarded(void **state)
+{
+    struct f *f = *state;
+    struct swki_rpc_call call = fresh;
+
+    open_front(f);
+    set_others(f);
+    call.info.path = leaders_path;
+    f->handler.request(f->handler.ctx, &call, NULL, 0, 7);
+    assert_int_equal(told.calls, 1);
+    assert_int_equal(told.passed_on, 0);
+    told.leads = false;
+    call.ctx = NULL;
+    f->handler.request(f->handler.ctx, &call, NULL, 0, 7);
+    assert_int_equal(told.calls, 1);
+    assert_int_equal(told.passed_on, 1);
+    f->handler.closed(f->handler.ctx, &call, 8);
+    assert_int_equal(told.passed_on, 0);
+}
+
+static void a_call_is_forwarded_once_at_most(void **state)
+{
+    struct f *f = *state;
+    struct swki_rpc_call call = fresh;
+
+    open_front(f);
+    set_others(f);
+    told.leads = false;
+    call.info.path = leaders_path;
+    call.info.identified = true;
+    call.info.peer.role = SWKI_ROLE_MANAGER;
+    call.info.forwarded_address = "192.0.2.9:1";
+    f->handler.request(f->handler.ctx, &call, NULL, 0, 7);
+    assert_true(call.ended);
+    assert_int_equal(told.passed_on, 0);
+    assert_non_null(strstr(call.text, "more than one redirect"));
+}
+
+static void only_a_manager_speaks_for_others(void **state)
+{
+    struct f *f = *state;
+    struct swki_rpc_call call = fresh;
+
+    open_front(f);
+    call.info.identified = true;
+    snprintf(call.info.peer.node_id, sizeof(call.info.peer.node_id), "n1");
+    call.info.peer.role = SWKI_ROLE_MANAGER;
+    call.info.forwarded_node_id = "n2";
+    call.info.forwarded_swarm_id = "s";
+    call.info.forwarded_role = "swarm-worker";
+    call.info.forwarded_address = "192.0.2.9:1";
+    f->handler.request(f->handler.ctx, &call, NULL, 0, 7);
+    assert_string_equal(told.caller.node_id, "n2");
+    assert_int_equal(told.caller.role, SWKI_ROLE_WORKER);
+    assert_string_equal(told.caller.address, "192.0.2.9:1");
+    call.ctx = NULL;
+    call.info.forwarded_node_id = ""; /* one without a certificate */
+    call.info.forwarded_role = "";
+    f->handler.request(f->handler.ctx, &call, NULL, 0, 7);
+    assert_string_equal(told.caller.node_id, "");
+    assert_int_equal(told.caller.role, SWKI_ROLE_NONE);
+    call.ctx = NULL;
+    call.info.peer.role = SWKI_ROLE_WORKER;
+    call.info.forwarded_node_id = "n2";
+    call.info.forwarded_role = "swarm-manager";
+    f->handler.request(f->handler.ctx, &call, NULL, 0, 7);
+    assert_string_equal(told.caller.node_id, "n1");
+    assert_int_equal(told.caller.role, SWKI_ROLE_WORKER);
+}
+
+static void a_local_call_is_looked_at_before_it_is_forwarded(void **state)
+{
+    struct f *f = *state;
+    struct swki_rpc_call call = fresh;
+
+    open_front(f);
+    set_others(f);
+    told.leads = false;
+    told.admits = false;
+    call.info.path = leaders_path;
+    call.info.local = true;
+    f->handler.request(f->handler.ctx, &call, NULL, 0, 7);
+    assert_true(call.ended);
+    assert_int_equal(call.status, SWKI_STATUS_PERMISSION_DENIED);
+    assert_int_equal(told.passed_on, 0);
+}
+
+static void messages_of_raft_go_to_the_peers(void **state)
+{
+    struct f *f = *state;
+    struct swki_rpc_call call = fresh;
+
+    set_others(f); /* before there is a manager, too */
+    call.info.path = "/docker.swarmkit.v1.Raft/StreamRaftMessage";
+    f->handler.request(f->handler.ctx, &call, NULL, 0, 7);
+    f->handler.message(f->handler.ctx, &call, NULL, 0, 7);
+    assert_int_equal(told.for_peers, 2);
+    f->handler.closed(f->handler.ctx, &call, 7);
+    assert_int_equal(told.for_peers, 1);
+    assert_int_equal(told.calls, 0);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -296,6 +516,11 @@ int main(void)
         TEST(a_caller_that_goes_away_cancels),
         TEST(open_calls_are_limited),
         TEST(want_of_memory_refuses_the_call),
+        TEST(what_only_the_leader_serves_is_forwarded),
+        TEST(a_call_is_forwarded_once_at_most),
+        TEST(only_a_manager_speaks_for_others),
+        TEST(a_local_call_is_looked_at_before_it_is_forwarded),
+        TEST(messages_of_raft_go_to_the_peers),
     };
 
     return cmocka_run_group_tests_name("front", tests, NULL, NULL);

@@ -139,6 +139,14 @@ static struct swki_object *make_node(void)
     return object;
 }
 
+/* A manager that is alone sends nothing. */
+static void take_message(void *ctx, const struct swk_raft_message *message)
+{
+    (void)ctx;
+    (void)message;
+    fail();
+}
+
 /* found: with the first objects of a swarm. */
 static int try_start(struct f *f, bool found, struct swk_error *err)
 {
@@ -150,17 +158,23 @@ static int try_start(struct f *f, bool found, struct swk_error *err)
         .node_id = FOUNDER,
         .swarm_id = PKI_SWARM,
         .address = "192.0.2.1:4242",
-        .raft_id = 1,
         .seed = 1,
         .answer = take_answer,
         .answer_ctx = f,
+        .send = take_message,
+        .send_ctx = f,
     };
+    int rc;
 
     if (found) {
         config.cluster = make_cluster(f);
         config.node = make_node();
     }
-    return swki_manager_new(&config, &f->manager, err);
+    rc = swki_manager_new(&config, &f->manager, err);
+    if (rc == 0 && found && swki_manager_raft_id(f->manager) == 0) {
+        rc = swki_manager_found(f->manager, 1, err);
+    }
+    return rc;
 }
 
 static struct f *f_new(void)
@@ -343,15 +357,19 @@ static void a_new_swarm_begins_when_its_first_entry_is_durable(void **state)
     f_free(f);
 }
 
-static void a_log_without_a_swarm_is_not_served(void **state)
+static void a_manager_with_an_empty_log_waits_to_be_told_its_number(void **state)
 {
     struct f *f = f_new();
 
     (void)state;
     assert_int_equal(try_start(f, false, NULL), 0);
+    assert_int_equal(swki_manager_raft_id(f->manager), 0);
     settle_for(f, 20 * SWK_SECOND);
-    assert_non_null(swki_manager_failure(f->manager));
-    assert_int_equal(swki_manager_failure(f->manager)->code, SWK_ECORRUPT);
+    assert_null(swki_manager_failure(f->manager));
+    assert_false(swki_manager_leads(f->manager));
+    assert_int_equal(swki_manager_join(f->manager, 7, NULL), 0);
+    assert_int_equal(swki_manager_raft_id(f->manager), 7);
+    settle_for(f, 20 * SWK_SECOND); /* it is in no configuration yet */
     assert_false(swki_manager_leads(f->manager));
     f_free(f);
 }
@@ -720,7 +738,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_new_swarm_begins_when_its_first_entry_is_durable),
-        cmocka_unit_test(a_log_without_a_swarm_is_not_served),
+        cmocka_unit_test(a_manager_with_an_empty_log_waits_to_be_told_its_number),
         cmocka_unit_test(a_reply_waits_until_its_entry_is_durable),
         cmocka_unit_test(calls_before_it_leads_are_unavailable),
         cmocka_unit_test(a_restart_gives_what_was_durable),
