@@ -36,6 +36,7 @@ struct swki_forward {
     struct swki_forward_config config;
     struct swki_loop_member member;
     struct swki_rpc_client *client; /* to the leader, or NULL */
+    bool reached;                   /* the client has been connected */
     struct swki_link waiting;       /* struct passed, oldest first */
     struct swki_link passed;
     size_t waiting_count;
@@ -116,6 +117,12 @@ static void wait_for_leader(struct passed *p, swk_time now)
     swki_loop_wake(forward->config.loop);
 }
 
+static bool many_requests(const struct passed *p)
+{
+    return p->method != NULL && (p->method->kind == SWKI_METHOD_CLIENT_STREAM ||
+                                 p->method->kind == SWKI_METHOD_BOTH_STREAM);
+}
+
 /* -- The leader's answers -------------------------------------------------- */
 
 static void message(void *ctx, uint64_t call_id, const uint8_t *data,
@@ -130,16 +137,17 @@ static void message(void *ctx, uint64_t call_id, const uint8_t *data,
     }
 }
 
-/* Whether a call whose outcome is not known does no harm when it is made once
- * more: its request ID tells the leader that it is the same. */
+/* Whether a call that failed may be made once more: the leader never got it, or
+ * twice does no harm, since its request ID tells that it is the same. */
 static bool may_repeat(const struct passed *p)
 {
+    bool unary = p->method != NULL && p->method->kind == SWKI_METHOD_UNARY;
     bool harmless =
         (p->method != NULL && (p->method->flags & SWKI_CALL_IDEMPOTENT) != 0) ||
         swki_rpc_call_info(p->call)->request_id[0] != '\0';
 
-    return harmless && !p->answered && !p->again && p->method != NULL &&
-           p->method->kind == SWKI_METHOD_UNARY;
+    return !p->answered && !p->again && !many_requests(p) &&
+           (!p->forward->reached || (unary && harmless));
 }
 
 static void ended(void *ctx, uint64_t call_id, int status, const char *text,
@@ -159,6 +167,14 @@ static void ended(void *ctx, uint64_t call_id, int status, const char *text,
 }
 
 /* -- The connection -------------------------------------------------------- */
+
+static void connected(void *ctx, swk_time now)
+{
+    struct swki_forward *forward = ctx;
+
+    (void)now;
+    forward->reached = true;
+}
 
 static void disconnected(void *ctx, const struct swk_error *reason,
                          swk_time now)
@@ -180,9 +196,11 @@ static int reach_leader(struct swki_forward *forward, struct swk_error *err)
         .clock = forward->config.clock,
         .loop = forward->config.loop,
         .ctx = forward,
+        .connected = connected,
         .disconnected = disconnected,
     };
 
+    forward->reached = forward->reached && forward->client != NULL;
     return forward->client != NULL
                ? SWK_OK
                : forward->config.connect(forward->config.ctx, forward->leader,
@@ -219,12 +237,6 @@ static struct swki_rpc_header header_of(const struct passed *p, swk_time now)
                                     : SWKI_OU_WORKER;
     }
     return header;
-}
-
-static bool many_requests(const struct passed *p)
-{
-    return p->method != NULL && (p->method->kind == SWKI_METHOD_CLIENT_STREAM ||
-                                 p->method->kind == SWKI_METHOD_BOTH_STREAM);
 }
 
 static int make_call(struct passed *p, const uint8_t *data, size_t len,
