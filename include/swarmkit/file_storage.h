@@ -16,10 +16,7 @@
  * After the first failed write or sync nothing is written any more, whatever
  * the reason was: the way on is to open the directory again.
  *
- * With a key everything is sealed by AES-256-GCM: nobody without it reads an
- * entry or a snapshot, or changes, moves or repeats one unnoticed. Terms,
- * indexes and members stay readable, but cannot be changed either. What cannot
- * be noticed is a whole directory that is put back as it was earlier.
+ * Data is stored as it is given; this release does not encrypt.
  */
 
 #ifndef SWARMKIT_FILE_STORAGE_H
@@ -40,15 +37,6 @@ enum {
     SWK_FILE_STORAGE_SEGMENT_SIZE_MAX = 1024 * 1024 * 1024,
     SWK_FILE_STORAGE_PENDING_SIZE_MAX = 256 * 1024 * 1024,
     SWK_FILE_STORAGE_SNAPSHOTS_MAX = 2,
-    SWK_FILE_STORAGE_KEY_SIZE = 32, /**< Bytes of a key. */
-    SWK_FILE_STORAGE_SPARES_MAX = 4,
-};
-
-/** Flags of struct swk_file_storage_config. */
-enum {
-    /** With a key, what was written without one is read all the same: whoever
-     *  can write to the directory can then put in what they like. */
-    SWK_FILE_STORAGE_ACCEPT_UNSEALED = 1 << 0,
 };
 
 /** How to open a storage. Zero stands for the default of a field. */
@@ -69,19 +57,6 @@ struct swk_file_storage_config {
     /** Snapshots kept. With one, a damaged snapshot means a lost log; with
      *  two, the log is kept from the older one on. */
     uint64_t snapshots_max;
-    /** Seals what is written, SWK_FILE_STORAGE_KEY_SIZE bytes, *copied*; NULL
-     *  for none. */
-    const uint8_t *key;
-    /** Another key under which some of what is there may be, *copied*; NULL
-     *  for none. */
-    const uint8_t *old_key;
-    uint64_t flags; /**< SWK_FILE_STORAGE_*. */
-    /** Files of the log that are no longer needed and kept to be written
-     *  again: that is faster than to make new ones. */
-    uint64_t spares_max;
-    /** Bytes set aside for when the disk is full: enough for the next
-     *  snapshot, which makes room. 0 stands for two segments. */
-    uint64_t reserve_size;
 };
 
 /**
@@ -113,97 +88,6 @@ struct swk_file_storage_config {
 SWK_API SWK_MUST_CHECK int
 swk_file_storage_open(const struct swk_file_storage_config *config,
                       struct swk_storage *out_storage, struct swk_error *err);
-
-/**
- * Seals everything that is written from now on by another key.
- *
- * What is under the key so far stays readable as long as the storage is open;
- * to open it again, that key is needed as old_key. A snapshot that was begun
- * under it is given up: write_snapshot() and finish_snapshot() answer
- * SWK_EPRECONDITION.
- *
- * @param storage  From swk_file_storage_open(), loaded; not NULL.
- * @param key      SWK_FILE_STORAGE_KEY_SIZE bytes, *copied*; not NULL.
- * @param err      Receives the reason on failure; may be NULL.
- * @return 0, also if it is the key in use; SWK_EBUSY while something is still
- *         under the key before the one in use, for two are kept;
- *         SWK_EPRECONDITION before load() or without a key so far; SWK_EINVAL;
- *         SWK_ENOMEM; after a failure its code.
- * @threads one at a time
- * @since   0.1
- */
-SWK_API SWK_MUST_CHECK int
-swk_file_storage_set_key(const struct swk_storage *storage, const uint8_t *key,
-                         struct swk_error *err);
-
-/**
- * Tells whether anything on the disk is under another key than the one in use,
- * or under none.
- *
- * A snapshot at or above the index stored in out_index, written under the key
- * in use, takes the place of all that is.
- *
- * @param storage    From swk_file_storage_open(), loaded; not NULL.
- * @param out_index  Receives the highest index of what is under another key;
- *                   may be NULL.
- * @return 1 if something is; 0 if the old key is needed no more.
- * @threads any
- * @since   0.1
- */
-SWK_API int swk_file_storage_uses_old_key(const struct swk_storage *storage,
-                                          uint64_t *out_index);
-
-/** What swk_file_storage_force_single() found, and does. */
-struct swk_force_single_report {
-    size_t size;              /**< sizeof(struct swk_force_single_report). */
-    uint64_t term;            /**< Of the log before; one more after. */
-    uint64_t snapshot_index;  /**< Of the newest snapshot; 0 for none. */
-    uint64_t last_index;      /**< Of the log before. */
-    /** Entries after it were not known to be committed. They are kept: the
-     *  others may have answered clients on their strength. */
-    uint64_t commit_index;
-    uint64_t forced_index;    /**< Of the last entry after. */
-    uint64_t generation;      /**< How often a group was forced, with this. */
-    uint64_t members_count;   /**< Other members, which are removed. */
-    uint64_t members[64];     /**< The first of them, ascending. */
-};
-
-/**
- * Makes the member whose log this is the only one of its group, for when a
- * quorum of it is lost for good. Nothing else may have the directory open.
- *
- * The others must never come back with what they have: entries that only they
- * know are lost, and two groups would go on side by side.
- *
- * Appends entries that remove the others, in a term one higher, all of them
- * committed. A crash in between leaves the log as it was.
- *
- * @param config      As for swk_file_storage_open(); done may be NULL.
- * @param raft_id     This member.
- * @param dry_run     1: only reports.
- * @param out_report  Its size is set by the caller; receives the rest; not
- *                    NULL.
- * @param err         Receives the reason on failure; may be NULL.
- * @return 0; SWK_EPRECONDITION if the log is empty, or entries of it are lost;
- *         else as swk_file_storage_open() and its load().
- * @threads any
- * @since   0.1
- */
-SWK_API SWK_MUST_CHECK int swk_file_storage_force_single(
-    const struct swk_file_storage_config *config, uint64_t raft_id,
-    int32_t dry_run, struct swk_force_single_report *out_report,
-    struct swk_error *err);
-
-/**
- * Tells how often the group was forced, by swk_file_storage_force_single().
- *
- * @param storage  From swk_file_storage_open(), loaded; not NULL.
- * @return 0 for never. Members of another generation must not be listened to.
- * @threads any
- * @since   0.1
- */
-SWK_API uint64_t
-swk_file_storage_generation(const struct swk_storage *storage);
 
 SWK_END_DECLS
 

@@ -726,7 +726,8 @@ static int begin_log(struct swki_managing *m, bool founds,
     if (!founds) {
         m->joining.wanted = true;
         return knows_others(m) ? SWK_OK
-                               : swki_fail(err, SWK_ECORRUPT, "%s", no_swarm);
+                               : swki_fail(err, SWK_ECORRUPT, "%s: %s",
+                                           m->config.state_dir, no_swarm);
     }
     rc = draw(m, &raft_id, err);
     return rc != 0 ? rc : swki_manager_found(m->manager, raft_id, err);

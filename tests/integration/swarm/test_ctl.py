@@ -12,7 +12,7 @@ COMMANDS = {
     "node": "ls inspect activate pause drain promote demote update rm",
     "service": "create update scale ls inspect ps rm",
     "task": "ls inspect rm",
-    "cluster": "ls inspect update token",
+    "cluster": "ls inspect update token unlock-key",
     "secret": "create ls inspect rm",
     "config": "create ls inspect rm",
 }
