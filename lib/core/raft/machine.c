@@ -245,7 +245,12 @@ static int check_positions(const struct swki_machine *m, uint64_t commit,
 static uint64_t stored_commit(const struct swki_machine *m)
 {
     uint64_t begin = m->log.first - 1;
+    uint64_t last = swki_entries_last(&m->log);
 
+    /* What was lost comes back from the leader (R-DSK-3). */
+    if (m->recovering != 0 && m->accepted.commit > last) {
+        return last;
+    }
     return m->accepted.commit > begin ? m->accepted.commit : begin;
 }
 
@@ -323,7 +328,8 @@ int swki_machine_start(struct swki_machine *m, uint64_t applied,
         return rc;
     }
     start_log(m, applied);
-    swki_snapshot_copy_fini(m->config.alloc, &m->restored);
+    m->sendable = m->restored;
+    m->restored = (struct swki_snapshot_copy){0};
 
     swki_machine_become_follower(m, m->term, 0);
     m->accepted_role = m->role;

@@ -249,11 +249,21 @@ int swk_raft_applied(swk_raft *raft, uint64_t index, struct swk_error *err)
 
 /* -- Messages -------------------------------------------------------------- */
 
+/* What is passed on to the leader keeps its first sender, to whom it may come
+ * back in the end, when that has become the leader. */
+static bool is_passed_on(const struct swk_raft_message *message)
+{
+    return message->type == SWK_RAFT_MSG_PROP ||
+           message->type == SWK_RAFT_MSG_READ_INDEX ||
+           message->type == SWK_RAFT_MSG_TRANSFER_LEADER;
+}
+
 static bool is_from_another(const struct swk_raft *raft,
                             const struct swk_raft_message *message)
 {
     return message->to == raft->config.id && message->from != 0 &&
-           message->from != raft->config.id && message->from <= ID_MAX;
+           message->from <= ID_MAX &&
+           (message->from != raft->config.id || is_passed_on(message));
 }
 
 int swk_raft_step(swk_raft *raft, const struct swk_raft_message *message,

@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The program: runs from a seed on, until the first that breaks a rule. */
+
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "sim/sim.h"
+
+static const char help[] =
+    "Usage: raft-sim [FLAGS]\n"
+    "\n"
+    "Runs simulated raft groups, each from one seed, and checks raft's rules "
+    "after\nevery step. Exits with 1 after a run that broke one.\n"
+    "\n"
+    "  --seed N         the first seed [default: 1]\n"
+    "  --runs N         how many runs [default: 100]\n"
+    "  --hours H        run until so many hours of groups' lives are simulated\n"
+    "  --profile NAME   what may go wrong [default: each in turn]\n"
+    "  --members N      at the beginning, instead of what the seed says\n"
+    "  --seconds N      of faults, instead of what the seed says\n"
+    "  --without LIST   faults that never happen, such as loss,pause\n"
+    "  --plant BUG      plants a known bug, to see that it is found\n"
+    "  --trace          shows all that happens\n"
+    "  --cmocka NAME    reports as a test of that name\n"
+    "  --list           lists profiles, faults and bugs\n"
+    "  --help           shows this\n";
+
+struct options {
+    uint64_t seed;
+    uint64_t runs;
+    double hours;
+    const char *profile; /* NULL: each in turn */
+    const char *test;    /* NULL: no test */
+    struct overrides overrides;
+};
+
+static double cpu_seconds(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+static void list_all(void)
+{
+    printf("profiles:");
+    for (size_t i = 0; profile_names[i] != NULL; i++) {
+        printf(" %s", profile_names[i]);
+    }
+    printf("\nfaults:");
+    for (int i = 0; i < FAULT_COUNT; i++) {
+        printf(" %s", fault_names[i]);
+    }
+    printf("\nbugs:");
+    for (int i = 0; i < PLANT_COUNT; i++) {
+        printf(" %s", plants[i].name);
+    }
+    printf("\n");
+}
+
+/* -- Flags ----------------------------------------------------------------- */
+
+static bool read_without(const char *list, uint32_t *out)
+{
+    char text[512];
+    char *rest = text;
+    const char *word;
+
+    snprintf(text, sizeof(text), "%s", list);
+    while ((word = strsep(&rest, ",")) != NULL) {
+        int fault = 0;
+
+        while (fault < FAULT_COUNT && strcmp(fault_names[fault], word) != 0) {
+            fault++;
+        }
+        if (fault == FAULT_COUNT) {
+            fprintf(stderr, "raft-sim: no fault is called %s\n", word);
+            return false;
+        }
+        *out |= UINT32_C(1) << fault;
+    }
+    return true;
+}
+
+static bool read_plant(const char *name, enum plant *out)
+{
+    for (int i = 0; i < PLANT_COUNT; i++) {
+        if (strcmp(plants[i].name, name) == 0) {
+            *out = (enum plant)i;
+            return true;
+        }
+    }
+    fprintf(stderr, "raft-sim: no bug is called %s\n", name);
+    return false;
+}
+
+/* -1 to go on, else the exit status. */
+static int parse(int argc, char **argv, struct options *o)
+{
+    static const struct option flags[] = {
+        {"seed", required_argument, NULL, 's'},
+        {"runs", required_argument, NULL, 'r'},
+        {"hours", required_argument, NULL, 'H'},
+        {"profile", required_argument, NULL, 'p'},
+        {"members", required_argument, NULL, 'm'},
+        {"seconds", required_argument, NULL, 'd'},
+        {"without", required_argument, NULL, 'w'},
+        {"plant", required_argument, NULL, 'b'},
+        {"trace", no_argument, NULL, 't'},
+        {"cmocka", required_argument, NULL, 'c'},
+        {"list", no_argument, NULL, 'l'},
+        {"help", no_argument, NULL, 'h'},
+        {0}};
+    int flag;
+
+    while ((flag = getopt_long(argc, argv, "", flags, NULL)) != -1) {
+        switch (flag) {
+        case 's': o->seed = strtoull(optarg, NULL, 10); break;
+        case 'r': o->runs = strtoull(optarg, NULL, 10); break;
+        case 'H': o->hours = strtod(optarg, NULL); break;
+        case 'p': o->profile = optarg; break;
+        case 'm': o->overrides.members = (uint32_t)atoi(optarg); break;
+        case 'd': o->overrides.duration =
+                      strtoull(optarg, NULL, 10) * SWK_SECOND;
+            break;
+        case 'w':
+            if (!read_without(optarg, &o->overrides.without)) {
+                return 2;
+            }
+            break;
+        case 'b':
+            if (!read_plant(optarg, &o->overrides.plant)) {
+                return 2;
+            }
+            break;
+        case 't': o->overrides.trace = 2; break;
+        case 'c': o->test = optarg; break;
+        case 'l': list_all(); return 0;
+        case 'h': fputs(help, stdout); return 0;
+        default: return 2;
+        }
+    }
+    return -1;
+}
+
+/* -- Runs ------------------------------------------------------------------ */
+
+static struct sim *run(const struct options *o, uint64_t seed,
+                       const struct overrides *overrides)
+{
+    struct overrides used = *overrides;
+    struct settings settings;
+    size_t profiles = 0;
+
+    while (profile_names[profiles] != NULL) {
+        profiles++;
+    }
+    used.profile = o->profile != NULL ? o->profile
+                                      : profile_names[seed % profiles];
+    if (!settings_draw(&settings, seed, &used)) {
+        fprintf(stderr, "raft-sim: no profile is called %s\n", used.profile);
+        exit(2);
+    }
+    if (used.trace == 2) {
+        settings_print(&settings, stdout);
+    }
+    return sim_run(&settings);
+}
+
+static void print_without(uint32_t without)
+{
+    const char *between = " --without ";
+
+    for (int i = 0; i < FAULT_COUNT; i++) {
+        if ((without >> i & 1) != 0) {
+            printf("%s%s", between, fault_names[i]);
+            between = ",";
+        }
+    }
+}
+
+/* Leaves out kinds of faults one by one, while the run still breaks a rule. */
+static struct overrides shrink(const struct options *o, uint64_t seed)
+{
+    struct overrides smallest = o->overrides;
+
+    smallest.trace = 0;
+    for (int i = 0; i < FAULT_COUNT; i++) {
+        struct overrides tried = smallest;
+        struct sim *sim;
+
+        tried.without |= UINT32_C(1) << i;
+        sim = run(o, seed, &tried);
+        if (sim->broken[0] != '\0') {
+            smallest = tried;
+        }
+        sim_free(sim);
+    }
+    return smallest;
+}
+
+static void explain(const struct options *o, uint64_t seed,
+                    const struct sim *failed)
+{
+    struct overrides smallest = shrink(o, seed);
+    struct sim *sim;
+
+    printf("seed %llu broke a rule: %s\n", (unsigned long long)seed,
+           failed->broken);
+    settings_print(&failed->s, stdout);
+    smallest.trace = 1;
+    sim = run(o, seed, &smallest);
+    printf("the last that happened, with fewer faults:\n");
+    for (uint64_t i = 0; i < TRACE_LINES; i++) {
+        const char *line = sim->trace[(sim->trace_count + i) % TRACE_LINES];
+
+        if (line[0] != '\0') {
+            printf("%s\n", line);
+        }
+    }
+    sim_free(sim);
+    printf("replay: raft-sim --seed %llu --runs 1 --profile %s",
+           (unsigned long long)seed, failed->s.profile);
+    if (o->overrides.plant != PLANT_NONE) {
+        printf(" --plant %s", plants[o->overrides.plant].name);
+    }
+    print_without(smallest.without);
+    printf(" --trace\n");
+}
+
+static bool enough(const struct options *o, const struct stats *sum)
+{
+    double hours = (double)sum->simulated_ns / (3600.0 * (double)SWK_SECOND);
+
+    return o->hours > 0 ? hours >= o->hours : sum->runs >= o->runs;
+}
+
+static bool run_all(const struct options *o, struct stats *sum)
+{
+    double told = cpu_seconds();
+
+    for (uint64_t seed = o->seed; !enough(o, sum); seed++) {
+        struct sim *sim = run(o, seed, &o->overrides);
+        bool broken = sim->broken[0] != '\0';
+
+        stats_add(sum, &sim->stats);
+        if (broken && o->overrides.plant == PLANT_NONE) {
+            explain(o, seed, sim);
+        } else if (broken) {
+            printf("seed %llu found it: %s\n", (unsigned long long)seed,
+                   sim->broken);
+        }
+        sim_free(sim);
+        if (broken) {
+            return false;
+        }
+        if (cpu_seconds() - told > 10) {
+            told = cpu_seconds();
+            fprintf(stderr, "%llu runs, %.1f hours simulated\n",
+                    (unsigned long long)sum->runs,
+                    (double)sum->simulated_ns / (3600.0 * (double)SWK_SECOND));
+        }
+    }
+    return true;
+}
+
+int main(int argc, char **argv)
+{
+    struct options o = {.seed = 1, .runs = 100};
+    struct stats sum = {0};
+    int status = parse(argc, argv, &o);
+    bool good;
+
+    if (status >= 0) {
+        return status;
+    }
+    good = run_all(&o, &sum);
+    stats_print(&sum, cpu_seconds(), stdout);
+    if (o.overrides.plant != PLANT_NONE) {
+        good = !good; /* it had to be found */
+    }
+    if (o.test != NULL) {
+        printf("[%s] %s\n", good ? "       OK " : "  FAILED  ", o.test);
+    }
+    return good ? 0 : 1;
+}
