@@ -180,7 +180,7 @@ static bool check_body(const struct swki_machine *m,
     case SWK_RAFT_MSG_PRE_VOTE:
         *out_reason = SWKI_MACHINE_REJECT_INDEX;
         return message->index <= SWKI_MACHINE_NUMBER_MAX &&
-               message->log_term < message->term;
+               message->log_term <= message->term;
     case SWK_RAFT_MSG_READ_INDEX:
     case SWK_RAFT_MSG_READ_INDEX_RESP:
         return check_read(message, out_reason);
