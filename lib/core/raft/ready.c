@@ -149,12 +149,12 @@ static void make_storage_messages(struct swki_machine *m)
 {
     struct swki_machine_ready *ready = &m->ready;
 
-    if (needs_acknowledgement(m)) {
-        m->after_out.items[m->after_out.count++] = acknowledgement(m);
-        ready->responses_count = m->after_out.count;
-    }
     if (ready->entries_count > 0 || ready->hard_state != NULL ||
         ready->snapshot != NULL || ready->responses_count > 0) {
+        if (needs_acknowledgement(m)) {
+            m->after_out.items[m->after_out.count++] = acknowledgement(m);
+            ready->responses_count = m->after_out.count;
+        }
         m->ready_append = (struct swk_raft_message){
             .type = SWKI_MACHINE_STORAGE_APPEND,
             .to = SWKI_MACHINE_APPEND_THREAD,
