@@ -76,6 +76,10 @@ static int apply_change(struct swki_machine *m,
         swki_machine_break(m, swki_raft_change_text(result));
         return SWK_OK;
     }
+    if (!swki_machine_reserve(m, next.peers_count)) {
+        swki_raft_configuration_discard(&next);
+        return swki_fail_nomem(err);
+    }
     m->changed = entry->index;
     swki_machine_switch(m, &next);
     return SWK_OK;

@@ -160,6 +160,10 @@ struct swki_machine {
  * failure, SWK_ENOMEM. */
 int swki_machine_begin(struct swki_machine *m, struct swk_error *err);
 
+/* That room, in a group of so many members; while a Ready is not done, it is
+ * for all that advance will do as well. False for no memory. */
+bool swki_machine_reserve(struct swki_machine *m, size_t peers_count);
+
 /* The end of every event: 0, or SWK_EIO if it made the member fail. */
 int swki_machine_settle(struct swki_machine *m, struct swk_error *err);
 
@@ -193,6 +197,11 @@ static inline void swki_machine_emit(struct swki_machine *m,
         m->config.trace(m->config.trace_ctx, &event);
     }
 }
+
+/* -- ready.c --------------------------------------------------------------- */
+
+/* How many events advance is made of, at most. */
+size_t swki_machine_advance_events(const struct swki_machine *m);
 
 /* -- machine_log.c: the log with its durable part (sections 4, 10) --------- */
 

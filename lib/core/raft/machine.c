@@ -348,6 +348,17 @@ int swki_machine_start(struct swki_machine *m, uint64_t applied,
 
 /* -- Events ---------------------------------------------------------------- */
 
+bool swki_machine_reserve(struct swki_machine *m, size_t peers_count)
+{
+    size_t events = m->advance.due ? swki_machine_advance_events(m) : 1;
+
+    return swki_outbox_reserve(&m->messages,
+                               events * (peers_count * MESSAGES_PER_PEER +
+                                         MESSAGES_BESIDE)) &&
+           swki_outbox_reserve(&m->after, events * MESSAGES_BESIDE) &&
+           swki_entries_reserve(&m->log, 1, 0);
+}
+
 int swki_machine_begin(struct swki_machine *m, struct swk_error *err)
 {
     if (m->stage == SWKI_MACHINE_FAILED) {
@@ -356,14 +367,9 @@ int swki_machine_begin(struct swki_machine *m, struct swk_error *err)
     if (m->stage != SWKI_MACHINE_RUNNING) {
         return swki_fail(err, SWK_EPRECONDITION, "raft: not started");
     }
-    if (!swki_outbox_reserve(&m->messages,
-                             m->configuration.peers_count * MESSAGES_PER_PEER +
-                                 MESSAGES_BESIDE) ||
-        !swki_outbox_reserve(&m->after, MESSAGES_BESIDE) ||
-        !swki_entries_reserve(&m->log, 1, 0)) {
-        return swki_fail_nomem(err);
-    }
-    return SWK_OK;
+    return swki_machine_reserve(m, m->configuration.peers_count)
+               ? SWK_OK
+               : swki_fail_nomem(err);
 }
 
 /* Invariants 1 and 3 of section 22, which cost nothing to look at. */

@@ -216,6 +216,13 @@ static void prepare_advance(struct swki_machine *m)
             : 0;
 }
 
+/* Each of the messages to itself, and the acknowledgements of storage and
+ * application. */
+size_t swki_machine_advance_events(const struct swki_machine *m)
+{
+    return m->advance.own.count + 2;
+}
+
 int swki_machine_advance(struct swki_machine *m, struct swk_error *err)
 {
     struct swki_machine_advance *advance = &m->advance;
@@ -260,6 +267,30 @@ static void trim(struct swki_machine *m)
     }
 }
 
+/* Synchronous mode: room for what advance will do, since the Ready cannot be
+ * taken back then. The boxes are those that are swapped in. */
+static bool reserve_advance(struct swki_machine *m)
+{
+    struct swki_machine_advance *advance = &m->advance;
+    size_t own = m->after.count;
+    bool reserved;
+
+    swki_outbox_clear(&advance->own);
+    if (!swki_outbox_reserve(&advance->own, own)) {
+        return false;
+    }
+    advance->own.count = own; /* as if all were to this member */
+    advance->due = true;
+    swap(&m->messages, &m->messages_out);
+    swap(&m->after, &m->after_out);
+    reserved = swki_machine_reserve(m, m->configuration.peers_count);
+    swap(&m->messages, &m->messages_out);
+    swap(&m->after, &m->after_out);
+    advance->due = false;
+    advance->own.count = 0;
+    return reserved;
+}
+
 /* R-RDY-2 */
 int swki_machine_take_ready(struct swki_machine *m,
                             const struct swki_machine_ready **out_ready,
@@ -275,11 +306,11 @@ int swki_machine_take_ready(struct swki_machine *m,
         return swki_fail(err, SWK_EPRECONDITION,
                          "raft: the last Ready is not done yet");
     }
+    trim(m);
     if (!swki_outbox_reserve(&m->after, 1) ||
-        (!async && !swki_outbox_reserve(&m->advance.own, m->after.count))) {
+        (!async && !reserve_advance(m))) {
         return swki_fail_nomem(err);
     }
-    trim(m);
     m->ready = (struct swki_machine_ready){0};
     take_states(m);
     swki_machine_take_answers(m);

@@ -189,56 +189,63 @@ static void replace_log(struct swki_machine *m, struct swki_snapshot_copy *copy)
     m->changed = meta->index;
 }
 
-/* False if it was of no use; the log is then as before, but its commit index
- * may have moved. */
-static bool restore(struct swki_machine *m,
-                    const struct swk_snapshot_meta *meta)
+enum outcome {
+    TAKEN,
+    OF_NO_USE, /* the log is as before, but its commit index may have moved */
+    LOST,      /* no memory: as if it had not come */
+};
+
+static enum outcome restore(struct swki_machine *m,
+                            const struct swk_snapshot_meta *meta)
 {
     struct swki_raft_configuration next;
     struct swki_snapshot_copy copy;
 
     if (meta->index <= m->committed ||
         !names_member(&meta->conf_state, m->config.id)) {
-        return false;
+        return OF_NO_USE;
     }
     if (swki_entries_match(&m->log, meta->index, meta->term)) {
         trace_snapshot(m, SWKI_TRACE_SNAPSHOT_FAST_FORWARD, meta);
         swki_machine_commit(m, meta->index);
-        return false;
+        return OF_NO_USE;
     }
     if (!swki_snapshot_copy_make(m->config.alloc, meta, &copy)) {
-        m->rejected[SWKI_MACHINE_REJECT_NOMEM]++;
-        return false;
+        return LOST;
     }
     if (swki_raft_configuration_prepare_restored(
             &m->configuration, &meta->conf_state, meta->index, &next) !=
         SWKI_RAFT_CHANGE_OK) {
         swki_snapshot_copy_fini(m->config.alloc, &copy);
-        m->rejected[SWKI_MACHINE_REJECT_NOMEM]++;
-        return false;
+        return LOST;
     }
 
     replace_log(m, &copy);
     swki_machine_switch(m, &next);
     trace_snapshot(m, SWKI_TRACE_SNAPSHOT_RESTORED_LOG, meta);
-    return true;
+    return TAKEN;
 }
 
 void swki_machine_handle_snapshot(struct swki_machine *m,
                                   const struct swk_raft_message *message)
 {
     const struct swk_snapshot_meta *meta = message->snapshot;
-    bool taken = restore(m, meta);
+    enum outcome outcome = restore(m, meta);
 
+    if (outcome == LOST) {
+        swki_machine_reject(m, SWKI_MACHINE_REJECT_NOMEM, message);
+        return;
+    }
     trace_snapshot(m,
-                   taken ? SWKI_TRACE_SNAPSHOT_RESTORED
-                         : SWKI_TRACE_SNAPSHOT_IGNORED,
+                   outcome == TAKEN ? SWKI_TRACE_SNAPSHOT_RESTORED
+                                    : SWKI_TRACE_SNAPSHOT_IGNORED,
                    meta);
     (void)swki_machine_send(m, &(struct swk_raft_message){
                                    .type = SWK_RAFT_MSG_APP_RESP,
                                    .to = message->from,
-                                   .index = taken ? swki_machine_last(m)
-                                                  : m->committed,
+                                   .index = outcome == TAKEN
+                                                ? swki_machine_last(m)
+                                                : m->committed,
                                });
 }
 

@@ -264,5 +264,8 @@ int swki_machine_validate(const struct swki_machine *m,
         *out_reason = SWKI_MACHINE_REJECT_CONTEXT;
         return SWK_EINVAL;
     }
-    return check_body(m, message, out_reason) ? SWK_OK : SWK_EINVAL;
+    if (check_body(m, message, out_reason)) {
+        return SWK_OK;
+    }
+    return *out_reason == SWKI_MACHINE_REJECT_NOMEM ? SWK_ENOMEM : SWK_EINVAL;
 }
