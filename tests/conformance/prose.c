@@ -189,6 +189,10 @@ static const struct line lines[SWKI_TRACE_KINDS] = {
     [SWKI_TRACE_AUTO_LEAVE] = {LEVEL_INFO,
                                "initiating automatic transition out of joint "
                                "configuration {cfg}"},
+    [SWKI_TRACE_AUTO_LEAVE_DROPPED] = {LEVEL_DEBUG,
+                                       "not initiating automatic transition "
+                                       "out of joint configuration {cfg}: raft "
+                                       "proposal dropped"},
     [SWKI_TRACE_TRANSFER_STARTED] = {LEVEL_INFO,
                                      "{id} [term {term}] starts to transfer "
                                      "leadership to {peer}"},

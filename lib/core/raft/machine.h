@@ -167,7 +167,8 @@ enum swki_machine_trace_kind {
     /* Membership and transfer. */
     SWKI_TRACE_CHANGE_REFUSED,  /* change, configuration, refusal, index:
                                    pending one, applied */
-    SWKI_TRACE_AUTO_LEAVE,      /* configuration */
+    SWKI_TRACE_AUTO_LEAVE,         /* configuration */
+    SWKI_TRACE_AUTO_LEAVE_DROPPED, /* configuration */
     SWKI_TRACE_TRANSFER_STARTED,         /* peer */
     SWKI_TRACE_TRANSFER_TIMEOUT_NOW,     /* peer: it is up to date */
     SWKI_TRACE_TRANSFER_TIMEOUT_NOW_LATE, /* peer: after its response */

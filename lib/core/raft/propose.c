@@ -196,15 +196,16 @@ int swki_machine_leader_propose(struct swki_machine *m,
 void swki_machine_auto_leave(struct swki_machine *m)
 {
     const struct swk_log_entry leave = {.type = SWK_RAFT_ENTRY_CONF_CHANGE_V2};
+    enum swki_machine_trace_kind kind = SWKI_TRACE_AUTO_LEAVE;
     bool refused = false;
     struct swk_error err;
 
     if (!swki_entries_reserve(&m->log, 1, 0) ||
         swki_machine_leader_propose(m, &leave, 1, &refused, &err) != SWK_OK) {
-        return; /* tried again at the next acknowledgement */
+        kind = SWKI_TRACE_AUTO_LEAVE_DROPPED; /* until the next one */
     }
     swki_machine_emit(m, (struct swki_machine_trace){
-                             .kind = SWKI_TRACE_AUTO_LEAVE,
+                             .kind = kind,
                              .configuration = &m->configuration,
                          });
 }

@@ -237,7 +237,7 @@ int swki_machine_advance(struct swki_machine *m, struct swk_error *err)
     }
     advance->due = false;
     for (size_t i = 0; i < advance->own.count; i++) {
-        (void)swki_machine_step(m, &advance->own.items[i], &ignored);
+        (void)swki_machine_handle(m, &advance->own.items[i], &ignored);
     }
     if (advance->stored) {
         if (meta.index != 0) {

@@ -261,6 +261,24 @@ void swki_machine_snapshot_stable(struct swki_machine *m, uint64_t index)
 
 /* -- Reports --------------------------------------------------------------- */
 
+/* The member that a leader is told something about; NULL for none. */
+static struct swki_raft_progress *find_reported(struct swki_machine *m,
+                                                uint64_t id)
+{
+    struct swki_raft_progress *peer = NULL;
+
+    if (m->role == SWK_RAFT_LEADER) {
+        peer = swki_machine_peer(m, id);
+        if (peer == NULL) {
+            swki_machine_emit(m, (struct swki_machine_trace){
+                                     .kind = SWKI_TRACE_NO_PROGRESS,
+                                     .peer = id,
+                                 });
+        }
+    }
+    return peer;
+}
+
 int swki_machine_report_snapshot(struct swki_machine *m, uint64_t id, bool ok,
                                  struct swk_error *err)
 {
@@ -269,8 +287,8 @@ int swki_machine_report_snapshot(struct swki_machine *m, uint64_t id, bool ok,
         return rc;
     }
 
-    struct swki_raft_progress *peer = swki_machine_peer(m, id);
-    if (m->role == SWK_RAFT_LEADER && peer != NULL) {
+    struct swki_raft_progress *peer = find_reported(m, id);
+    if (peer != NULL) {
         swki_machine_handle_snap_status(m, peer, !ok);
     }
     return swki_machine_settle(m, err);
@@ -284,8 +302,8 @@ int swki_machine_report_unreachable(struct swki_machine *m, uint64_t id,
         return rc;
     }
 
-    struct swki_raft_progress *peer = swki_machine_peer(m, id);
-    if (m->role == SWK_RAFT_LEADER && peer != NULL) {
+    struct swki_raft_progress *peer = find_reported(m, id);
+    if (peer != NULL) {
         swki_machine_handle_unreachable(m, peer);
     }
     return swki_machine_settle(m, err);
