@@ -234,6 +234,9 @@ static int restore(struct node *n)
     for (size_t i = 0; i < log->entries_count && rc == SWK_OK; i++) {
         rc = swki_machine_restore_entry(n->machine, &log->entries[i], err);
     }
+    if (rc == SWK_OK && n->lost != 0) {
+        rc = swki_machine_restore_lost(n->machine, n->lost, err);
+    }
     if (rc == SWK_OK) {
         rc = swki_machine_start(n->machine, log->snapshot.index, err);
     }
@@ -316,8 +319,9 @@ void node_crash(struct node *n)
     n->apply_work.count = 0;
 }
 
-const char *node_restart(struct node *n)
+const char *node_restart(struct node *n, uint64_t lost)
 {
+    n->lost = lost;
     /* What was applied begins anew from the stored snapshot. */
     n->history_count = 0;
     add_history(n, &n->storage.snapshot);

@@ -45,6 +45,7 @@ struct node {
     struct swk_snapshot_meta *history;
     size_t history_count;
     size_t history_room;
+    uint64_t lost; /* see node_restart() */
     char *fingerprint; /* of the machine, before a call */
 };
 
@@ -94,8 +95,9 @@ const struct swk_snapshot_meta *node_history_at(const struct node *n,
 /* The machine is lost; what is stored stays. */
 void node_crash(struct node *n);
 
-/* A new machine from what is stored. */
-const char *node_restart(struct node *n);
+/* A new machine from what is stored. lost: 0, or up to where entries may have
+ * been acknowledged that are not there. */
+const char *node_restart(struct node *n, uint64_t lost);
 
 /*
  * Around every call of a machine:

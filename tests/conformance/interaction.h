@@ -14,6 +14,10 @@ struct command {
     const char *(*carry_out)(struct cluster *c, const struct directive *d);
 };
 
+/* This project's own ones. */
+extern const struct command own_commands[];
+extern const size_t own_commands_count;
+
 /* The node that the argument at a place names; NULL if there is none. */
 struct node *node_at(struct cluster *c, const struct directive *d, size_t at);
 

@@ -821,14 +821,26 @@ static const struct command commands[] = {
     {"transfer-leadership", transfer_leadership},
 };
 
-static const char *carry_out(struct cluster *c, const struct directive *d)
+static const struct command *find_command(const struct command *table,
+                                          size_t count, const char *name)
 {
-    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
-        if (strcmp(commands[i].name, d->command) == 0) {
-            return commands[i].carry_out(c, d);
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(table[i].name, name) == 0) {
+            return &table[i];
         }
     }
-    return "unknown command";
+    return NULL;
+}
+
+static const char *carry_out(struct cluster *c, const struct directive *d)
+{
+    const struct command *command = find_command(
+        commands, sizeof(commands) / sizeof(commands[0]), d->command);
+
+    if (command == NULL) {
+        command = find_command(own_commands, own_commands_count, d->command);
+    }
+    return command != NULL ? command->carry_out(c, d) : "unknown command";
 }
 
 static void run(void *ctx, const struct directive *d, struct swki_buf *out)
