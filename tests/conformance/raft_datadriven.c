@@ -26,7 +26,8 @@ static const char usage[] =
     "failed, 2 if a file cannot be read.\n"
     "\n"
     "  --behaviour       leave out the lines of the trace on both sides\n"
-    "  --cases           a line \"[       OK ] file:line directive\" a case\n"
+    "  --cases           a line \"[       OK ] file:line directive\" a case,\n"
+    "                    or, with --nomem, a file\n"
     "  --rewrite         put what is printed into the files as expected\n"
     "  --nomem=EVERY     instead of comparing, replay each file again and\n"
     "                    again, with the first allocation failing, then the\n"
@@ -198,18 +199,23 @@ static bool replay_failing(const char *path, const struct datafile *file,
 }
 
 static void replay_without_memory(const char *path, const struct datafile *file,
-                                  uint64_t every, struct totals *totals)
+                                  const struct options *o,
+                                  struct totals *totals)
 {
     uint64_t passed = 0;
     uint64_t failed = 0;
     bool over = false;
 
-    for (uint64_t at = 1; !over; at += every) {
+    for (uint64_t at = 1; !over; at += o->nomem) {
         if (replay_failing(path, file, at, &over)) {
             passed++;
         } else {
             failed++;
         }
+    }
+    if (o->cases) {
+        printf("[ %8s ] %s without memory\n", failed == 0 ? "OK" : "FAILED",
+               path);
     }
     printf("%s %s: %" PRIu64 " of %" PRIu64 " replays\n",
            failed == 0 ? "ok  " : "FAIL", path, passed, passed + failed);
@@ -306,7 +312,7 @@ static void run_file(const char *path, const struct options *o,
     if (o->rewrite) {
         totals->unreadable = !rewrite(path, &file) || totals->unreadable;
     } else if (o->nomem > 0) {
-        replay_without_memory(path, &file, o->nomem, totals);
+        replay_without_memory(path, &file, o, totals);
     } else {
         replay(path, &file, o, totals);
     }

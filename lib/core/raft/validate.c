@@ -172,7 +172,9 @@ static bool check_body(const struct swki_machine *m,
     case SWK_RAFT_MSG_SNAP:
         return check_snapshot(m, message, out_reason);
     case SWK_RAFT_MSG_APP_RESP:
-        *out_reason = SWKI_MACHINE_REJECT_HINT;
+        *out_reason = message->index > SWKI_MACHINE_NUMBER_MAX
+                          ? SWKI_MACHINE_REJECT_INDEX
+                          : SWKI_MACHINE_REJECT_HINT;
         return message->index <= SWKI_MACHINE_NUMBER_MAX &&
                (message->reject == 0 ||
                 message->reject_hint <= message->index);
