@@ -179,7 +179,7 @@ static char *take_fingerprint(const struct swki_machine *m)
 
 void node_before(struct node *n)
 {
-    if (n->cluster->faults->fail_at == 0 || n->cluster->faults->failed) {
+    if (!faults_ahead(n->cluster->faults)) {
         return;
     }
     free(n->fingerprint);

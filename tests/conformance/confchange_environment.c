@@ -87,7 +87,7 @@ prepare(struct walk *w, enum swki_raft_change_kind kind,
     enum swki_raft_change_result result = swki_raft_configuration_prepare(
         &w->configuration, kind, changes, changes_count, w->last, next);
 
-    if (result == SWKI_RAFT_CHANGE_NOMEM) { /* fails once: nothing changed */
+    while (result == SWKI_RAFT_CHANGE_NOMEM) { /* nothing changed */
         result = swki_raft_configuration_prepare(
             &w->configuration, kind, changes, changes_count, w->last, next);
     }

@@ -9,7 +9,8 @@
 static bool fails(struct faults *faults)
 {
     faults->calls++;
-    if (faults->calls != faults->fail_at) {
+    if (faults->calls < faults->fail_at ||
+        faults->calls >= faults->fail_at + faults->fail_count) {
         return false;
     }
     faults->failed = true;
@@ -45,7 +46,12 @@ static void release(void *ctx, void *block)
     free(block);
 }
 
-void faults_init(struct faults *faults, uint64_t fail_at)
+bool faults_ahead(const struct faults *faults)
+{
+    return faults->calls + 1 < faults->fail_at + faults->fail_count;
+}
+
+void faults_init(struct faults *faults, uint64_t fail_at, uint64_t fail_count)
 {
     *faults = (struct faults){
         .alloc = {.size = sizeof(faults->alloc),
@@ -54,6 +60,7 @@ void faults_init(struct faults *faults, uint64_t fail_at)
                   .realloc = resize,
                   .free = release},
         .fail_at = fail_at,
+        .fail_count = fail_count,
     };
 }
 

@@ -31,9 +31,14 @@ static const char usage[] =
     "  --rewrite         put what is printed into the files as expected\n"
     "  --nomem=EVERY     instead of comparing, replay each file again and\n"
     "                    again, with the first allocation failing, then the\n"
-    "                    one EVERY later, and so on to the last: each failure\n"
-    "                    is to be reported by the call and to change nothing\n"
+    "                    one EVERY later, and so on to the last, and each time\n"
+    "                    the next few as well: such a failure is to be reported\n"
+    "                    by the call, and to change nothing\n"
     "  --help            this text\n";
+
+enum {
+    FAILURES_MAX = 4, /* allocations that fail one after the other */
+};
 
 struct options {
     enum comparison comparison;
@@ -142,7 +147,7 @@ static void replay(const char *path, const struct datafile *file,
     struct faults faults;
     struct swki_buf out;
 
-    faults_init(&faults, 0);
+    faults_init(&faults, 0, 0);
     swki_buf_init(&out, NULL, SIZE_MAX);
     struct environment env = make_environment(file, &faults);
     for (size_t i = 0; i < file->cases_count; i++) {
@@ -171,12 +176,13 @@ static void replay(const char *path, const struct datafile *file,
 /* One run; false if something is wrong with it. out_over is set if nothing
  * failed, as there were fewer allocations. */
 static bool replay_failing(const char *path, const struct datafile *file,
-                           uint64_t fail_at, bool *out_over)
+                           uint64_t fail_at, uint64_t fail_count,
+                           bool *out_over)
 {
     struct faults faults;
     struct swki_buf out;
 
-    faults_init(&faults, fail_at);
+    faults_init(&faults, fail_at, fail_count);
     swki_buf_init(&out, NULL, SIZE_MAX);
     struct environment env = make_environment(file, &faults);
     for (size_t i = 0; i < file->cases_count; i++) {
@@ -207,10 +213,12 @@ static void replay_without_memory(const char *path, const struct datafile *file,
     bool over = false;
 
     for (uint64_t at = 1; !over; at += o->nomem) {
-        if (replay_failing(path, file, at, &over)) {
-            passed++;
-        } else {
-            failed++;
+        for (uint64_t count = 1; count <= FAILURES_MAX; count++) {
+            if (replay_failing(path, file, at, count, &over)) {
+                passed++;
+            } else {
+                failed++;
+            }
         }
     }
     if (o->cases) {
@@ -278,7 +286,7 @@ static bool rewrite(const char *path, const struct datafile *file)
         perror(path);
         exit(2);
     }
-    faults_init(&faults, 0);
+    faults_init(&faults, 0, 0);
     swki_buf_init(&out, NULL, SIZE_MAX);
     struct environment env = make_environment(file, &faults);
     for (size_t i = 0; i < file->cases_count; i++) {
