@@ -187,6 +187,8 @@ static const char *read_option(struct options *o, const struct argument *a)
 
         if (strcmp(a->key, "read-only") == 0) {
             wrong = read_read_mode(o, value);
+        } else if (strcmp(a->key, "content") == 0) {
+            continue; /* of the snapshot, which is never shown */
         } else if (!read_flag(o, a->key, value, &wrong) &&
                    !read_limit(o, a->key, value)) {
             wrong = bad_arguments;
