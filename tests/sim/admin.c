@@ -122,7 +122,9 @@ static bool draw_change(struct sim *sim, struct swki_rng *rng,
         out->type = kind < 8 ? SWK_RAFT_REMOVE : SWK_RAFT_ADD_LEARNER;
         out->id = conf->voters[swki_rng_below(rng, conf->voters_count)];
         m = sim_by_id(sim, out->id);
-        return m->doomed || admin_may_lose(sim, m);
+        /* A leader hands over first: who is removed while it leads may be the
+         * only one that knows. */
+        return m != sim_leader(sim) && (m->doomed || admin_may_lose(sim, m));
     }
     if (conf->learners_count > 0) {
         out->type = SWK_RAFT_REMOVE;
@@ -219,6 +221,21 @@ static bool remove_doomed(struct sim *sim, const struct conf *conf,
     return false;
 }
 
+/* Whether most voters know that a member is gone: before that it may be needed
+ * to tell them. */
+static bool known_removed(struct sim *sim, const struct member *gone)
+{
+    const struct conf *conf = admin_conf(sim);
+    size_t know = 0;
+
+    for (size_t i = 0; conf != NULL && i < conf->voters_count; i++) {
+        const struct member *m = sim_by_id(sim, conf->voters[i]);
+
+        know += m != NULL && m->conf_index >= gone->removed_index;
+    }
+    return conf != NULL && know >= conf->voters_count / 2 + 1;
+}
+
 /* A member that was removed goes away after a while. */
 static void retire_removed(struct sim *sim)
 {
@@ -226,7 +243,8 @@ static void retire_removed(struct sim *sim)
         struct member *m = sim->members[i];
 
         if (m->removed && !m->retired &&
-            m->removed_at + 20 * sim_election(sim) < sim->now) {
+            m->removed_at + 20 * sim_election(sim) < sim->now &&
+            known_removed(sim, m)) {
             member_retire(m);
         }
     }

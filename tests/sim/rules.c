@@ -166,8 +166,9 @@ static void check_acknowledged(struct member *m,
 {
     uint64_t index = message->index;
 
-    /* An answer to a leader of a lower term acknowledges nothing. */
-    if (m->sim->s.outcome_only || message->reject != 0 || index == 0) {
+    /* One of an earlier term tells what was so then. */
+    if (m->sim->s.outcome_only || message->reject != 0 || index == 0 ||
+        message->term != m->seen.term) {
         return;
     }
     if (index > log_last(&m->mirror) && index > m->mirror.first - 1) {
@@ -188,10 +189,7 @@ void rules_message(struct member *m, const struct swk_raft_message *message)
         message->type != SWK_RAFT_MSG_READ_INDEX) {
         sim_broken(m->sim, "message", "%s speaks for another", m->name);
     }
-    if (message->type == SWK_RAFT_MSG_VOTE) {
-        note_vote(m, message->term, m->id);
-    } else if (message->type == SWK_RAFT_MSG_VOTE_RESP &&
-               message->reject == 0) {
+    if (message->type == SWK_RAFT_MSG_VOTE_RESP && message->reject == 0) {
         note_vote(m, message->term, message->to);
     } else if (message->type == SWK_RAFT_MSG_APP_RESP) {
         check_acknowledged(m, message);
@@ -247,6 +245,7 @@ static void note_leader(struct member *m, uint64_t term)
     m->leader_since = sim->now;
     sim_trace(sim, m, "leads in term %llu", (unsigned long long)term);
     check_complete(m, term);
+    note_vote(m, term, m->id); /* that counted, so it is durable */
 }
 
 /* -- Commit (19, 20) ------------------------------------------------------- */

@@ -160,7 +160,10 @@ bool swki_machine_keeps_quorum(const struct swki_machine *m,
             &next) != SWKI_RAFT_CHANGE_OK) {
         return false;
     }
-    keeps = half_keeps_quorum(m, &next.incoming, active, active_count) &&
+    /* The present voters have to commit the change. */
+    keeps = half_keeps_quorum(m, &m->configuration.incoming, active,
+                              active_count) &&
+            half_keeps_quorum(m, &next.incoming, active, active_count) &&
             half_keeps_quorum(m, &next.outgoing, active, active_count);
     swki_raft_configuration_discard(&next);
     return keeps;

@@ -4,6 +4,11 @@
 
 #include "core/raft/inside.h"
 
+const char swki_machine_lost_mark[] = "LogLost";
+
+_Static_assert(sizeof(swki_machine_lost_mark) - 1 == SWKI_MACHINE_LOST_MARK_LEN,
+               "the mark's length");
+
 static void acknowledge(struct swki_machine *m, uint64_t leader, uint64_t index)
 {
     (void)swki_machine_send(m, &(struct swk_raft_message){
@@ -11,6 +16,25 @@ static void acknowledge(struct swki_machine *m, uint64_t leader, uint64_t index)
                                    .to = leader,
                                    .index = index,
                                });
+}
+
+static void answer_refusing(struct swki_machine *m, uint64_t leader,
+                            uint64_t index, uint64_t hint, uint64_t hint_term)
+{
+    struct swk_raft_message answer = {
+        .type = SWK_RAFT_MSG_APP_RESP,
+        .to = leader,
+        .index = index,
+        .reject = 1,
+        .reject_hint = hint,
+        .log_term = hint_term,
+    };
+
+    if (m->recovering != 0) {
+        answer.context = (const uint8_t *)swki_machine_lost_mark;
+        answer.context_len = SWKI_MACHINE_LOST_MARK_LEN;
+    }
+    (void)swki_machine_send(m, &answer);
 }
 
 /* R-FOL-4 */
@@ -32,14 +56,7 @@ static void refuse(struct swki_machine *m,
                              .message_index = message->index,
                              .message_log_term = message->log_term,
                          });
-    (void)swki_machine_send(m, &(struct swk_raft_message){
-                                   .type = SWK_RAFT_MSG_APP_RESP,
-                                   .to = message->from,
-                                   .index = message->index,
-                                   .reject = 1,
-                                   .reject_hint = hint,
-                                   .log_term = hint_term,
-                               });
+    answer_refusing(m, message->from, message->index, hint, hint_term);
 }
 
 /* How many entries of an append the log has already, with the same terms. */
@@ -111,7 +128,10 @@ void swki_machine_handle_heartbeat(struct swki_machine *m,
                              });
         return;
     }
-    if (!beyond) {
+    if (beyond) { /* the leader does not know yet what was lost */
+        answer_refusing(m, message->from, message->commit,
+                        swki_machine_last(m), swki_machine_last_term(m));
+    } else {
         swki_machine_commit(m, message->commit);
     }
     (void)swki_machine_send(m, &(struct swk_raft_message){

@@ -119,6 +119,7 @@ struct swki_machine {
     uint64_t changed; /* newest index whose change of members was applied */
 
     struct swki_snapshot_copy sendable; /* index 0: none to be had */
+    bool snapshot_missed; /* a member needs one, and that is of no use to it */
     struct swki_snapshot_copy restored; /* before the start */
 
     /* Reads (section 15). */
@@ -264,6 +265,13 @@ bool swki_machine_vote_in_lease(struct swki_machine *m,
 /* Refuses a pre-vote of a lower term (R-MSG-5). */
 void swki_machine_refuse_vote(struct swki_machine *m,
                               const struct swk_raft_message *message);
+
+/* In the context of a refusal: the member lost entries that it may have
+ * acknowledged (R-DSK-3). */
+extern const char swki_machine_lost_mark[];
+enum {
+    SWKI_MACHINE_LOST_MARK_LEN = 7,
+};
 
 extern const char swki_machine_transfer_mark[];
 enum {

@@ -381,6 +381,9 @@ int swki_machine_set_snapshot(struct swki_machine *m,
                               const struct swk_snapshot_meta *meta,
                               struct swk_error *err);
 
+/* Whether a member needs a newer one than may be sent: one that names it. */
+bool swki_machine_misses_snapshot(const struct swki_machine *m);
+
 /* Forgets the entries up to index, included. SWK_EINVAL: already done, or not
  * applied. */
 int swki_machine_compact(struct swki_machine *m, uint64_t index,

@@ -84,6 +84,7 @@ struct swk_raft {
     uint64_t unapplied_size; /* bytes given out since the last one was begun */
     uint64_t wanted;    /* applied index when it was wanted; 0: is not */
     uint64_t abandoned; /* applied index when one was given up; else 0 */
+    uint64_t abandoned_ticks; /* when that was */
 
     /* Leadership. */
     uint64_t own_term;       /* last led */

@@ -226,6 +226,16 @@ bool swki_raft_progress_reject(struct swki_raft_progress *p, uint64_t index,
     return true;
 }
 
+void swki_raft_progress_lost(struct swki_raft_progress *p, uint64_t hint)
+{
+    p->match = 0;
+    swki_raft_progress_probe(p);
+    p->next = hint + 1;
+    if (p->sent_commit > hint) {
+        p->sent_commit = hint;
+    }
+}
+
 bool swki_raft_progress_lacks_commit(const struct swki_raft_progress *p,
                                      uint64_t committed)
 {

@@ -111,6 +111,10 @@ void swki_raft_progress_release(struct swki_raft_progress *p, uint64_t index);
 bool swki_raft_progress_reject(struct swki_raft_progress *p, uint64_t index,
                                uint64_t hint);
 
+/* The member lost what it had acknowledged (R-DSK-3): it is probed from hint
+ * on. */
+void swki_raft_progress_lost(struct swki_raft_progress *p, uint64_t hint);
+
 /* Whether the member still has to be told that committed is committed: it was
  * sent a lower index, and could make use of a higher one (R-REP-5). */
 bool swki_raft_progress_lacks_commit(const struct swki_raft_progress *p,

@@ -76,7 +76,8 @@ static bool refuse(const struct swki_machine *m,
     bool leaves = change->changes_count == 0;
 
     *out_nomem = false;
-    if (pending > m->applied) {
+    /* R-CFG-14: nor before this leader has committed an entry of its own. */
+    if (pending > m->applied || !swki_machine_committed_in_term(m)) {
         *out_why = SWKI_MACHINE_REFUSAL_PENDING;
         return true;
     }

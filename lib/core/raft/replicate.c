@@ -211,7 +211,11 @@ static void handle_rejection(struct swki_machine *m,
         hint =
             swki_entries_guess(&m->log, hint, message->log_term, &hint_term);
     }
-    if (!swki_raft_progress_reject(peer, message->index, hint)) {
+    if (message->context_len == SWKI_MACHINE_LOST_MARK_LEN &&
+        memcmp(message->context, swki_machine_lost_mark,
+               SWKI_MACHINE_LOST_MARK_LEN) == 0) {
+        swki_raft_progress_lost(peer, hint);
+    } else if (!swki_raft_progress_reject(peer, message->index, hint)) {
         return;
     }
     swki_machine_emit(m, (struct swki_machine_trace){

@@ -8,6 +8,23 @@
 
 /* -- Sending --------------------------------------------------------------- */
 
+static bool lists(const uint64_t *ids, size_t count, uint64_t id)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (ids[i] == id) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool names_member(const struct swk_conf_state *state, uint64_t id)
+{
+    return lists(state->voters, state->voters_count, id) ||
+           lists(state->learners, state->learners_count, id) ||
+           lists(state->voters_outgoing, state->voters_outgoing_count, id);
+}
+
 /* R-SNP-1, R-SNP-2 */
 bool swki_machine_send_snapshot(struct swki_machine *m,
                                 struct swki_raft_progress *peer)
@@ -21,8 +38,11 @@ bool swki_machine_send_snapshot(struct swki_machine *m,
                              });
         return false;
     }
-    /* One that ends before the log begins would be of no use. */
-    if (meta->index == 0 || meta->index + 1 < m->log.first) {
+    /* One that ends before the log begins would be of no use, nor would one
+     * from before the member came: it takes none that does not name it. */
+    if (meta->index == 0 || meta->index + 1 < m->log.first ||
+        !names_member(&meta->conf_state, peer->id)) {
+        m->snapshot_missed = true;
         return false;
     }
     if (!swki_machine_send(m, &(struct swk_raft_message){
@@ -114,7 +134,13 @@ int swki_machine_set_snapshot(struct swki_machine *m,
     }
     swki_snapshot_copy_fini(m->config.alloc, &m->sendable);
     m->sendable = copy;
+    m->snapshot_missed = false;
     return SWK_OK;
+}
+
+bool swki_machine_misses_snapshot(const struct swki_machine *m)
+{
+    return m->snapshot_missed && m->role == SWK_RAFT_LEADER;
 }
 
 int swki_machine_compact(struct swki_machine *m, uint64_t index,
@@ -143,23 +169,6 @@ static void trace_snapshot(struct swki_machine *m,
                              .last = swki_machine_last(m),
                              .last_term = swki_machine_last_term(m),
                          });
-}
-
-static bool lists(const uint64_t *ids, size_t count, uint64_t id)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (ids[i] == id) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool names_member(const struct swk_conf_state *state, uint64_t id)
-{
-    return lists(state->voters, state->voters_count, id) ||
-           lists(state->learners, state->learners_count, id) ||
-           lists(state->voters_outgoing, state->voters_outgoing_count, id);
 }
 
 /* The snapshot takes the place of the log (R-SNP-4). */

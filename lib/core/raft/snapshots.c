@@ -13,12 +13,19 @@ static bool is_due(const struct swk_raft *raft)
 {
     uint64_t interval = raft->config.snapshot_interval;
 
+    bool missed = swki_machine_misses_snapshot(raft->machine);
+
     if (raft->making.meta.index != 0 || raft->installing != 0 ||
-        raft->wanted != 0 || raft->applied <= raft->snapshot_index ||
-        raft->applied <= raft->abandoned) {
+        raft->wanted != 0 || raft->applied <= raft->snapshot_index) {
         return false;
     }
-    return (interval > 0 && raft->applied - raft->snapshot_index >= interval) ||
+    if (raft->applied <= raft->abandoned) {
+        /* Without it a member may never come to apply anything more. */
+        return missed && raft->ticks >= raft->abandoned_ticks +
+                                            raft->config.election_ticks;
+    }
+    return missed ||
+           (interval > 0 && raft->applied - raft->snapshot_index >= interval) ||
            raft->unapplied_size >= raft->config.snapshot_log_size;
 }
 
@@ -42,6 +49,7 @@ void swk_raft_snapshot_abandoned(swk_raft *raft)
     }
     raft->wanted = 0;
     raft->abandoned = raft->applied;
+    raft->abandoned_ticks = raft->ticks;
 }
 
 void swk_raft_set_snapshot_interval(swk_raft *raft, uint64_t interval,
