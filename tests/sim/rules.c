@@ -204,6 +204,9 @@ static void check_complete(struct member *m, uint64_t term)
     struct sim *sim = m->sim;
     uint64_t index = 0;
 
+    /* Its own vote counted, so it was durable; a request alone promises
+     * nothing. */
+    note_vote(m, term, m->id);
     for (size_t i = 0; i < sim->marks_count; i++) {
         if (sim->marks[i].term < term && sim->marks[i].index > index) {
             index = sim->marks[i].index;
