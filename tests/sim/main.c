@@ -149,6 +149,34 @@ static int parse(int argc, char **argv, struct options *o)
 
 /* -- Runs ------------------------------------------------------------------ */
 
+#ifdef SWKI_RAFT_FAULTS
+#include "core/raft/inside.h"
+
+enum swki_machine_fault swki_machine_planted;
+
+static bool plant_in_core(enum plant plant)
+{
+    static const enum swki_machine_fault faults[] = {
+        [PLANT_COM_1 - PLANT_CORE] = SWKI_FAULT_COUNT_OLD_TERMS,
+        [PLANT_ELE_4 - PLANT_CORE] = SWKI_FAULT_ANY_LOG_WINS,
+        [PLANT_FOL_3 - PLANT_CORE] = SWKI_FAULT_CUT_AT_APPEND,
+        [PLANT_CFG_3 - PLANT_CORE] = SWKI_FAULT_CHANGES_AT_ONCE,
+        [PLANT_REP_4 - PLANT_CORE] = SWKI_FAULT_TELL_COMMIT,
+        [PLANT_RDI_2 - PLANT_CORE] = SWKI_FAULT_READ_UNCOMMITTED,
+    };
+
+    if (plant >= PLANT_CORE) {
+        swki_machine_planted = faults[plant - PLANT_CORE];
+    }
+    return true;
+}
+#else
+static bool plant_in_core(enum plant plant)
+{
+    return plant < PLANT_CORE;
+}
+#endif
+
 static struct sim *run(const struct options *o, uint64_t seed,
                        const struct overrides *overrides)
 {
@@ -277,6 +305,10 @@ int main(int argc, char **argv)
 
     if (status >= 0) {
         return status;
+    }
+    if (!plant_in_core(o.overrides.plant)) {
+        fprintf(stderr, "raft-sim: that bug is in raft-sim-planted alone\n");
+        return 2;
     }
     good = run_all(&o, &sum);
     stats_print(&sum, cpu_seconds(), stdout);

@@ -49,16 +49,12 @@ const struct plant_info plants[PLANT_COUNT] = {
     [PLANT_READ_EARLY] = {"read-early", "R-RDI-8"},
     [PLANT_SAME_CONTEXT] = {"same-context", "R-RDI-9"},
     [PLANT_OLD_CONF] = {"old-conf", "R-SNP-7"},
-    [PLANT_MSG_2] = {"msg-2", "R-MSG-2"},
     [PLANT_ELE_4] = {"ele-4", "R-ELE-4"},
     [PLANT_COM_1] = {"com-1", "R-COM-1"},
     [PLANT_FOL_3] = {"fol-3", "R-FOL-3"},
-    [PLANT_RDY_7] = {"rdy-7", "R-RDY-7"},
     [PLANT_CFG_3] = {"cfg-3", "R-CFG-3"},
-    [PLANT_CFG_14] = {"cfg-14", "R-CFG-14"},
     [PLANT_REP_4] = {"rep-4", "R-REP-4"},
     [PLANT_RDI_2] = {"rdi-2", "R-RDI-2"},
-    [PLANT_DSK_3] = {"dsk-3", "R-DSK-3"},
 };
 
 /* Faults of a profile beside those that are always drawn. */

@@ -95,18 +95,14 @@ enum plant {
     PLANT_READ_EARLY,       /* R-RDI-8: a read does not wait for its index */
     PLANT_SAME_CONTEXT,     /* R-RDI-9: contexts repeat after a restart */
     PLANT_OLD_CONF,         /* a snapshot names members as of later */
-    /* In the core; only a library built with SWKI_RAFT_FAULTS has them. */
+    /* In the core; only where it is built with SWKI_RAFT_FAULTS. */
     PLANT_CORE,
-    PLANT_MSG_2 = PLANT_CORE, /* answers leave before the disk has it */
+    PLANT_COM_1 = PLANT_CORE, /* commits older terms by counting */
     PLANT_ELE_4,              /* votes without looking at the log */
-    PLANT_COM_1,              /* commits older terms by counting */
-    PLANT_FOL_3,              /* cuts the log at every append */
-    PLANT_RDY_7,              /* an old write's end counts for a newer one */
-    PLANT_CFG_3,              /* several changes at a time */
-    PLANT_CFG_14,             /* changes before an entry of the own term */
+    PLANT_FOL_3,              /* cuts the log at a short append */
+    PLANT_CFG_3,              /* several changes of members at a time */
     PLANT_REP_4,              /* heartbeats tell all of the commit index */
     PLANT_RDI_2,              /* reads before an entry of the own term */
-    PLANT_DSK_3,              /* damaged members vote at once */
     PLANT_COUNT,
 };
 

@@ -177,7 +177,8 @@ static bool up_to_date(const struct swki_machine *m,
 {
     uint64_t last_term = swki_machine_last_term(m);
 
-    return message->log_term > last_term ||
+    return SWKI_PLANTED(SWKI_FAULT_ANY_LOG_WINS) ||
+           message->log_term > last_term ||
            (message->log_term == last_term &&
             message->index >= swki_machine_last(m));
 }

@@ -100,6 +100,10 @@ void swki_machine_handle_append(struct swki_machine *m,
 
     /* Never truncated because of an old or short message. */
     size_t known = count_known(m, message);
+    if (SWKI_PLANTED(SWKI_FAULT_CUT_AT_APPEND) &&
+        end > m->committed && end < swki_machine_last(m)) {
+        swki_machine_log_append(m, end + 1, NULL, 0);
+    }
     if (known < message->entries_count) {
         swki_machine_log_append(m, message->index + known + 1,
                                 message->entries + known,

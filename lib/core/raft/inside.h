@@ -34,6 +34,26 @@ enum swki_machine_campaign {
     SWKI_CAMPAIGN_TRANSFER, /* on behalf of the leader */
 };
 
+/*
+ * Known mistakes, which a build for the simulator alone can be told to make, to
+ * show that the simulator finds them. In every other build none is ever made.
+ */
+enum swki_machine_fault {
+    SWKI_FAULT_COUNT_OLD_TERMS = 1, /* R-COM-1 */
+    SWKI_FAULT_ANY_LOG_WINS,        /* R-ELE-4 */
+    SWKI_FAULT_CUT_AT_APPEND,       /* R-FOL-3 */
+    SWKI_FAULT_CHANGES_AT_ONCE,     /* R-CFG-3, R-CFG-14 */
+    SWKI_FAULT_TELL_COMMIT,         /* R-REP-4 */
+    SWKI_FAULT_READ_UNCOMMITTED,    /* R-RDI-2 */
+};
+
+#ifdef SWKI_RAFT_FAULTS
+extern enum swki_machine_fault swki_machine_planted;
+#define SWKI_PLANTED(fault) (swki_machine_planted == (fault))
+#else
+#define SWKI_PLANTED(fault) false
+#endif
+
 /* Terms and indices end here, so that no sum wraps (section 3). */
 #define SWKI_MACHINE_NUMBER_MAX (UINT64_MAX / 2)
 

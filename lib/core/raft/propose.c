@@ -76,6 +76,10 @@ static bool refuse(const struct swki_machine *m,
     bool leaves = change->changes_count == 0;
 
     *out_nomem = false;
+    if (SWKI_PLANTED(SWKI_FAULT_CHANGES_AT_ONCE)) {
+        *out_why = SWKI_MACHINE_REFUSAL_INVALID;
+        return !fits(m, change, out_nomem);
+    }
     /* R-CFG-14: nor before this leader has committed an entry of its own. */
     if (pending > m->applied || !swki_machine_committed_in_term(m)) {
         *out_why = SWKI_MACHINE_REFUSAL_PENDING;

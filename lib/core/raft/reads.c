@@ -248,7 +248,8 @@ int swki_machine_handle_read(struct swki_machine *m,
         return rc;
     }
     memcpy(read.context, context->data, context->data_len);
-    if (!swki_machine_committed_in_term(m)) {
+    if (!swki_machine_committed_in_term(m) &&
+        !SWKI_PLANTED(SWKI_FAULT_READ_UNCOMMITTED)) {
         return push(m, &m->postponed, &read) ? SWK_OK : swki_fail_nomem(err);
     }
     if (!take_read(m, &read, &ask)) {

@@ -154,7 +154,10 @@ void swki_machine_broadcast_heartbeat(struct swki_machine *m)
         struct swk_raft_message message = {
             .type = SWK_RAFT_MSG_HEARTBEAT,
             .to = peer->id,
-            .commit = peer->match < m->committed ? peer->match : m->committed,
+            .commit = peer->match < m->committed &&
+                              !SWKI_PLANTED(SWKI_FAULT_TELL_COMMIT)
+                          ? peer->match
+                          : m->committed,
         };
 
         if (peer->id == m->config.id) {
