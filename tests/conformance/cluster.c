@@ -462,7 +462,8 @@ static const char *store(struct node *n, const struct swk_hard_state *state,
         return "can't apply snapshot and entries at the same time";
     }
     memlog_install(&n->storage, snapshot);
-    return NULL;
+    add_history(n, snapshot);
+    return node_result(n, offer_snapshot(n));
 }
 
 /* A change of membership; what it makes is copied. */
