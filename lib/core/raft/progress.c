@@ -272,8 +272,10 @@ const char *swki_raft_progress_check(const struct swki_raft_progress *p,
     if (p->match >= p->next || p->match > last) {
         return "a member's match is beyond what it was sent";
     }
-    /* Beyond the snapshot only if it got entries in another way. */
-    if (p->state == SWK_RAFT_SNAPSHOT && p->next != p->pending_snapshot + 1 &&
+    /* Beyond the snapshot only if it got entries in another way; before it
+     * after an old rejection (R-REP-6), which makes no difference to what comes
+     * after the snapshot. */
+    if (p->state == SWK_RAFT_SNAPSHOT && p->next > p->pending_snapshot + 1 &&
         p->next != p->match + 1) {
         return "a member that gets a snapshot is sent something else";
     }

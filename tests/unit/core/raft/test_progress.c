@@ -214,9 +214,6 @@ static void reject(struct f *f)
     uint64_t index = swki_rng_below(&f->rng, f->last + 1);
     uint64_t hint = swki_rng_below(&f->rng, index + 1);
 
-    if (f->m.state == SWK_RAFT_SNAPSHOT) {
-        return;
-    }
     if (swki_rng_below(&f->rng, 2) == 0) {
         index = f->m.next - 1;
         hint = swki_rng_below(&f->rng, index + 1);
