@@ -451,19 +451,18 @@ static const char *store(struct node *n, const struct swk_hard_state *state,
                          const struct swk_log_entry *entries, size_t count,
                          const struct swk_snapshot_meta *snapshot)
 {
+    const char *wrong = NULL;
+
     if (state->term != 0 || state->vote != 0 || state->commit != 0) {
         n->storage.state = *state;
     }
-    if (snapshot == NULL) {
-        memlog_append(&n->storage, entries, count);
-        return NULL;
+    if (snapshot != NULL) { /* what comes with it comes behind it */
+        memlog_install(&n->storage, snapshot);
+        add_history(n, snapshot);
+        wrong = node_result(n, offer_snapshot(n));
     }
-    if (count > 0) {
-        return "can't apply snapshot and entries at the same time";
-    }
-    memlog_install(&n->storage, snapshot);
-    add_history(n, snapshot);
-    return node_result(n, offer_snapshot(n));
+    memlog_append(&n->storage, entries, count);
+    return wrong;
 }
 
 /* A change of membership; what it makes is copied. */
