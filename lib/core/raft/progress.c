@@ -128,7 +128,7 @@ bool swki_raft_progress_reserve(struct swki_raft_progress *p,
         return false;
     }
     for (uint32_t i = 0; i < w->count; i++) {
-        ring[i] = w->ring[(w->first + i) % w->room];
+        ring[i] = w->ring[((uint64_t)w->first + i) % w->room];
     }
     swki_free(alloc, w->ring);
     w->ring = ring;
@@ -164,19 +164,34 @@ void swki_raft_progress_sent(struct swki_raft_progress *p,
     p->flow_paused = swki_raft_progress_full(p);
 }
 
+static struct swki_raft_inflight *
+find_last(const struct swki_raft_window *w)
+{
+    uint64_t at = (uint64_t)w->first + w->count - 1;
+
+    return &w->ring[at % w->room];
+}
+
+bool swki_raft_progress_counts_last(const struct swki_raft_progress *p)
+{
+    const struct swki_raft_window *w = &p->window;
+
+    return p->state == SWK_RAFT_REPLICATE && w->count > 0 &&
+           find_last(w)->index + 1 == p->next;
+}
+
 void swki_raft_progress_extend(struct swki_raft_progress *p,
                                uint64_t entries_count, uint64_t size)
 {
-    struct swki_raft_window *window = &p->window;
     struct swki_raft_inflight *last;
 
-    assert(p->state == SWK_RAFT_REPLICATE && window->count > 0);
+    assert(swki_raft_progress_counts_last(p));
 
-    last = &window->ring[(window->first + window->count - 1) % window->room];
+    last = find_last(&p->window);
     p->next += entries_count;
     last->index = p->next - 1;
     last->size += size;
-    window->size += size;
+    p->window.size += size;
     p->flow_paused = swki_raft_progress_full(p);
 }
 
@@ -252,7 +267,8 @@ static const char *check_window(const struct swki_raft_progress *p)
         return "a window holds more than it may";
     }
     for (uint32_t i = 0; i < w->count; i++) {
-        const struct swki_raft_inflight *m = &w->ring[(w->first + i) % w->room];
+        const struct swki_raft_inflight *m =
+            &w->ring[((uint64_t)w->first + i) % w->room];
 
         if (m->index <= before) {
             return "a window is out of order";

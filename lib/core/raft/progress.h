@@ -95,7 +95,11 @@ bool swki_raft_progress_reserve(struct swki_raft_progress *p,
 void swki_raft_progress_sent(struct swki_raft_progress *p,
                              uint64_t entries_count, uint64_t size);
 
-/* More entries go into the message that was sent last, which has entries. */
+/* Whether the window holds the message that ends before next: not if it was
+ * acknowledged already, or sent in another state. */
+bool swki_raft_progress_counts_last(const struct swki_raft_progress *p);
+
+/* More entries go into that message. */
 void swki_raft_progress_extend(struct swki_raft_progress *p,
                                uint64_t entries_count, uint64_t size);
 

@@ -70,6 +70,9 @@ static bool merge(struct swki_machine *m, struct swki_raft_progress *peer,
                                  m->config.message_size_max) < together) {
             return false;
         }
+    }
+    if (count > 0 && message->entries_count > 0 &&
+        swki_raft_progress_counts_last(peer)) {
         swki_raft_progress_extend(peer, count, size);
     } else {
         swki_raft_progress_sent(peer, count, size);

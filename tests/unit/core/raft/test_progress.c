@@ -366,8 +366,14 @@ static void r_pro_6_an_extended_message_is_counted_once(void **state)
     assert_int_equal(f->p.next, 4);
     swki_raft_progress_release(&f->p, 2);
     assert_int_equal(f->p.window.count, 1);
+    assert_true(swki_raft_progress_counts_last(&f->p));
     swki_raft_progress_release(&f->p, 3);
     assert_int_equal(f->p.window.count, 0);
+    /* What is acknowledged is counted no more, nor what a probe sent. */
+    assert_false(swki_raft_progress_counts_last(&f->p));
+    swki_raft_progress_probe(&f->p);
+    swki_raft_progress_sent(&f->p, 2, 10);
+    assert_false(swki_raft_progress_counts_last(&f->p));
 }
 
 static void r_rep_5_a_member_is_told_of_a_commit_once(void **state)
