@@ -363,6 +363,7 @@ int swki_credentials_renew(struct swki_credentials *c,
     next.entropy = c->entropy;
     swki_credentials_fini(c); /* wipes the old key */
     *c = next;
+    swki_wipe(&next, sizeof(next)); /* the keys in it were copied */
     return SWK_OK;
 }
 

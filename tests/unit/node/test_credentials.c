@@ -401,6 +401,37 @@ static void a_renewal_keeps_the_keys_and_the_lock(void **state)
     assert_memory_equal(&f->credentials.keys, &keys, sizeof(keys));
 }
 
+static void new_credentials_inherit_the_keys_and_the_lock(void **state)
+{
+    const struct swki_data_keys keys = locked_keys();
+    struct f *f = *state;
+    struct swki_credentials fresh;
+
+    put_old(f);
+    assert_int_equal(load(f), 0);
+    change(f, &keys);
+    swki_credentials_init(&fresh, NULL);
+    assert_int_equal(swki_credentials_set_roots(&fresh, f->pki.root.data,
+                                                f->pki.root.len, PKI_NOW,
+                                                NULL),
+                     0);
+    assert_true(
+        swki_buf_append(&fresh.key, f->next.key.data, f->next.key.len + 1));
+    fresh.key.len--;
+    assert_int_equal(swki_credentials_set_chain(&fresh, f->next.chain.data,
+                                                f->next.chain.len, PKI_NOW,
+                                                &f->pki.entropy, NULL),
+                     0);
+    assert_int_equal(swki_credentials_renew(&f->credentials, &fresh, NULL), 0);
+    swki_credentials_fini(&fresh);
+    assert_int_equal(swki_credentials_save(&f->credentials, f->dir.path, NULL),
+                     0);
+    assert_true(file_has(f, "BEGIN ENCRYPTED PRIVATE KEY"));
+    assert_int_equal(load_again(f, &unlock_key), 0);
+    assert_string_equal(f->credentials.identity.node_id, "next");
+    assert_memory_equal(&f->credentials.keys, &keys, sizeof(keys));
+}
+
 static void a_change_that_cannot_be_written_is_none(void **state)
 {
     const struct swki_data_keys keys = locked_keys();
@@ -448,6 +479,7 @@ int main(void)
         TEST(an_unlocked_node_ignores_an_unlock_key),
         TEST(a_node_that_is_unlocked_again_needs_no_key),
         TEST(a_renewal_keeps_the_keys_and_the_lock),
+        TEST(new_credentials_inherit_the_keys_and_the_lock),
         TEST(a_change_that_cannot_be_written_is_none),
         TEST(headers_without_an_end_are_no_key_file),
     };
