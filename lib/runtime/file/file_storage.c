@@ -18,6 +18,7 @@
 #include "base/options.h"
 #include "runtime/file/conf_state.h"
 #include "runtime/file/number.h"
+#include "runtime/file/snapshot_reader.h"
 #include "runtime/file/wal.h"
 
 enum {
@@ -52,6 +53,7 @@ struct storage {
     bool loaded;         /* load() was called */
     bool started;        /* the thread runs */
     struct swki_wal wal; /* load()'s, then the thread's */
+    struct swki_snapshot_reader reader;
     pthread_t thread;
 
     pthread_mutex_t mutex; /* guards what follows */
@@ -302,18 +304,9 @@ static int read_snapshot(void *ctx, uint64_t index, uint64_t term,
 {
     struct storage *s = ctx;
     const struct swki_place place = {index, term};
-    struct swki_loaded_snapshot found;
-    int rc = swki_wal_read_snapshot(&s->wal, &place, &found, err);
 
-    if (rc != SWK_OK) {
-        return rc;
-    }
-    size_t from = offset < found.data_len ? (size_t)offset : found.data_len;
-    *out_len = found.data_len - from < size ? found.data_len - from : size;
-    *out_total = found.data_len;
-    memcpy(buf, found.data + from, *out_len);
-    swki_loaded_snapshot_fini(s->alloc, &found);
-    return SWK_OK;
+    return swki_snapshot_reader_read(&s->reader, &place, offset, buf, size,
+                                     out_len, out_total, err);
 }
 
 static int identify(void *ctx, const uint8_t *identity, size_t len,
@@ -427,6 +420,7 @@ static int load(void *ctx, const struct swk_storage_replay *replay,
 /* Also of a half-opened one. */
 static void destroy(struct storage *s)
 {
+    swki_snapshot_reader_fini(&s->reader);
     swki_wal_close(&s->wal);
     if (s->lock_fd >= 0) {
         s->io->close(s->io->ctx, s->lock_fd);
@@ -569,6 +563,7 @@ static struct storage *new_storage(const struct swk_file_storage_config *config,
         .snapshots_max = (size_t)config->snapshots_max,
         .fd = -1,
     };
+    swki_snapshot_reader_init(&s->reader, &s->wal);
     return s;
 }
 

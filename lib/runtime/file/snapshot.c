@@ -135,10 +135,11 @@ static int read_data(struct swki_wal *wal, int fd, const char *name,
     return SWK_OK;
 }
 
-static int read_header(struct swki_wal *wal, int fd, const char *name,
-                       const struct swki_place *place,
-                       struct swki_snapshot_header *out_header,
-                       struct swk_error *err)
+int swki_wal_read_snapshot_header(struct swki_wal *wal, int fd,
+                                  const char *name,
+                                  const struct swki_place *place,
+                                  struct swki_snapshot_header *out_header,
+                                  struct swk_error *err)
 {
     uint8_t bytes[SWKI_SNAPSHOT_HEADER_SIZE];
     int64_t size = wal->io->size(wal->io->ctx, fd);
@@ -195,7 +196,7 @@ static int read_open_file(struct swki_wal *wal, int fd, const char *name,
                           struct swk_error *err)
 {
     struct swki_snapshot_header header;
-    int rc = read_header(wal, fd, name, place, &header, err);
+    int rc = swki_wal_read_snapshot_header(wal, fd, name, place, &header, err);
 
     if (rc != SWK_OK) {
         return rc;
@@ -287,7 +288,7 @@ static int verify_snapshot(struct swki_wal *wal,
     if (fd < 0) {
         return swki_io_fail(err, fd, "open", wal->dir_path, name);
     }
-    int rc = read_header(wal, fd, name, place, &header, err);
+    int rc = swki_wal_read_snapshot_header(wal, fd, name, place, &header, err);
     if (rc == SWK_OK) {
         rc = verify_data(wal, fd, name, &header, err);
     }

@@ -104,6 +104,13 @@ bool swki_wal_add_closed(struct swki_wal *wal, uint64_t id,
 bool swki_wal_add_snapshot(struct swki_wal *wal,
                            const struct swki_place *place);
 
+/* Reads the header of a snapshot's file, which must be that of its place. */
+int swki_wal_read_snapshot_header(struct swki_wal *wal, int fd,
+                                  const char *name,
+                                  const struct swki_place *place,
+                                  struct swki_snapshot_header *out_header,
+                                  struct swk_error *err);
+
 struct swki_loaded_snapshot {
     struct swki_snapshot_meta meta;
     uint8_t *bytes; /* of the file */

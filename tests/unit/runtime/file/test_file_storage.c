@@ -241,6 +241,125 @@ static void a_snapshot_that_is_installed_replaces_the_log(void **state)
     assert_int_equal(file_store_last(&f->store), 21);
 }
 
+static int read_piece(struct f *f, uint64_t index, uint64_t offset,
+                      uint8_t *buf, size_t size, size_t *out_len,
+                      uint64_t *out_total)
+{
+    const struct swk_storage *storage = &f->store.storage;
+
+    return storage->read_snapshot(storage->ctx, index, 1, offset, buf, size,
+                                  out_len, out_total, NULL);
+}
+
+/* Reads all of a snapshot in pieces of that size; the code of the first that
+ * failed. */
+static int read_pieces(struct f *f, uint64_t index, size_t size, uint8_t *out)
+{
+    uint64_t offset = 0;
+    uint64_t total = UINT64_MAX;
+    size_t len = 1;
+    int rc = 0;
+
+    while (rc == 0 && len > 0) {
+        rc = read_piece(f, index, offset, out + offset, size, &len, &total);
+        if (rc == 0) {
+            assert_int_equal(total, file_store_snapshot_len(index));
+            offset += len;
+        }
+    }
+    assert_true(rc != 0 || offset == total);
+    return rc;
+}
+
+static void a_snapshot_is_read_in_pieces_of_any_size(void **state)
+{
+    struct f *f = *state;
+    uint8_t whole[4096];
+    uint8_t pieces[4096];
+    size_t len;
+    uint64_t total;
+
+    open_store(f);
+    append(f, 1, 1, 40);
+    snapshot(f, 29, 1);
+    assert_int_equal(read_pieces(f, 29, sizeof(whole), whole), 0);
+    for (size_t size = 1; size < 3000; size += 499) {
+        memset(pieces, 0, sizeof(pieces));
+        assert_int_equal(read_pieces(f, 29, size, pieces), 0);
+        assert_memory_equal(whole, pieces, file_store_snapshot_len(29));
+    }
+    assert_int_equal(read_piece(f, 29, 100000, pieces, 8, &len, &total), 0);
+    assert_int_equal(len, 0);
+    assert_int_equal(read_piece(f, 28, 0, pieces, 8, &len, &total),
+                     SWK_ENOTFOUND);
+    assert_int_equal(read_piece(f, 0, 0, pieces, 8, &len, &total),
+                     SWK_ENOTFOUND);
+}
+
+static void more_streams_than_files_kept_open_are_served(void **state)
+{
+    struct f *f = *state;
+    uint8_t whole[4096];
+    uint8_t piece[64];
+    size_t len;
+    uint64_t total;
+
+    open_store(f);
+    append(f, 1, 1, 40);
+    snapshot(f, 29, 1);
+    assert_int_equal(read_pieces(f, 29, sizeof(whole), whole), 0);
+    for (uint64_t round = 0; round < 4; round++) {
+        for (uint64_t stream = 0; stream < 7; stream++) {
+            uint64_t offset = stream * 100 + round * 10;
+
+            assert_int_equal(read_piece(f, 29, offset, piece, 10, &len, &total),
+                             0);
+            assert_int_equal(len, 10);
+            assert_memory_equal(piece, whole + offset, 10);
+        }
+    }
+}
+
+static void a_snapshot_that_is_removed_is_read_to_its_end_or_gone(void **state)
+{
+    struct f *f = *state;
+    uint8_t buf[4096];
+    size_t len;
+    uint64_t total;
+
+    f->store.config.snapshots_max = 1;
+    open_store(f);
+    append(f, 1, 1, 40);
+    snapshot(f, 29, 1);
+    assert_int_equal(read_piece(f, 29, 0, buf, 100, &len, &total), 0);
+    snapshot(f, 35, 1);
+    assert_int_equal(disk_count(f->disk, "snapshot-"), 1);
+    assert_int_equal(read_piece(f, 29, 100, buf, 4000, &len, &total), 0);
+    assert_int_equal(len, total - 100);
+    assert_int_equal(read_piece(f, 29, 0, buf, 100, &len, &total),
+                     SWK_ENOTFOUND);
+    assert_int_equal(read_pieces(f, 35, 100, buf), 0);
+}
+
+static void a_damaged_snapshot_is_never_read_to_its_end(void **state)
+{
+    struct f *f = *state;
+    uint8_t buf[4096];
+
+    open_store(f);
+    append(f, 1, 1, 40);
+    snapshot(f, 29, 1);
+    for (uint64_t at = 0; at < 48 + file_store_snapshot_len(29); at += 61) {
+        struct disk_file *file =
+            disk_find(f->disk, "snapshot-000000000000001d-0000000000000001");
+
+        file->cached[at] ^= 4;
+        assert_int_equal(read_pieces(f, 29, 500, buf), SWK_ECORRUPT);
+        file->cached[at] ^= 4;
+    }
+    assert_int_equal(read_pieces(f, 29, 500, buf), 0);
+}
+
 static void the_identity_comes_back(void **state)
 {
     struct f *f = *state;
@@ -762,6 +881,10 @@ int main(void)
         TEST(a_snapshot_comes_back_with_the_entries_after_it),
         TEST(old_snapshots_and_segments_are_removed),
         TEST(a_snapshot_that_is_installed_replaces_the_log),
+        TEST(a_snapshot_is_read_in_pieces_of_any_size),
+        TEST(more_streams_than_files_kept_open_are_served),
+        TEST(a_snapshot_that_is_removed_is_read_to_its_end_or_gone),
+        TEST(a_damaged_snapshot_is_never_read_to_its_end),
         TEST(the_identity_comes_back),
         TEST(a_damaged_snapshot_falls_back_to_the_one_before),
         TEST(a_damaged_snapshot_without_a_log_before_it_is_refused),
