@@ -25,6 +25,7 @@ struct expected {
     uint64_t snapshot;   /* index acknowledged */
     uint64_t asked_last; /* highest last asked for, acknowledged or not */
     uint64_t replaced;   /* first index that a step under way replaces */
+    uint64_t installing; /* index of a received snapshot under way; 0: none */
     uint64_t terms[FILE_STORE_ENTRIES];
 };
 
@@ -36,8 +37,28 @@ static void note_terms(struct expected *e, uint64_t term, uint64_t first,
     }
 }
 
+/* A leader's snapshot takes the place of the log: one ahead of it, or one that
+ * voids its last two entries. */
+static int install_step(struct file_store *store, int n, struct expected *e)
+{
+    uint64_t index = n % 2 == 0 ? e->last + 3 : e->last - 2;
+
+    e->installing = index;
+    int rc = file_store_receive(store, index, e->term, 1);
+    rc = rc == 0 ? file_store_wait(store) : rc;
+    if (rc == 0) {
+        e->installing = 0;
+        e->snapshot = index;
+        e->last = index;
+        e->asked_last = index;
+        e->replaced = index + 1;
+    }
+    return rc;
+}
+
 /* One step; 0 if it was acknowledged. Appends of several sizes over several
- * segments, entries that are replaced, hard state alone, snapshots. */
+ * segments, entries that are replaced, hard state alone, snapshots, made and
+ * received. */
 static int step(struct file_store *store, int n, struct expected *e)
 {
     uint64_t term = e->term;
@@ -45,6 +66,9 @@ static int step(struct file_store *store, int n, struct expected *e)
     uint64_t last = e->last + 1 + (uint64_t)n % 4;
     int rc;
 
+    if (n % 13 == 12) {
+        return install_step(store, n, e);
+    }
     if (n % 11 == 10) {
         uint64_t index = e->last - 2;
 
@@ -86,6 +110,10 @@ static void check(const struct file_store *store, const struct expected *e,
     }
     if (found->snapshot.index < e->snapshot) {
         fail_msg("call %d: snapshot lost", call);
+    }
+    if (e->installing != 0 && found->snapshot.index == e->installing) {
+        assert_int_equal(last, e->installing); /* nothing of the old log */
+        return;
     }
     for (uint64_t i = found->first; i <= last; i++) {
         uint64_t term = found->terms[i - found->first];
