@@ -18,6 +18,9 @@ struct command {
 extern const struct command own_commands[];
 extern const size_t own_commands_count;
 
+/* The command "add-nodes". */
+const char *cluster_add_nodes(struct cluster *c, const struct directive *d);
+
 /* The node that the argument at a place names; NULL if there is none. */
 struct node *node_at(struct cluster *c, const struct directive *d, size_t at);
 
