@@ -188,6 +188,12 @@ static bool accept(struct swki_peers *peers,
     if (peer != NULL) {
         swki_peer_kick(peer, now);
     }
+    if (peers->config.raft_id == 0 || message->to != peers->config.raft_id) {
+        swki_log(peers->config.logger, SWK_LOG_DEBUG, "peers",
+                 "a message for member %llx is ignored",
+                 (unsigned long long)message->to);
+        return false;
+    }
     if (is_vote(message) && (peer == NULL || !peer->active)) {
         if (peer != NULL) {
             swki_peer_hold_vote(peer, data, len, now);
@@ -196,12 +202,6 @@ static bool accept(struct swki_peers *peers,
     }
     if (message->type == SWK_RAFT_MSG_PROP) {
         return false; /* only the leader's own code proposes */
-    }
-    if (peers->config.raft_id == 0 || message->to != peers->config.raft_id) {
-        swki_log(peers->config.logger, SWK_LOG_DEBUG, "peers",
-                 "a message for member %llx is ignored",
-                 (unsigned long long)message->to);
-        return false;
     }
     if (message->type == SWK_RAFT_MSG_APP ||
         message->type == SWK_RAFT_MSG_HEARTBEAT) {
