@@ -125,8 +125,11 @@ void swki_manager_stored(struct swki_manager *manager, uint64_t ticket,
 void swki_manager_receive(struct swki_manager *manager, swk_time now,
                           const struct swk_raft_message *message);
 
-/* Sending to a member failed, or a snapshot was sent, or not. */
+/* Sending to a member failed, or it has more of a snapshot, or one was sent, or
+ * not. */
 void swki_manager_unreachable(struct swki_manager *manager, uint64_t raft_id);
+void swki_manager_snapshot_goes_on(struct swki_manager *manager,
+                                   uint64_t raft_id);
 void swki_manager_snapshot_sent(struct swki_manager *manager, uint64_t raft_id,
                                 bool ok);
 /* A member says that this manager was removed; most of them must. */

@@ -475,6 +475,13 @@ void swki_manager_unreachable(struct swki_manager *m, uint64_t raft_id)
     }
 }
 
+void swki_manager_snapshot_goes_on(struct swki_manager *m, uint64_t raft_id)
+{
+    if (m->raft != NULL) {
+        swk_raft_snapshot_alive(m->raft, raft_id);
+    }
+}
+
 void swki_manager_snapshot_sent(struct swki_manager *m, uint64_t raft_id,
                                 bool ok)
 {

@@ -307,6 +307,13 @@ static void peer_unreachable(void *ctx, uint64_t raft_id)
     swki_loop_wake(m->config.asker.loop);
 }
 
+static void peer_snapshot_goes_on(void *ctx, uint64_t raft_id)
+{
+    struct swki_managing *m = ctx;
+
+    swki_manager_snapshot_goes_on(m->manager, raft_id);
+}
+
 static void peer_snapshot_sent(void *ctx, uint64_t raft_id, bool ok)
 {
     struct swki_managing *m = ctx;
@@ -359,6 +366,7 @@ static int make_peers(struct swki_managing *m, struct swk_error *err)
         .ctx = m,
         .received = peer_received,
         .unreachable = peer_unreachable,
+        .snapshot_goes_on = peer_snapshot_goes_on,
         .snapshot_sent = peer_snapshot_sent,
         .active = peer_active,
         .removed = peer_removed,

@@ -390,14 +390,6 @@ void swki_peers_send(struct swki_peers *peers,
     }
 }
 
-bool swki_peers_snapshot_under_way(const struct swki_peers *peers,
-                                   uint64_t raft_id)
-{
-    const struct swki_peer *peer = swki_peers_find(peers, raft_id);
-
-    return peer != NULL && peer->snapshot != NULL;
-}
-
 /* -- Turns ------------------------------------------------------------------ */
 
 /* Tells one thing of a member; false if there was nothing to tell. */
@@ -420,6 +412,9 @@ static bool tell_one(struct swki_peers *peers, struct swki_peer *peer)
     } else if (peer->removed_due) {
         peer->removed_due = false;
         config->removed(config->ctx, id, SWKI_PEERS_REMOVED_TEXT);
+    } else if (peer->snapshot_moved) {
+        peer->snapshot_moved = false;
+        config->snapshot_goes_on(config->ctx, id);
     } else if (peer->snapshot_due) {
         peer->snapshot_due = false;
         config->snapshot_sent(config->ctx, id, peer->snapshot_ok);

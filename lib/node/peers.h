@@ -75,6 +75,8 @@ struct swki_peers_config {
     void (*received)(void *ctx, const struct swk_raft_message *message);
     /* A message could not be sent: swk_raft_report_unreachable(). */
     void (*unreachable)(void *ctx, uint64_t raft_id);
+    /* The receiver of a snapshot has more of it: swk_raft_snapshot_alive(). */
+    void (*snapshot_goes_on)(void *ctx, uint64_t raft_id);
     /* Exactly once for each snapshot that was sent:
      * swk_raft_report_snapshot(). */
     void (*snapshot_sent)(void *ctx, uint64_t raft_id, bool ok);
@@ -152,10 +154,6 @@ size_t swki_peers_list_active(const struct swki_peers *peers, uint64_t *out_ids,
  */
 void swki_peers_send(struct swki_peers *peers,
                      const struct swk_raft_message *message);
-
-/* Whether a snapshot is on its way to the member. */
-bool swki_peers_snapshot_under_way(const struct swki_peers *peers,
-                                   uint64_t raft_id);
 
 /* -- Other calls ------------------------------------------------------------ */
 

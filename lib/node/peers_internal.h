@@ -77,6 +77,7 @@ struct swki_peer {
     bool told_active;
     bool unreachable_due;
     bool snapshot_due;
+    bool snapshot_moved;
     bool snapshot_ok;
     bool removed_due;
 

@@ -74,6 +74,7 @@ static void finish(struct swki_snapshot_send *send, bool ok)
 
     peer->peers->sends_count--;
     peer->snapshot = NULL;
+    peer->snapshot_moved = false;
     peer->snapshot_due = true;
     peer->snapshot_ok = ok;
     swki_peers_wake(peer->peers);
@@ -301,6 +302,7 @@ static void on_message(void *ctx, uint64_t call_id, const uint8_t *data,
         return;
     }
     send->progress_by = now + config_of(send)->progress_ns;
+    send->peer->snapshot_moved = true;
     swki_peers_wake(send->peer->peers);
 }
 
