@@ -24,6 +24,12 @@ static const struct flag update_flags[] = {
     {.name = "heartbeatperiod",
      .argument = "DURATION",
      .help = "how often nodes report"},
+    {.name = "snapshot-interval",
+     .argument = "N",
+     .help = "entries of the log between snapshots"},
+    {.name = "log-entries-kept",
+     .argument = "N",
+     .help = "entries kept behind a snapshot, for slow managers"},
     {.name = "rotate-join-token",
      .argument = "ROLE",
      .help = "make a new token for worker or manager",
@@ -201,6 +207,32 @@ static int read_autolock(struct ctl *ctl, const struct args *args,
     return EXIT_OK;
 }
 
+/* When the managers cut their log. */
+static int read_log_settings(struct ctl *ctl, const struct args *args,
+                             Swkpb__ClusterSpec *spec)
+{
+    static const char flags[][18] = {"snapshot-interval", "log-entries-kept"};
+
+    for (size_t i = 0; i < 2; i++) {
+        int64_t number;
+
+        if (!args_has(args, flags[i])) {
+            continue;
+        }
+        if (!parse_integer(args_text(args, flags[i]), i == 0 ? 1 : 0,
+                           UINT32_MAX, &number)) {
+            return ctl_usage("--%s takes a number", flags[i]);
+        }
+        ensure(ctl, &spec->raft, &swkpb__raft_config__descriptor);
+        if (i == 0) {
+            spec->raft->snapshot_interval = (uint64_t)number;
+        } else {
+            spec->raft->log_entries_for_slow_followers = (uint64_t)number;
+        }
+    }
+    return EXIT_OK;
+}
+
 static int read_settings(struct ctl *ctl, const struct args *args,
                          Swkpb__ClusterSpec *spec)
 {
@@ -225,6 +257,9 @@ static int read_settings(struct ctl *ctl, const struct args *args,
         ensure(ctl, &spec->dispatcher, &swkpb__dispatcher_config__descriptor);
         rc = read_duration(ctl, args, "heartbeatperiod",
                            &spec->dispatcher->heartbeat_period);
+    }
+    if (rc == EXIT_OK) {
+        rc = read_log_settings(ctl, args, spec);
     }
     return rc == EXIT_OK ? read_autolock(ctl, args, spec) : rc;
 }

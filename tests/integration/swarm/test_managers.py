@@ -187,6 +187,25 @@ def a_manager_that_lost_its_log_joins_anew():
         expect(notes(swarm) == ["a"], "the note is lost")
 
 
+def managers_that_missed_much_get_a_snapshot():
+    with Swarm() as swarm:
+        three(swarm)
+        swarm.ctl("cluster", "update", "--snapshot-interval", "20",
+                  "--log-entries-kept", "5")
+        swarm.named("m2").crash()
+        for i in range(60):
+            write(swarm, "note%02d" % i)
+        swarm.named("m2").start()
+        swarm.wait_voter("m2")
+        swarm.add_manager("m4")
+        wait_for(lambda: exactly(swarm.voters(), 4), "four managers")
+        for name in "m2", "m4":
+            expect("took the leader's snapshot" in swarm.named(name).text(),
+                   name + " took no snapshot in")
+            swarm.at(name)
+            expect(len(notes(swarm)) == 60, name + " lacks notes")
+
+
 def a_manager_moves_to_another_address():
     with Swarm() as swarm:
         three(swarm)
@@ -214,5 +233,6 @@ main([
     the_last_manager_is_not_demoted,
     a_manager_without_which_there_is_no_quorum_is_not_demoted,
     a_manager_that_lost_its_log_joins_anew,
+    managers_that_missed_much_get_a_snapshot,
     a_manager_moves_to_another_address,
 ])
