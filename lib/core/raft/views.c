@@ -33,7 +33,7 @@ void swki_machine_status(const struct swki_machine *m,
         .elections_started = m->elections_started,
         .election_elapsed = m->election_elapsed,
         .election_timeout = m->election_timeout,
-        .leaderless_ticks = m->leaderless_ticks,
+        .leaderless_ticks = m->lead == 0 ? m->leaderless_ticks : 0,
         .promotable = swki_machine_promotable(m),
         .voter =
             swki_raft_configuration_is_voter(&m->configuration, m->config.id),
