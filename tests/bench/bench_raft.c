@@ -36,13 +36,11 @@ static void require(int ok)
 static void run(struct direct *d, unsigned proposals, unsigned batch)
 {
     static const uint8_t data[DATA_LEN];
-    swk_raft *leader = direct_leader(d);
     uint64_t index = 0;
 
     for (unsigned done = 0; done < proposals; done += batch) {
         for (unsigned i = 0; i < batch; i++) {
-            require(swk_raft_propose(leader, data, sizeof(data), &index,
-                                     NULL) == 0);
+            require(direct_propose(d, data, sizeof(data), &index) == 0);
         }
         direct_settle(d);
     }

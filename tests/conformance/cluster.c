@@ -304,6 +304,7 @@ const char *cluster_add(struct cluster *c,
     n->config.seed = n->id;
     n->config.alloc = &c->faults->alloc;
     n->config.trace = trace;
+    n->config.trace_often = true;
     n->config.trace_ctx = &c->out;
     memlog_install(&n->storage, &meta);
     add_history(n, &meta);

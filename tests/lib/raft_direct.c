@@ -87,7 +87,7 @@ static void save(struct direct *d, uint64_t id)
     d->snapshots++;
 }
 
-static bool turn(struct direct *d, uint64_t id)
+static void turn(struct direct *d, uint64_t id)
 {
     swk_raft *raft = d->members[id];
     const struct swk_raft_actions *a = swk_raft_take_actions(raft);
@@ -95,15 +95,17 @@ static bool turn(struct direct *d, uint64_t id)
     bool applies = a->committed_count > 0;
     bool gained = a->leadership_gained != 0;
     bool wanted = a->snapshot_wanted != 0;
-    bool due = ticket != 0 || a->messages_count > 0 || applies || gained ||
-               wanted || a->leadership_lost != 0 || a->reads_count > 0;
 
     note(d, a->failure);
+    d->due[id] = ticket != 0 || a->messages_count > 0 || applies || gained ||
+                 wanted || a->leadership_lost != 0 || a->reads_count > 0;
     d->messages += a->messages_count;
     d->reads += a->reads_count;
     for (size_t i = 0; i < a->messages_count; i++) {
-        note(d, swk_raft_step(d->members[a->messages[i].to], &a->messages[i],
-                              NULL));
+        uint64_t to = a->messages[i].to;
+
+        note(d, swk_raft_step(d->members[to], &a->messages[i], NULL));
+        d->due[to] = true;
     }
     d->leads[id] = (d->leads[id] && a->leadership_lost == 0) || gained;
     apply(d, id, a);
@@ -117,7 +119,19 @@ static bool turn(struct direct *d, uint64_t id)
     if (wanted) {
         save(d, id);
     }
-    return due;
+}
+
+int direct_propose(struct direct *d, const void *data, size_t len,
+                   uint64_t *out_index)
+{
+    for (uint64_t id = 1; id <= d->count; id++) {
+        if (d->leads[id]) {
+            d->due[id] = true;
+            return swk_raft_propose(d->members[id], data, len, out_index,
+                                    NULL);
+        }
+    }
+    return SWK_ENOTLEADER;
 }
 
 void direct_settle(struct direct *d)
@@ -127,7 +141,10 @@ void direct_settle(struct direct *d)
     while (busy && d->rc == 0) {
         busy = false;
         for (uint64_t id = 1; id <= d->count; id++) {
-            busy |= turn(d, id);
+            if (d->due[id]) {
+                turn(d, id);
+                busy = true;
+            }
         }
     }
 }
@@ -137,6 +154,7 @@ void direct_tick(struct direct *d)
     d->now += SWK_RAFT_TICK_MS * SWK_MILLISECOND;
     for (uint64_t id = 1; id <= d->count; id++) {
         note(d, swk_raft_expire(d->members[id], d->now, NULL));
+        d->due[id] = true;
     }
     direct_settle(d);
 }

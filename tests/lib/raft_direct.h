@@ -22,6 +22,7 @@ struct direct {
     swk_raft *members[DIRECT_MEMBERS_MAX + 1]; /* by ID, from 1 */
     uint64_t applied[DIRECT_MEMBERS_MAX + 1];
     bool leads[DIRECT_MEMBERS_MAX + 1];
+    bool due[DIRECT_MEMBERS_MAX + 1]; /* told something since its actions */
     uint64_t messages; /* sent so far */
     uint64_t writes;   /* of all disks so far */
     uint64_t snapshots;
@@ -34,6 +35,10 @@ struct direct {
 int direct_found(struct direct *d, uint64_t count,
                  const struct swk_raft_config *config);
 void direct_free(struct direct *d);
+
+/* Proposes to the one that leads. */
+int direct_propose(struct direct *d, const void *data, size_t len,
+                   uint64_t *out_index);
 
 /* Lets everything happen that needs no time. */
 void direct_settle(struct direct *d);

@@ -9,7 +9,7 @@
 enum {
     CHUNK_SIZE_MIN = 1024,      /* of the first one: an idle log is small */
     CHUNK_SIZE_MAX = 64 * 1024, /* those after it double up to this */
-    SPARES_MAX = 16,            /* chunks of that size kept for later */
+    SPARES_MAX = 64, /* of these are kept, for a log between snapshots */
     SLOTS_MIN = 16,
     ENTRY_HEADER_SIZE = 24, /* what an entry weighs beside its data */
 };

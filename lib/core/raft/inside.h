@@ -224,6 +224,12 @@ static inline void swki_machine_emit(struct swki_machine *m,
 /* How many events advance is made of, at most. */
 size_t swki_machine_advance_events(const struct swki_machine *m);
 
+/* Whether events are wanted of which there are several for each entry. */
+static inline bool swki_machine_traces_often(const struct swki_machine *m)
+{
+    return m->config.trace_often && m->config.trace != NULL;
+}
+
 /* -- machine_log.c: the log with its durable part (sections 4, 10) --------- */
 
 uint64_t swki_machine_last(const struct swki_machine *m);

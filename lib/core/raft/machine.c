@@ -501,7 +501,7 @@ bool swki_machine_send(struct swki_machine *m,
         swki_machine_break(m, "raft: a message to itself would leave at once");
         return false;
     }
-    if (m->config.trace != NULL) {
+    if (swki_machine_traces_often(m)) {
         swki_machine_emit(m, (struct swki_machine_trace){
                                  .kind = SWKI_TRACE_SENT, .message = &sent});
     }

@@ -267,6 +267,9 @@ struct swki_machine_config {
     /* Called for every event if not NULL; must not call back. */
     void (*trace)(void *ctx, const struct swki_machine_trace *event);
     void *trace_ctx;
+    /* Events too of which there are several for each entry: SENT, RECEIVED,
+     * COMMITTED, APPLIED. */
+    bool trace_often;
 };
 
 struct swki_machine;

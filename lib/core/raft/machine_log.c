@@ -102,7 +102,7 @@ void swki_machine_commit(struct swki_machine *m, uint64_t index)
         return;
     }
     m->committed = index;
-    if (m->config.trace != NULL) {
+    if (swki_machine_traces_often(m)) {
         swki_machine_emit(m, (struct swki_machine_trace){
                                  .kind = SWKI_TRACE_COMMITTED,
                                  .commit = index,
@@ -189,7 +189,7 @@ void swki_machine_note_applied(struct swki_machine *m, uint64_t index)
         m->applied = index;
     }
     m->applying_paused = m->applying_size >= m->config.apply_size_max;
-    if (m->config.trace != NULL) {
+    if (swki_machine_traces_often(m)) {
         swki_machine_emit(m, (struct swki_machine_trace){
                                  .kind = SWKI_TRACE_APPLIED,
                                  .applied = m->applied,

@@ -319,7 +319,7 @@ int swki_machine_step(struct swki_machine *m,
     if (rc != SWK_OK) {
         return rc;
     }
-    if (m->config.trace != NULL) {
+    if (swki_machine_traces_often(m)) {
         swki_machine_emit(m, (struct swki_machine_trace){
                                  .kind = SWKI_TRACE_RECEIVED,
                                  .message = message,
