@@ -97,8 +97,7 @@ static void turn(struct direct *d, uint64_t id)
     bool wanted = a->snapshot_wanted != 0;
 
     note(d, a->failure);
-    d->due[id] = ticket != 0 || a->messages_count > 0 || applies || gained ||
-                 wanted || a->leadership_lost != 0 || a->reads_count > 0;
+    d->due[id] = ticket != 0 || applies || wanted; /* for what is told below */
     d->messages += a->messages_count;
     d->reads += a->reads_count;
     for (size_t i = 0; i < a->messages_count; i++) {

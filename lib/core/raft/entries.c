@@ -48,39 +48,6 @@ void swki_entries_fini(struct swki_entries *log)
 
 /* -- Reading --------------------------------------------------------------- */
 
-uint64_t swki_entries_last(const struct swki_entries *log)
-{
-    return log->base + log->count - 1;
-}
-
-const struct swk_log_entry *swki_entries_at(const struct swki_entries *log,
-                                            uint64_t index)
-{
-    return &log->slots[log->head + (size_t)(index - log->base)];
-}
-
-bool swki_entries_term(const struct swki_entries *log, uint64_t index,
-                       uint64_t *out_term)
-{
-    if (index + 1 == log->first) {
-        *out_term = log->before_term;
-        return true;
-    }
-    if (index < log->first || index > swki_entries_last(log)) {
-        return false;
-    }
-    *out_term = swki_entries_at(log, index)->term;
-    return true;
-}
-
-bool swki_entries_match(const struct swki_entries *log, uint64_t index,
-                        uint64_t term)
-{
-    uint64_t own;
-
-    return swki_entries_term(log, index, &own) && own == term;
-}
-
 uint64_t swki_entries_guess(const struct swki_entries *log, uint64_t index,
                             uint64_t term, uint64_t *out_term)
 {

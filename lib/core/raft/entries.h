@@ -43,20 +43,42 @@ void swki_entries_init(struct swki_entries *log, const struct swk_alloc *alloc);
 void swki_entries_fini(struct swki_entries *log);
 
 /* Index of the newest entry; first - 1 if there is none. */
-uint64_t swki_entries_last(const struct swki_entries *log);
-
-/* Whether the term at an index is known: from first - 1 to last. */
-bool swki_entries_term(const struct swki_entries *log, uint64_t index,
-                       uint64_t *out_term);
-
-/* Whether the log has this term at this index (R-LOG-4). */
-bool swki_entries_match(const struct swki_entries *log, uint64_t index,
-                        uint64_t term);
+static inline uint64_t swki_entries_last(const struct swki_entries *log)
+{
+    return log->base + log->count - 1;
+}
 
 /* The entry at an index from first to last, and those after it in memory.
  * Borrowed until entries are appended or trimmed. */
-const struct swk_log_entry *swki_entries_at(const struct swki_entries *log,
-                                            uint64_t index);
+static inline const struct swk_log_entry *
+swki_entries_at(const struct swki_entries *log, uint64_t index)
+{
+    return &log->slots[log->head + (size_t)(index - log->base)];
+}
+
+/* Whether the term at an index is known: from first - 1 to last. */
+static inline bool swki_entries_term(const struct swki_entries *log,
+                                     uint64_t index, uint64_t *out_term)
+{
+    if (index + 1 == log->first) {
+        *out_term = log->before_term;
+        return true;
+    }
+    if (index < log->first || index > swki_entries_last(log)) {
+        return false;
+    }
+    *out_term = swki_entries_at(log, index)->term;
+    return true;
+}
+
+/* Whether the log has this term at this index (R-LOG-4). */
+static inline bool swki_entries_match(const struct swki_entries *log,
+                                      uint64_t index, uint64_t term)
+{
+    uint64_t own;
+
+    return swki_entries_term(log, index, &own) && own == term;
+}
 
 /* The highest index up to index whose term is at most term or not known, and
  * its term, 0 if it is not known; both 0 if there is none (R-LOG-6). */

@@ -191,8 +191,11 @@ int swki_machine_settle(struct swki_machine *m, struct swk_error *err);
 /* Fails because of a defect; reason is a literal. */
 void swki_machine_break(struct swki_machine *m, const char *reason);
 
-bool swki_machine_has(const struct swki_machine *m,
-                      enum swki_machine_flag flag);
+static inline bool swki_machine_has(const struct swki_machine *m,
+                                    enum swki_machine_flag flag)
+{
+    return (m->config.flags & (uint32_t)flag) != 0;
+}
 
 struct swki_raft_progress *swki_machine_peer(const struct swki_machine *m,
                                              uint64_t id);
@@ -232,8 +235,18 @@ static inline bool swki_machine_traces_often(const struct swki_machine *m)
 
 /* -- machine_log.c: the log with its durable part (sections 4, 10) --------- */
 
-uint64_t swki_machine_last(const struct swki_machine *m);
-uint64_t swki_machine_last_term(const struct swki_machine *m);
+static inline uint64_t swki_machine_last(const struct swki_machine *m)
+{
+    return swki_entries_last(&m->log);
+}
+
+static inline uint64_t swki_machine_last_term(const struct swki_machine *m)
+{
+    uint64_t term = 0;
+
+    (void)swki_entries_term(&m->log, swki_entries_last(&m->log), &term);
+    return term;
+}
 
 /* Appends entries at a contiguous run of indices, the first being index; room
  * for them is reserved (R-LOG-1). */

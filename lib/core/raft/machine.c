@@ -420,11 +420,6 @@ void swki_machine_break(struct swki_machine *m, const char *reason)
 
 /* -- What the other files share -------------------------------------------- */
 
-bool swki_machine_has(const struct swki_machine *m, enum swki_machine_flag flag)
-{
-    return (m->config.flags & (uint32_t)flag) != 0;
-}
-
 struct swki_raft_progress *swki_machine_peer(const struct swki_machine *m,
                                              uint64_t id)
 {
@@ -470,7 +465,8 @@ static bool waits_for_storage(int32_t type)
 
 /* An acknowledgement makes one before it, that still waits, superfluous. */
 static bool merge_response(struct swki_machine *m,
-                           const struct swk_raft_message *message)
+                           const struct swk_raft_message *message,
+                           uint64_t term)
 {
     if (!swki_machine_has(m, SWKI_MACHINE_COALESCE) || m->after.count == 0) {
         return false;
@@ -478,7 +474,7 @@ static bool merge_response(struct swki_machine *m,
 
     struct swk_raft_message *last = &m->after.items[m->after.count - 1];
     if (message->type != SWK_RAFT_MSG_APP_RESP || last->type != message->type ||
-        last->to != message->to || last->term != message->term ||
+        last->to != message->to || last->term != term ||
         message->reject != 0 || last->reject != 0 ||
         last->index > message->index) {
         return false;
@@ -490,23 +486,28 @@ static bool merge_response(struct swki_machine *m,
 bool swki_machine_send(struct swki_machine *m,
                        const struct swk_raft_message *message)
 {
-    struct swk_raft_message sent = *message;
-    bool after = waits_for_storage(sent.type);
+    bool after = waits_for_storage(message->type);
+    uint64_t term = stamp(m, message);
+    struct swk_raft_message *sent;
 
-    if (sent.from == 0) {
-        sent.from = m->config.id;
-    }
-    sent.term = stamp(m, &sent);
-    if (!after && sent.to == m->config.id) {
+    if (!after && message->to == m->config.id) {
         swki_machine_break(m, "raft: a message to itself would leave at once");
         return false;
     }
-    if (swki_machine_traces_often(m)) {
-        swki_machine_emit(m, (struct swki_machine_trace){
-                                 .kind = SWKI_TRACE_SENT, .message = &sent});
-    }
-    if (after && merge_response(m, &sent)) {
+    if (after && merge_response(m, message, term)) {
         return true;
     }
-    return swki_outbox_add(after ? &m->after : &m->messages, &sent);
+    sent = swki_outbox_add(after ? &m->after : &m->messages, message);
+    if (sent == NULL) {
+        return false;
+    }
+    sent->term = term;
+    if (sent->from == 0) {
+        sent->from = m->config.id;
+    }
+    if (swki_machine_traces_often(m)) {
+        swki_machine_emit(m, (struct swki_machine_trace){
+                                 .kind = SWKI_TRACE_SENT, .message = sent});
+    }
+    return true;
 }

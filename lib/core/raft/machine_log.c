@@ -4,19 +4,6 @@
 
 #include "core/raft/inside.h"
 
-uint64_t swki_machine_last(const struct swki_machine *m)
-{
-    return swki_entries_last(&m->log);
-}
-
-uint64_t swki_machine_last_term(const struct swki_machine *m)
-{
-    uint64_t term = 0;
-
-    (void)swki_entries_term(&m->log, swki_entries_last(&m->log), &term);
-    return term;
-}
-
 /* -- Durable and not (section 4) ------------------------------------------- */
 
 /* R-LOG-1: makes the log end before index. */

@@ -193,12 +193,13 @@ static void take_ready(struct swk_raft *raft)
 
 const struct swk_raft_actions *swk_raft_take_actions(swk_raft *raft)
 {
+    static const struct swk_raft_actions none = {.size = sizeof(none)};
     const struct swk_error *failure;
 
     if (raft == NULL) {
         return NULL;
     }
-    raft->actions = (struct swk_raft_actions){.size = sizeof(raft->actions)};
+    raft->actions = none;
     if (raft->started) {
         swki_raft_take_snapshot_wanted(raft);
         take_ready(raft);

@@ -24,12 +24,8 @@ void swki_outbox_fini(struct swki_outbox *box)
     *box = (struct swki_outbox){0};
 }
 
-bool swki_outbox_reserve(struct swki_outbox *box, size_t count)
+bool swki_outbox_grow(struct swki_outbox *box, size_t count)
 {
-    if (box->room - box->count >= count) {
-        return true;
-    }
-
     size_t room = box->room == 0 ? ROOM_MIN : box->room * 2;
     while (room < box->count + count) {
         room *= 2;
@@ -85,36 +81,47 @@ copy_entries(struct swki_arena *arena, const struct swk_log_entry *entries,
     return copies;
 }
 
-bool swki_outbox_add(struct swki_outbox *box,
-                     const struct swk_raft_message *message)
+/* Copies what a message points at. False for no memory. */
+static bool own_parts(struct swki_outbox *box, struct swk_raft_message *message)
 {
-    struct swk_raft_message copy = *message;
+    if (message->snapshot != NULL) {
+        message->snapshot = copy_meta(&box->arena, message->snapshot);
+        if (message->snapshot == NULL) {
+            return false;
+        }
+    }
+    if (message->context_len > 0) {
+        message->context = swki_arena_memdup(&box->arena, message->context,
+                                             message->context_len);
+        if (message->context == NULL) {
+            return false;
+        }
+    }
+    if (message->type != SWK_RAFT_MSG_APP && message->entries_count > 0) {
+        message->entries = copy_entries(&box->arena, message->entries,
+                                        message->entries_count);
+        if (message->entries == NULL) {
+            return false;
+        }
+    }
+    return true;
+}
+
+struct swk_raft_message *swki_outbox_add(struct swki_outbox *box,
+                                         const struct swk_raft_message *message)
+{
+    struct swk_raft_message *added;
 
     if (!swki_outbox_reserve(box, 1)) {
-        return false;
+        return NULL;
     }
-    if (copy.snapshot != NULL) {
-        copy.snapshot = copy_meta(&box->arena, copy.snapshot);
-        if (copy.snapshot == NULL) {
-            return false;
-        }
+    added = &box->items[box->count];
+    *added = *message;
+    if (!own_parts(box, added)) {
+        return NULL;
     }
-    if (copy.context_len > 0) {
-        copy.context =
-            swki_arena_memdup(&box->arena, copy.context, copy.context_len);
-        if (copy.context == NULL) {
-            return false;
-        }
-    }
-    if (copy.type != SWK_RAFT_MSG_APP && copy.entries_count > 0) {
-        copy.entries =
-            copy_entries(&box->arena, copy.entries, copy.entries_count);
-        if (copy.entries == NULL) {
-            return false;
-        }
-    }
-    box->items[box->count++] = copy;
-    return true;
+    box->count++;
+    return added;
 }
 
 void swki_outbox_clear(struct swki_outbox *box)

@@ -31,13 +31,21 @@ struct swki_outbox {
 void swki_outbox_init(struct swki_outbox *box, const struct swk_alloc *alloc);
 void swki_outbox_fini(struct swki_outbox *box);
 
-/* Makes room for count more, which then can be added without failing. */
-bool swki_outbox_reserve(struct swki_outbox *box, size_t count);
+/* Makes room for count more, which then can be added without failing. The
+ * first is for the use of the second. */
+bool swki_outbox_grow(struct swki_outbox *box, size_t count);
+
+static inline bool swki_outbox_reserve(struct swki_outbox *box, size_t count)
+{
+    return box->room - box->count >= count || swki_outbox_grow(box, count);
+}
 
 /* Adds a message. Snapshot, context, and entries if it is not an append, are
- * copied; false for no memory, and nothing was added. */
-bool swki_outbox_add(struct swki_outbox *box,
-                     const struct swk_raft_message *message);
+ * copied. Returns it as it was added, until the next one is; NULL for no
+ * memory, and nothing was added. */
+struct swk_raft_message *
+swki_outbox_add(struct swki_outbox *box,
+                const struct swk_raft_message *message);
 
 /* Forgets all messages; the memory is kept. */
 void swki_outbox_clear(struct swki_outbox *box);

@@ -296,6 +296,7 @@ int swki_machine_take_ready(struct swki_machine *m,
                             const struct swki_machine_ready **out_ready,
                             struct swk_error *err)
 {
+    static const struct swki_machine_ready nothing;
     bool async = swki_machine_has(m, SWKI_MACHINE_ASYNC);
     int rc = swki_machine_begin(m, err);
 
@@ -311,7 +312,7 @@ int swki_machine_take_ready(struct swki_machine *m,
         (!async && !reserve_advance(m))) {
         return swki_fail_nomem(err);
     }
-    m->ready = (struct swki_machine_ready){0};
+    m->ready = nothing;
     take_states(m);
     swki_machine_take_answers(m);
     m->ready.reads = m->answers_out.views;

@@ -2,7 +2,6 @@
 
 #include "core/raft/ring.h"
 
-#include <assert.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -36,14 +35,11 @@ static void move_to(const struct swki_raft_ring *ring, uint8_t *items)
     }
 }
 
-bool swki_raft_ring_reserve(struct swki_raft_ring *ring, size_t more)
+bool swki_raft_ring_grow(struct swki_raft_ring *ring, size_t more)
 {
     size_t room = ring->room > 0 ? ring->room : ROOM_FIRST;
     uint8_t *items;
 
-    if (more <= ring->room - ring->count) {
-        return true;
-    }
     while (room - ring->count < more) {
         if (room > SIZE_MAX / 2 / ring->item_size) {
             return false;
@@ -60,26 +56,4 @@ bool swki_raft_ring_reserve(struct swki_raft_ring *ring, size_t more)
     ring->room = room;
     ring->first = 0;
     return true;
-}
-
-void *swki_raft_ring_at(const struct swki_raft_ring *ring, size_t place)
-{
-    size_t slot = (ring->first + place) & (ring->room - 1);
-
-    assert(place < ring->count);
-    return ring->items + slot * ring->item_size;
-}
-
-void *swki_raft_ring_push(struct swki_raft_ring *ring)
-{
-    assert(ring->count < ring->room);
-    ring->count++;
-    return swki_raft_ring_at(ring, ring->count - 1);
-}
-
-void swki_raft_ring_pop(struct swki_raft_ring *ring)
-{
-    assert(ring->count > 0);
-    ring->first = (ring->first + 1) & (ring->room - 1);
-    ring->count--;
 }
