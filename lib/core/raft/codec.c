@@ -21,7 +21,6 @@ enum {
     WIRE_FIXED64 = 1,
     WIRE_BYTES = 2,
     WIRE_FIXED32 = 5,
-    VARINT_SIZE_MAX = 10,
 
     /* In one message; a peer has its own limit, which may be another. */
     ENTRIES_MAX = 65536,
@@ -77,19 +76,28 @@ struct sink {
     size_t len;
 };
 
+/* Seven bits a byte. */
+static size_t varint_len(uint64_t value)
+{
+    unsigned bits = 64 - (unsigned)__builtin_clzll(value | 1);
+
+    return (bits + 6) / 7;
+}
+
 static void put_varint(struct sink *sink, uint64_t value)
 {
-    uint8_t bytes[VARINT_SIZE_MAX];
-    size_t len = 0;
+    uint8_t *at;
 
+    if (sink->at == NULL) {
+        sink->len += varint_len(value);
+        return;
+    }
+    at = sink->at + sink->len;
     for (; value >= 0x80; value >>= 7) {
-        bytes[len++] = (uint8_t)(value | 0x80);
+        *at++ = (uint8_t)(value | 0x80);
     }
-    bytes[len++] = (uint8_t)value;
-    if (sink->at != NULL) {
-        memcpy(sink->at + sink->len, bytes, len);
-    }
-    sink->len += len;
+    *at++ = (uint8_t)value;
+    sink->len = (size_t)(at - sink->at);
 }
 
 static void put_tag(struct sink *sink, uint32_t field, uint32_t wire)
@@ -185,7 +193,11 @@ static void put_entries(struct sink *sink,
         put_entry(&inner, &message->entries[i]);
         put_tag(sink, MESSAGE_ENTRIES, WIRE_BYTES);
         put_varint(sink, inner.len);
-        put_entry(sink, &message->entries[i]);
+        if (sink->at != NULL) {
+            put_entry(sink, &message->entries[i]);
+        } else {
+            sink->len += inner.len;
+        }
     }
 }
 
