@@ -37,7 +37,8 @@ static inline bool swki_raft_ring_reserve(struct swki_raft_ring *ring,
 }
 
 /* The item at a place, 0 being the oldest. */
-static inline void *swki_raft_ring_at(const struct swki_raft_ring *ring, size_t place)
+static inline void *swki_raft_ring_at(const struct swki_raft_ring *ring,
+                                      size_t place)
 {
     size_t slot = (ring->first + place) & (ring->room - 1);
 
