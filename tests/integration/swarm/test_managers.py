@@ -193,6 +193,8 @@ def managers_that_missed_much_get_a_snapshot():
         swarm.ctl("cluster", "update", "--snapshot-interval", "20",
                   "--log-entries-kept", "5")
         swarm.named("m2").crash()
+        wait_for(lambda: "m2" not in swarm.voters(), "m2 is missed")
+        time.sleep(2)  # until nothing is kept for it any more
         for i in range(60):
             write(swarm, "note%02d" % i)
         swarm.named("m2").start()

@@ -2,6 +2,7 @@
 
 """What strangers, and nodes that want too much, can do to a manager."""
 
+import errno
 import os
 import socket
 import ssl
@@ -126,8 +127,11 @@ def send(connection, data, half):
             connection.shutdown(socket.SHUT_WR)
             while connection.recv(65536):
                 pass
-    except (ConnectionError, BrokenPipeError, ssl.SSLError):
+    except (ConnectionError, ssl.SSLError):
         pass
+    except OSError as error:
+        if error.errno != errno.ENOTCONN:  # reset before the shutdown
+            raise
     finally:
         connection.close()
 
