@@ -150,7 +150,10 @@ def a_worker_is_promoted_and_demoted():
 def the_leader_is_demoted():
     with Swarm() as swarm:
         three(swarm)
-        swarm.ctl("node", "demote", "manager")
+        # Who answers loses the lead by it, perhaps before the answer is known.
+        result = swarm.try_ctl("node", "demote", "manager")
+        expect(result.code == 0 or "may still take effect" in result.err,
+               "demote: " + result.err)
         swarm.at("m2")
         wait_for(lambda: sorted(swarm.voters()) == ["m2", "m3"],
                  "two managers are left")
