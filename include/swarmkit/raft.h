@@ -370,7 +370,7 @@ SWK_API void swk_raft_free(swk_raft *raft);
  * @param meta  Copied; not NULL.
  * @param err   Receives the reason on failure; may be NULL.
  * @return 0; SWK_EPRECONDITION if called late or twice; SWK_ECORRUPT for a
- *         position that cannot be.
+ *         position that cannot be; SWK_ENOMEM.
  * @threads one at a time
  * @since   0.1
  */
@@ -457,7 +457,7 @@ swk_raft_bootstrap(swk_raft *raft, const struct swk_raft_conf_change *members,
  * @param err   Receives the reason on failure; may be NULL.
  * @return 0; SWK_EPRECONDITION if it was started; SWK_ECORRUPT if what was
  *         restored contradicts itself, such as a commit beyond the last entry:
- *         the log lost entries that it had promised to keep.
+ *         the log lost entries that it had promised to keep; SWK_ENOMEM.
  * @threads one at a time
  * @since   0.1
  */
@@ -501,9 +501,9 @@ SWK_API SWK_MUST_CHECK int swk_raft_expire(swk_raft *raft, swk_time now,
  * @param out_index  Receives the entry's index; may be NULL.
  * @param err        Receives the reason on failure; may be NULL.
  * @return 0; SWK_ENOTLEADER; SWK_ELIMIT if the entry is too large;
- *         SWK_EUNAVAILABLE if too much is uncommitted: retry when entries were
- *         applied; SWK_EIO after a failure; SWK_ENOMEM. Except after 0 nothing
- *         has changed.
+ *         SWK_EUNAVAILABLE if too much is uncommitted, or leadership is being
+ *         handed over: retry when entries were applied; SWK_EIO after a
+ *         failure; SWK_ENOMEM. Except after 0 nothing has changed.
  * @threads one at a time
  * @since   0.1
  */
@@ -520,8 +520,9 @@ SWK_API SWK_MUST_CHECK int swk_raft_propose(swk_raft *raft, const void *data,
  * @param raft     Started; not NULL.
  * @param message  *Borrowed* for the call; not NULL.
  * @param err      Receives the reason on failure; may be NULL.
- * @return 0, also for a message that is of no use; SWK_EINVAL for one that no
- *         member sends, which changed nothing; SWK_EIO after a failure.
+ * @return 0, also for a message that is of no use, or that is dropped for want
+ *         of memory; SWK_EINVAL for one that no member sends, which changed
+ *         nothing; SWK_EIO after a failure.
  * @threads one at a time
  * @since   0.1
  */
@@ -614,7 +615,8 @@ SWK_API SWK_MUST_CHECK int swk_raft_read_index(swk_raft *raft,
  *
  * @param raft  Started; not NULL.
  * @param err   Receives the reason on failure; may be NULL.
- * @return 0, also when it may not campaign; SWK_EIO after a failure.
+ * @return 0, also when it may not campaign; SWK_EIO after a failure;
+ *         SWK_ENOMEM.
  * @threads one at a time
  * @since   0.1
  */
@@ -629,7 +631,7 @@ SWK_API SWK_MUST_CHECK int swk_raft_campaign(swk_raft *raft,
  * @param target  The voter to lead, or 0 for the one whose log is longest.
  * @param err     Receives the reason on failure; may be NULL.
  * @return 0; SWK_ENOTLEADER; SWK_ENOTFOUND if there is no such voter, or none
- *         that is active; SWK_EIO after a failure.
+ *         that is active; SWK_EIO after a failure; SWK_ENOMEM.
  * @threads one at a time
  * @since   0.1
  */
@@ -643,7 +645,7 @@ SWK_API SWK_MUST_CHECK int swk_raft_transfer(swk_raft *raft, uint64_t target,
  * @param raft  Started; not NULL.
  * @param err   Receives the reason on failure; may be NULL.
  * @return 0; SWK_EPRECONDITION with SWK_RAFT_LEASE_READS; SWK_EIO after a
- *         failure.
+ *         failure; SWK_ENOMEM.
  * @threads one at a time
  * @since   0.1
  */
@@ -686,8 +688,8 @@ SWK_API void swk_raft_snapshot_alive(swk_raft *raft, uint64_t id);
  * Event: the storage reports that everything up to a ticket is durable.
  *
  * @param raft    Started; not NULL.
- * @param ticket  Of an action, or of swk_raft_finish_snapshot(). One at or below
- *                an earlier one is ignored.
+ * @param ticket  Of an action, or of swk_raft_finish_snapshot(). One at or
+ *                below an earlier one is ignored.
  * @param err     Receives the reason on failure; may be NULL.
  * @return 0; SWK_EINVAL for a ticket that was not given out; SWK_EIO after a
  *         failure.
@@ -717,8 +719,9 @@ SWK_API void swk_raft_storage_failed(swk_raft *raft,
  * @param index  Of an entry that was given out; a lower one than before is
  *               ignored.
  * @param err    Receives the reason on failure; may be NULL.
- * @return 0; SWK_EINVAL if entries up to there were not given out yet; SWK_EIO
- *         after a failure.
+ * @return 0; SWK_EINVAL if entries up to there were not given out yet, or a
+ *         change of membership among them was not applied; SWK_EIO after a
+ *         failure; SWK_ENOMEM: nothing has changed, tell it again.
  * @threads one at a time
  * @since   0.1
  */
@@ -737,7 +740,7 @@ SWK_API SWK_MUST_CHECK int swk_raft_applied(swk_raft *raft, uint64_t index,
  * @param err       Receives the reason on failure; may be NULL.
  * @return 0; SWK_EBUSY while another is made, or a received one is installed;
  *         SWK_EPRECONDITION if nothing was applied since the newest one;
- *         SWK_EIO after a failure.
+ *         SWK_EIO after a failure; SWK_ENOMEM.
  * @threads one at a time
  * @since   0.1
  */
@@ -757,7 +760,7 @@ swk_raft_begin_snapshot(swk_raft *raft, struct swk_snapshot_meta *out_meta,
  *                    Nothing else may go to the storage in between.
  * @param err         Receives the reason on failure; may be NULL.
  * @return 0; SWK_EPRECONDITION if none was begun, or a received one overtook
- *         it: give it up in the storage; SWK_EIO after a failure.
+ *         it: give it up in the storage; SWK_EIO after a failure; SWK_ENOMEM.
  * @threads one at a time
  * @since   0.1
  */

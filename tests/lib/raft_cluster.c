@@ -33,6 +33,12 @@ static struct swk_log_entry copy_entry(const struct swk_log_entry *entry)
     return copy;
 }
 
+/* Whether a call is to be made again: memory was short, and is not now. */
+static bool again(const struct cluster_member *m, int rc)
+{
+    return rc == SWK_ENOMEM && m->cluster->patient;
+}
+
 /* -- Snapshots ------------------------------------------------------------- */
 
 static const uint64_t *copy_ids(struct cluster_snapshot *out, size_t *used,
@@ -300,8 +306,12 @@ static void apply(struct cluster_member *m, const struct swk_log_entry *entry)
     assert_int_equal(entry->index, m->applied + 1);
     assert_true(entry->index < CLUSTER_INDEX_MAX);
     if (entry->type != SWK_RAFT_ENTRY_NORMAL) {
-        assert_int_equal(swk_raft_apply_conf_change(m->raft, entry, 0, NULL),
-                         0);
+        int rc;
+
+        do {
+            rc = swk_raft_apply_conf_change(m->raft, entry, 0, NULL);
+        } while (again(m, rc));
+        assert_int_equal(rc, 0);
     }
     m->applied = entry->index;
     m->sum = add_to_sum(m->sum, entry);
@@ -345,15 +355,20 @@ static void begin_writes(struct cluster_member *m,
 }
 
 /* The snapshot that is wanted, of the state as it is now; or NULL. */
-static struct cluster_snapshot *begin_snapshot(struct cluster_member *m, uint64_t wanted)
+static struct cluster_snapshot *begin_snapshot(struct cluster_member *m,
+                                               uint64_t wanted)
 {
     struct cluster_snapshot *snapshot;
     struct swk_snapshot_meta meta;
+    int rc;
 
     if (wanted == 0) {
         return NULL;
     }
-    assert_int_equal(swk_raft_begin_snapshot(m->raft, &meta, NULL), 0);
+    do {
+        rc = swk_raft_begin_snapshot(m->raft, &meta, NULL);
+    } while (again(m, rc));
+    assert_int_equal(rc, 0);
     assert_int_equal(meta.index, wanted);
     assert_int_equal(m->applied, wanted);
     snapshot = make(sizeof(*snapshot));
@@ -365,8 +380,12 @@ static void finish_snapshot(struct cluster_member *m,
                             struct cluster_snapshot *snapshot)
 {
     uint64_t ticket;
+    int rc;
 
-    assert_int_equal(swk_raft_finish_snapshot(m->raft, &ticket, NULL), 0);
+    do {
+        rc = swk_raft_finish_snapshot(m->raft, &ticket, NULL);
+    } while (again(m, rc));
+    assert_int_equal(rc, 0);
     add_write(&m->disk, ticket)->snapshot = snapshot;
 }
 
@@ -410,7 +429,12 @@ bool cluster_turn(struct cluster_member *m)
     }
     take_reads(m, a);
     if (applies) {
-        assert_int_equal(swk_raft_applied(m->raft, m->applied, NULL), 0);
+        int rc;
+
+        do {
+            rc = swk_raft_applied(m->raft, m->applied, NULL);
+        } while (again(m, rc));
+        assert_int_equal(rc, 0);
     }
     if (snapshot != NULL) {
         finish_snapshot(m, snapshot);
@@ -567,6 +591,23 @@ static int found_group(struct cluster_member *m, uint64_t founders)
     return swk_raft_bootstrap(m->raft, members, founders, NULL);
 }
 
+static int start(struct cluster_member *m, uint64_t founders)
+{
+    int rc = swk_raft_new(&m->config, &m->raft, NULL);
+
+    if (rc == 0) {
+        rc = founders > 0 ? found_group(m, founders) : restore(m);
+    }
+    if (rc == 0) {
+        rc = swk_raft_start(m->raft, m->cluster->now, NULL);
+    }
+    if (again(m, rc)) {
+        swk_raft_free(m->raft);
+        m->raft = NULL;
+    }
+    return rc;
+}
+
 int cluster_start(struct cluster *c, uint64_t id, uint64_t founders)
 {
     struct cluster_member *m = &c->members[id];
@@ -584,11 +625,10 @@ int cluster_start(struct cluster *c, uint64_t id, uint64_t founders)
     if (c->configure != NULL) {
         c->configure(&m->config, c->configure_ctx);
     }
-    rc = swk_raft_new(&m->config, &m->raft, NULL);
-    if (rc == 0) {
-        rc = founders > 0 ? found_group(m, founders) : restore(m);
-    }
-    return rc == 0 ? swk_raft_start(m->raft, c->now, NULL) : rc;
+    do {
+        rc = start(m, founders);
+    } while (again(m, rc));
+    return rc;
 }
 
 struct cluster_member *cluster_found(struct cluster *c, uint64_t count)
@@ -624,7 +664,12 @@ void cluster_mend(struct cluster *c)
 
 int cluster_propose(struct cluster_member *m, const char *text)
 {
-    return swk_raft_propose(m->raft, text, strlen(text), &m->proposal, NULL);
+    int rc;
+
+    do {
+        rc = swk_raft_propose(m->raft, text, strlen(text), &m->proposal, NULL);
+    } while (again(m, rc));
+    return rc;
 }
 
 int cluster_change(struct cluster_member *m, int32_t type, uint64_t id)
@@ -635,9 +680,12 @@ int cluster_change(struct cluster_member *m, int32_t type, uint64_t id)
         .changes = &one,
         .changes_count = 1,
     };
-    int rc =
-        swk_raft_propose_conf_change(m->raft, &change, &m->proposal, NULL);
+    int rc;
 
+    do {
+        rc = swk_raft_propose_conf_change(m->raft, &change, &m->proposal,
+                                          NULL);
+    } while (again(m, rc));
     cluster_settle(m->cluster);
     return rc;
 }

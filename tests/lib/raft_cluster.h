@@ -95,6 +95,7 @@ struct cluster {
     uint64_t packets_count; /* sent so far */
     uint64_t snapshots_sent;
     bool drop_snapshots;             /* and report them as failed */
+    bool patient; /* who lacks memory for a call makes it again */
     uint64_t sums[CLUSTER_INDEX_MAX]; /* by index; 0: not applied yet */
     /* Changes the configuration of a member before it is made; may be NULL. */
     void (*configure)(struct swk_raft_config *config, void *ctx);

@@ -35,6 +35,7 @@
 
 struct swki_raft_configuration;
 struct swki_raft_progress;
+struct swki_snapshot_copy;
 
 /* -- Vocabulary ------------------------------------------------------------ */
 
@@ -383,6 +384,11 @@ int swki_machine_applied(struct swki_machine *m, uint64_t index,
 int swki_machine_set_snapshot(struct swki_machine *m,
                               const struct swk_snapshot_meta *meta,
                               struct swk_error *err);
+
+/* The same of a copy, which is *taken*, and none then; cannot fail. A received
+ * snapshot counts by itself once it is durable. */
+void swki_machine_adopt_snapshot(struct swki_machine *m,
+                                 struct swki_snapshot_copy *copy);
 
 /* Whether a member needs a newer one than may be sent: one that names it. */
 bool swki_machine_misses_snapshot(const struct swki_machine *m);

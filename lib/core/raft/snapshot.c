@@ -132,10 +132,17 @@ int swki_machine_set_snapshot(struct swki_machine *m,
         !swki_snapshot_copy_make(m->config.alloc, meta, &copy)) {
         return swki_fail_nomem(err);
     }
-    swki_snapshot_copy_fini(m->config.alloc, &m->sendable);
-    m->sendable = copy;
-    m->snapshot_missed = false;
+    swki_machine_adopt_snapshot(m, &copy);
     return SWK_OK;
+}
+
+void swki_machine_adopt_snapshot(struct swki_machine *m,
+                                 struct swki_snapshot_copy *copy)
+{
+    swki_snapshot_copy_fini(m->config.alloc, &m->sendable);
+    m->sendable = *copy;
+    *copy = (struct swki_snapshot_copy){0};
+    m->snapshot_missed = false;
 }
 
 bool swki_machine_misses_snapshot(const struct swki_machine *m)
@@ -261,7 +268,7 @@ void swki_machine_handle_snapshot(struct swki_machine *m,
 void swki_machine_snapshot_stable(struct swki_machine *m, uint64_t index)
 {
     if (m->unstable_snapshot.meta.index == index) {
-        swki_snapshot_copy_fini(m->config.alloc, &m->unstable_snapshot);
+        swki_machine_adopt_snapshot(m, &m->unstable_snapshot);
         m->snapshot_in_progress = false;
     }
     swki_machine_note_applied(m, index);

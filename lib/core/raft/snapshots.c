@@ -210,15 +210,12 @@ static void compact(struct swk_raft *raft, uint64_t snapshot_index)
 
 void swki_raft_snapshot_saved(struct swk_raft *raft)
 {
-    const struct swk_snapshot_meta *meta = &raft->making.meta;
+    uint64_t index = raft->making.meta.index;
 
-    if (meta->index > raft->snapshot_index) {
-        raft->snapshot_index = meta->index;
-        /* Without memory for it there is none to be sent, and the log stays
-         * until the next one. */
-        if (swki_machine_set_snapshot(raft->machine, meta, NULL) == SWK_OK) {
-            compact(raft, meta->index);
-        }
+    if (index > raft->snapshot_index) {
+        raft->snapshot_index = index;
+        swki_machine_adopt_snapshot(raft->machine, &raft->making);
+        compact(raft, index);
     }
     swki_snapshot_copy_fini(raft->config.alloc, &raft->making);
     raft->making_ticket = 0;
@@ -237,8 +234,6 @@ void swki_raft_snapshot_installing(struct swk_raft *raft, uint64_t index)
 
 void swki_raft_snapshot_installed(struct swk_raft *raft, uint64_t index)
 {
-    struct swk_snapshot_meta meta = {.index = index};
-
     if (index > raft->applied) {
         raft->applied = index;
         raft->given = index;
@@ -251,10 +246,5 @@ void swki_raft_snapshot_installed(struct swk_raft *raft, uint64_t index)
     raft->installing = 0;
     raft->snapshot_index = index;
     raft->unapplied_size = 0;
-    meta.term = swki_machine_term_at(raft->machine, index);
-    swki_raft_configuration_state(swki_machine_configuration(raft->machine),
-                                  &meta.conf_state);
-    /* Without memory for it there is none to be sent until the next one. */
-    (void)swki_machine_set_snapshot(raft->machine, &meta, NULL);
     swki_raft_consider_campaign(raft);
 }
