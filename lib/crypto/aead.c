@@ -2,8 +2,11 @@
 
 #include "crypto/aead.h"
 
+#include <assert.h>
+
 #include <mbedtls/gcm.h>
 
+#include "base/alloc.h"
 #include "base/error.h"
 #include "crypto/digest.h"
 
@@ -89,4 +92,62 @@ int swki_aead_open(const struct swki_aead *aead, const void *sealed, size_t len,
     }
     mbedtls_gcm_free(&gcm);
     return rc;
+}
+
+struct swki_aead_cipher {
+    const struct swk_alloc *alloc;
+    mbedtls_gcm_context gcm;
+};
+
+int swki_aead_cipher_new(const struct swk_alloc *alloc,
+                         const uint8_t key[SWKI_AEAD_KEY_SIZE],
+                         struct swki_aead_cipher **out_cipher,
+                         struct swk_error *err)
+{
+    struct swki_aead_cipher *cipher = swki_alloc(alloc, sizeof(*cipher));
+    const struct swki_aead aead = {.key = key};
+
+    if (cipher == NULL) {
+        return swki_fail_nomem(err);
+    }
+    cipher->alloc = alloc;
+    mbedtls_gcm_init(&cipher->gcm);
+    int rc = set_key(&cipher->gcm, &aead, err);
+    if (rc != 0) {
+        swki_aead_cipher_free(cipher);
+        return rc;
+    }
+    *out_cipher = cipher;
+    return SWK_OK;
+}
+
+void swki_aead_cipher_free(struct swki_aead_cipher *cipher)
+{
+    if (cipher != NULL) {
+        mbedtls_gcm_free(&cipher->gcm);
+        swki_free(cipher->alloc, cipher);
+    }
+}
+
+void swki_aead_cipher_seal(struct swki_aead_cipher *cipher,
+                           const struct swki_aead_frame *frame, uint8_t *data,
+                           size_t len, uint8_t out_tag[SWKI_AEAD_TAG_SIZE])
+{
+    int rc = mbedtls_gcm_crypt_and_tag(
+        &cipher->gcm, MBEDTLS_GCM_ENCRYPT, len, frame->nonce,
+        SWKI_AEAD_NONCE_SIZE, frame->extra, frame->extra_len, data, data,
+        SWKI_AEAD_TAG_SIZE, out_tag);
+
+    assert(rc == 0);
+    (void)rc;
+}
+
+bool swki_aead_cipher_open(struct swki_aead_cipher *cipher,
+                           const struct swki_aead_frame *frame, uint8_t *data,
+                           size_t len, const uint8_t tag[SWKI_AEAD_TAG_SIZE])
+{
+    return mbedtls_gcm_auth_decrypt(&cipher->gcm, len, frame->nonce,
+                                    SWKI_AEAD_NONCE_SIZE, frame->extra,
+                                    frame->extra_len, tag, SWKI_AEAD_TAG_SIZE,
+                                    data, data) == 0;
 }
