@@ -4,8 +4,8 @@
  * The queue: what its head still lacks is proposed, one change at a time.
  *
  * A request says how the list is to be, not what to do about it. The head is
- * compared with the list; if they agree it is done, else the next change towards
- * it is proposed, and when that was applied they are compared anew.
+ * compared with the list; if they agree it is done, else the next change
+ * towards it is proposed, and when that was applied they are compared anew.
  */
 
 #include <stdio.h>
@@ -36,8 +36,7 @@ enum verdict {
 /* -- Answers -------------------------------------------------------------- */
 
 static int fill_join(const struct swki_membership *m,
-                     const struct swki_member *joined,
-                     struct swki_arena *arena,
+                     const struct swki_member *joined, struct swki_arena *arena,
                      Swkpb__JoinResponse *response)
 {
     size_t count = swki_membership_count(m);
@@ -208,8 +207,8 @@ static enum verdict run_join(struct swki_requests *requests,
         .addresses_count = request->addresses.count,
     };
 
-    if (swki_requests_may_join(requests, request->node_id,
-                               &request->failure) != 0) {
+    if (swki_requests_may_join(requests, request->node_id, &request->failure) !=
+        0) {
         return FAILED;
     }
     if (known != NULL && must_be_replaced(request, known)) {
@@ -238,6 +237,20 @@ static enum verdict run_join(struct swki_requests *requests,
                    &wanted);
 }
 
+/* Whether all is committed that was under way when it was asked first: who
+ * waits for one of these changes, such as the demotion that leads here, gets
+ * a certain answer. */
+static bool is_settled(const struct swki_requests *requests,
+                       struct swki_request *request)
+{
+    const struct swki_store *store = requests->config.store;
+
+    if (request->settled == 0) {
+        request->settled = swki_view_index(swki_store_head(store));
+    }
+    return swki_view_index(swki_store_committed(store)) >= request->settled;
+}
+
 /* A leader that is to go hands over first: the next one removes it. */
 static enum verdict run_removal(struct swki_requests *requests,
                                 struct swki_request *request)
@@ -249,6 +262,9 @@ static enum verdict run_removal(struct swki_requests *requests,
 
     if (member == NULL) {
         return DONE;
+    }
+    if (member->self && !is_settled(requests, request)) {
+        return AGAIN;
     }
     if (!member->self || !swki_membership_can_remove(m, member->raft_id) ||
         group->transfer(group->ctx, NULL) != 0) {
@@ -281,8 +297,8 @@ static enum verdict run_self(struct swki_requests *requests,
 static enum verdict run_promotion(struct swki_requests *requests,
                                   struct swki_request *request)
 {
-    const struct swki_member *member = swki_membership_find(
-        requests->config.membership, request->raft_id);
+    const struct swki_member *member =
+        swki_membership_find(requests->config.membership, request->raft_id);
 
     if (member == NULL || !member->learner) {
         return DONE;

@@ -34,11 +34,12 @@ struct swki_request {
     /* While it is checked: */
     size_t checking; /* which of the addresses */
     uint64_t check_id;
-    bool check_due; /* not handed out yet */
+    bool check_due;       /* not handed out yet */
     swk_time check_until; /* of all addresses */
     swk_time try_until;   /* of this one */
     /* At the head of the queue: */
     uint64_t index;     /* of the change it waits for; 0 for none */
+    uint64_t settled;   /* index to be committed before a hand-over, or 0 */
     unsigned proposals; /* so far */
     struct swk_error failure; /* code is 0 while there is none */
 };
@@ -51,8 +52,8 @@ struct swki_requests {
     size_t max;
     struct swki_link checking;
     struct swki_link queue;
-    struct swki_link failed; /* to be answered by the next step */
-    uint64_t checks;         /* numbers given out */
+    struct swki_link failed;          /* to be answered by the next step */
+    uint64_t checks;                  /* numbers given out */
     struct swki_requests_check check; /* the last one handed out */
     swk_time retry_at; /* the head of the queue is left alone before */
     swk_time poll_at;  /* learners are left alone before */

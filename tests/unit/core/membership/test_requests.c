@@ -110,8 +110,8 @@ static int set_up(void **state)
 {
     struct f *f = test_calloc(1, sizeof(*f));
     static const char *const addresses[] = {"10.0.0.1:4242"};
-    const struct swki_store_config store = {
-        .proposer = storelog_proposer(&f->log)};
+    const struct swki_store_config store = {.proposer =
+                                                storelog_proposer(&f->log)};
     struct swki_requests_config config = {
         .entropy = &entropy,
         .group = {f, propose, peers, transfer},
@@ -307,8 +307,8 @@ static uint64_t join_fully(struct f *f, const char *node, const char *address)
 
 /* -- Joining -------------------------------------------------------------- */
 
-static void a_new_manager_is_added_without_a_vote_and_then_answered(
-    void **state)
+static void
+a_new_manager_is_added_without_a_vote_and_then_answered(void **state)
 {
     struct f *f = *state;
     uint64_t id = join(f, "n9", "10.0.0.9:4242");
@@ -379,8 +379,7 @@ static void further_addresses_are_tried_and_recorded(void **state)
     response = joined(f, id);
     assert_string_equal(response->members[3]->addr, "10.0.0.9:4242");
     assert_int_equal(response->members[3]->n_more_addrs, 1); /* once each */
-    assert_string_equal(response->members[3]->more_addrs[0],
-                        "m9.example:4242");
+    assert_string_equal(response->members[3]->more_addrs[0], "m9.example:4242");
 }
 
 static void a_silent_address_leaves_time_for_the_next(void **state)
@@ -525,8 +524,8 @@ static void a_learner_is_promoted_once_it_has_caught_up(void **state)
     uint64_t raft_id = join_fully(f, "n9", "10.0.0.9:4242");
 
     f->peers_count = 1;
-    f->peers[0] = (struct swk_raft_peer){
-        .id = raft_id, .learner = 1, .active = 1};
+    f->peers[0] =
+        (struct swk_raft_peer){.id = raft_id, .learner = 1, .active = 1};
     f->now = swki_requests_deadline(f->requests);
     step(f);
     assert_int_equal(f->proposed, 1);
@@ -546,8 +545,8 @@ static void an_absent_learner_is_not_promoted(void **state)
     uint64_t raft_id = join_fully(f, "n9", "10.0.0.9:4242");
 
     f->peers_count = 1;
-    f->peers[0] = (struct swk_raft_peer){
-        .id = raft_id, .learner = 1, .caught_up = 1};
+    f->peers[0] =
+        (struct swk_raft_peer){.id = raft_id, .learner = 1, .caught_up = 1};
     f->now += SWK_MINUTE;
     step(f);
     assert_int_equal(f->proposed, 1);
@@ -626,6 +625,35 @@ static void a_removal_that_would_cost_the_quorum_is_refused(void **state)
     assert_int_equal(f->proposed, 1);
 }
 
+static void propose_pause(struct f *f, const char *node_id)
+{
+    struct swki_tx *tx = swki_store_begin(f->store, SWKI_ACTOR_CONTROL, 1);
+    struct swki_object *object = swki_object_edit(
+        swki_view_get(swki_tx_view(tx), SWKI_KIND_NODE, node_id));
+    Swkpb__Node *node = swki_node_edit(object);
+    Swkpb__NodeSpec *spec = swki_object_own(object, &node->spec);
+
+    spec->availability = SWKPB__NODE_SPEC__AVAILABILITY__PAUSE;
+    assert_int_equal(swki_tx_update(tx, object, NULL), 0);
+    assert_int_equal(swki_tx_commit(tx, NULL, NULL, NULL, NULL), 0);
+}
+
+static void
+a_leader_hands_over_when_what_was_asked_before_is_committed(void **state)
+{
+    struct f *f = *state;
+
+    propose_pause(f, "w1");
+    assert_int_equal(swki_requests_remove(f->requests, f->now, 1, NULL), 0);
+    step(f);
+    assert_int_equal(f->transfers, 0);
+    propose_pause(f, "n9"); /* later ones do not hold it up */
+    assert_int_equal(storelog_commit_one(&f->log, f->store), 0);
+    f->now += SWKI_REQUESTS_RETRY_INTERVAL;
+    step(f);
+    assert_int_equal(f->transfers, 1);
+}
+
 static void a_leader_that_is_to_go_hands_over_first(void **state)
 {
     struct f *f = *state;
@@ -649,8 +677,7 @@ static void one_removal_of_a_member_waits_at_a_time(void **state)
 
     f->propose_code = SWK_EUNAVAILABLE;
     for (int i = 0; i < 20; i++) {
-        assert_int_equal(swki_requests_remove(f->requests, f->now, 2, NULL),
-                         0);
+        assert_int_equal(swki_requests_remove(f->requests, f->now, 2, NULL), 0);
         step(f);
     }
     f->now += SWKI_REQUESTS_REMOVE_LIMIT; /* it is given up */
@@ -812,8 +839,8 @@ static void the_leader_announces_where_it_moved(void **state)
 
     step(f);
     assert_int_equal(f->proposed, 0); /* it is where the list says */
-    assert_int_equal(
-        swki_requests_set_addresses(f->requests, moved, 2, NULL), 0);
+    assert_int_equal(swki_requests_set_addresses(f->requests, moved, 2, NULL),
+                     0);
     step(f);
     step(f);
     commit(f);
@@ -861,6 +888,7 @@ int main(void)
         TEST(leaving_needs_a_member_to_leave),
         TEST(the_quorum_check_is_made_again_in_the_queue),
         TEST(a_removal_that_would_cost_the_quorum_is_refused),
+        TEST(a_leader_hands_over_when_what_was_asked_before_is_committed),
         TEST(a_leader_that_is_to_go_hands_over_first),
         TEST(one_removal_of_a_member_waits_at_a_time),
         TEST(changes_wait_for_each_other),
