@@ -6,12 +6,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
+#include <time.h>
 
 #include <swarmkit/message.h>
 
 #include "ctl.h"
 
 #define CALL_TIMEOUT (60 * SWK_SECOND)
+
+enum {
+    RETRY_FOR_MS = 3000,
+    RETRY_PAUSE_MS = 200,
+};
 
 void ctl_close(struct ctl *ctl)
 {
@@ -137,8 +144,11 @@ int ctl_try(struct ctl *ctl, const char *method,
         rc = open_client(ctl, err);
     }
     if (rc == 0) {
-        rc = swk_client_call(ctl->client, path, data, len, CALL_TIMEOUT,
-                             &reply, &reply_len, err);
+        rc = swk_client_set_request_id(ctl->client, ctl->request_id);
+    }
+    if (rc == 0) {
+        rc = swk_client_call(ctl->client, path, data, len, CALL_TIMEOUT, &reply,
+                             &reply_len, err);
     }
     explicit_bzero(data, len); /* it may hold a secret */
     free(data);
@@ -156,13 +166,63 @@ int ctl_try(struct ctl *ctl, const char *method,
     return rc;
 }
 
+/* A new ID for a call, by which the managers know it when it comes again. */
+static int name_request(struct ctl *ctl, struct swk_error *err)
+{
+    uint64_t random[2];
+
+    if (getrandom(random, sizeof(random), 0) != (ssize_t)sizeof(random)) {
+        snprintf(err->text, sizeof(err->text),
+                 "the system gives no random numbers");
+        return SWK_EIO;
+    }
+    snprintf(ctl->request_id, sizeof(ctl->request_id), "%016llx%016llx",
+             (unsigned long long)random[0], (unsigned long long)random[1]);
+    return 0;
+}
+
+static int64_t milliseconds(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* Makes the call; and again with the same ID while a manager answers that none
+ * of them leads, for a leader is chosen within about a second. */
+static int call_again(struct ctl *ctl, const char *method,
+                      const ProtobufCMessage *request,
+                      const ProtobufCMessageDescriptor *type, void *out_message,
+                      struct swk_error *err)
+{
+    static const struct timespec pause = {.tv_nsec = RETRY_PAUSE_MS * 1000000};
+    int rc = name_request(ctl, err);
+
+    if (rc == 0 && ctl->client == NULL) {
+        rc = open_client(ctl, err);
+    }
+    if (rc != 0) {
+        return rc;
+    }
+    rc = ctl_try(ctl, method, request, type, NULL, out_message, err);
+    int64_t end = milliseconds() + RETRY_FOR_MS;
+
+    while (rc == SWK_EUNAVAILABLE && milliseconds() < end) {
+        nanosleep(&pause, NULL);
+        rc = ctl_try(ctl, method, request, type, NULL, out_message, err);
+    }
+    return rc;
+}
+
 int ctl_call(struct ctl *ctl, const char *method,
              const ProtobufCMessage *request,
              const ProtobufCMessageDescriptor *type, void *out_message)
 {
     struct swk_error err = {0};
-    int rc = ctl_try(ctl, method, request, type, NULL, out_message, &err);
+    int rc = call_again(ctl, method, request, type, out_message, &err);
 
+    ctl->request_id[0] = '\0';
     if (rc == 0) {
         return EXIT_OK;
     }

@@ -52,6 +52,7 @@ struct ctl {
     bool no_resolve; /* show IDs instead of names */
     bool json;
     swk_client *client; /* opened by the first call */
+    char request_id[33]; /* of the call being made; empty for none */
     struct pool pool;   /* for as long as the command runs */
 };
 
@@ -69,14 +70,15 @@ int ctl_usage(const char *format, ...) __attribute__((format(printf, 1, 2)));
 int ctl_fail(const struct swk_error *err);
 
 /*
- * Calls a method of the control API, or "SERVICE/METHOD", and decodes the answer into the pool (the
- * command's, if NULL). Returns 0 or a negative enum swk_error_code.
+ * Calls a method of the control API, or "SERVICE/METHOD", and decodes the
+ * answer into the pool (the command's, if NULL). Returns 0 or a negative enum swk_error_code.
  */
 int ctl_try(struct ctl *ctl, const char *method, const ProtobufCMessage *request,
             const ProtobufCMessageDescriptor *type, struct pool *pool,
             void *out_message, struct swk_error *err);
 
-/* The same, printing the failure; an exit code. */
+/* The same, but a call that no leader took is made again, such that it has its
+ * effect once; printing the failure. An exit code. */
 int ctl_call(struct ctl *ctl, const char *method,
              const ProtobufCMessage *request,
              const ProtobufCMessageDescriptor *type, void *out_message);
