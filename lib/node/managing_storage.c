@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The files of a manager's log. */
+
+#include "node/managing_impl.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <swarmkit/file_storage.h>
+
+#include "base/error.h"
+
+enum {
+    PATH_SIZE = 4096,
+};
+
+static void take_stored(struct swki_message *message, swk_time now)
+{
+    struct swki_managing_stored *stored =
+        SWKI_CONTAINER(message, struct swki_managing_stored, message);
+    struct swki_managing *m =
+        SWKI_CONTAINER(stored, struct swki_managing, stored);
+    struct swk_error err;
+    uint64_t ticket;
+    int code;
+
+    (void)now;
+    pthread_mutex_lock(&stored->lock);
+    stored->posted = false;
+    ticket = stored->ticket;
+    code = stored->code;
+    err = stored->err;
+    pthread_mutex_unlock(&stored->lock);
+    if (m->manager != NULL) {
+        swki_manager_stored(m->manager, ticket, code, &err);
+    }
+}
+
+/* On the storage's thread. Only the last ticket counts, and the first
+ * failure. */
+static void storage_done(void *ctx, uint64_t ticket, int code,
+                         const struct swk_error *err)
+{
+    struct swki_managing *m = ctx;
+    struct swki_managing_stored *stored = &m->stored;
+    bool post;
+
+    pthread_mutex_lock(&stored->lock);
+    if (stored->code == 0) {
+        stored->ticket = ticket;
+        stored->code = code;
+        if (code != 0) {
+            stored->err = *err;
+        }
+    }
+    post = !stored->posted;
+    stored->posted = true;
+    pthread_mutex_unlock(&stored->lock);
+    if (post) {
+        swki_loop_post(m->config.asker.loop, &stored->message);
+    }
+}
+
+void swki_managing_init_storage(struct swki_managing *m)
+{
+    pthread_mutex_init(&m->stored.lock, NULL);
+    m->stored.message.handle = take_stored;
+}
+
+static void log_path(const char *state_dir, char out[PATH_SIZE])
+{
+    snprintf(out, PATH_SIZE, "%s/raft", state_dir);
+}
+
+int swki_managing_open_storage(struct swki_managing *m, struct swk_error *err)
+{
+    char path[PATH_SIZE];
+    struct swk_file_storage_config config = {.size = sizeof(config)};
+    int rc;
+
+    log_path(m->config.state_dir, path);
+    config.dir = path;
+    config.alloc = m->config.asker.alloc;
+    config.logger = m->config.asker.logger;
+    config.done = storage_done;
+    config.done_ctx = m;
+    rc = swk_file_storage_open(&config, &m->storage, err);
+    m->storage_open = rc == 0;
+    return rc;
+}
+
+void swki_managing_close_storage(struct swki_managing *m)
+{
+    if (m->storage_open) {
+        m->storage.close(m->storage.ctx);
+    }
+    swki_loop_cancel(m->config.asker.loop, &m->stored.message);
+    pthread_mutex_destroy(&m->stored.lock);
+}
+
+int swki_managing_clear(const char *state_dir, struct swk_error *err)
+{
+    char path[PATH_SIZE];
+    char name[PATH_SIZE + 256];
+    struct dirent *entry;
+    DIR *dir;
+    int rc = SWK_OK;
+
+    log_path(state_dir, path);
+    dir = opendir(path);
+    if (dir == NULL) {
+        return errno == ENOENT
+                   ? SWK_OK
+                   : swki_fail(err, SWK_EIO, "%s: %s", path, strerror(errno));
+    }
+    while (rc == 0 && (entry = readdir(dir)) != NULL) {
+        if (strcmp(entry->d_name, ".") == 0 ||
+            strcmp(entry->d_name, "..") == 0) {
+            continue;
+        }
+        snprintf(name, sizeof(name), "%s/%s", path, entry->d_name);
+        if (unlink(name) != 0) {
+            rc = swki_fail(err, SWK_EIO, "%s: %s", name, strerror(errno));
+        }
+    }
+    closedir(dir);
+    return rc;
+}
