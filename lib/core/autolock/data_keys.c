@@ -118,6 +118,20 @@ int swki_data_keys_lock(const struct swki_data_keys *keys,
     return 1;
 }
 
+int swki_data_keys_forget(const struct swki_data_keys *keys,
+                          struct swki_data_keys *out_next)
+{
+    if (!keys->has_current) {
+        return 0;
+    }
+    *out_next = (struct swki_data_keys){
+        .is_locked = keys->is_locked,
+        .unlock_key = keys->unlock_key,
+        .lock_version = keys->lock_version,
+    };
+    return 1;
+}
+
 int swki_data_keys_clear(const struct swki_data_keys *keys,
                          struct swki_data_keys *out_next)
 {

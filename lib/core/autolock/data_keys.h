@@ -78,6 +78,11 @@ int swki_data_keys_lock(const struct swki_data_keys *keys,
                         uint64_t version, struct swki_data_keys *out_next,
                         struct swk_error *err);
 
+/* The log is gone, and the node has yet to become a worker: the log's keys go,
+ * its own key stays locked. */
+int swki_data_keys_forget(const struct swki_data_keys *keys,
+                          struct swki_data_keys *out_next);
+
 /* The node is no manager any more: nothing of all this stays. */
 int swki_data_keys_clear(const struct swki_data_keys *keys,
                          struct swki_data_keys *out_next);

@@ -260,6 +260,24 @@ static void without_entropy_nothing_changes(void **state)
     assert_int_equal(next.lock_version, 77);
 }
 
+static void without_a_log_the_lock_stays_alone(void **state)
+{
+    static const struct plain locked = {'c', 'p', true, 'k', 3};
+    static const struct plain open = {'c', 0, false, 0, 3};
+    static const struct plain lock = {0, 0, false, 'k', 3};
+    static const struct plain none = {0, 0, false, 0, 3};
+    struct swki_data_keys keys = make(&locked);
+    struct swki_data_keys next;
+
+    (void)state;
+    assert_int_equal(swki_data_keys_forget(&keys, &next), 1);
+    assert_same("locked", &next, &lock);
+    assert_int_equal(swki_data_keys_forget(&next, &next), 0);
+    keys = make(&open);
+    assert_int_equal(swki_data_keys_forget(&keys, &next), 1);
+    assert_same("open", &next, &none);
+}
+
 static void a_demoted_node_keeps_nothing(void **state)
 {
     static const struct plain before = {'c', 'p', true, 'k', 3};
@@ -446,6 +464,7 @@ int main(void)
         TEST(a_finished_rotation_keeps_the_wish_for_another),
         TEST(a_first_key_is_made_once),
         TEST(without_entropy_nothing_changes),
+        TEST(without_a_log_the_lock_stays_alone),
         TEST(a_demoted_node_keeps_nothing),
         TEST(headers_hold_what_was_written),
         TEST(the_form_is_that_of_other_swarms),
