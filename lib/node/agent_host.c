@@ -21,6 +21,7 @@ struct swk_agent {
     struct swk_agent_config config;
     struct swki_credentials credentials;
     struct swki_remotes remotes;
+    int lock_fd; /* of the state directory; -1: not locked */
     struct swki_loop *loop;
     struct swki_agent_runner *runner;
     pthread_t thread;
@@ -113,6 +114,9 @@ static int set_up(struct swk_agent *agent, struct swk_error *err)
     int rc = swki_state_dir_create(config->state_dir, err);
 
     if (rc == 0) {
+        rc = swki_state_dir_lock(config->state_dir, &agent->lock_fd, err);
+    }
+    if (rc == 0) {
         rc = find_managers(agent, err);
     }
     if (rc == 0) {
@@ -167,6 +171,7 @@ int swk_agent_new(const struct swk_agent_config *options, swk_agent **out_agent,
         return swki_fail_nomem(err);
     }
     agent->config = config;
+    agent->lock_fd = -1;
     swki_credentials_init(&agent->credentials, config.alloc);
     rc = set_up(agent, err);
     if (rc != 0) {
@@ -237,5 +242,6 @@ void swk_agent_free(swk_agent *agent)
         swki_loop_free(agent->loop);
     }
     swki_credentials_fini(&agent->credentials);
+    swki_state_dir_unlock(agent->lock_fd);
     swki_free(agent->config.alloc, agent);
 }

@@ -34,6 +34,7 @@ struct swk_manager {
     struct swki_founding founding;
     struct swki_remotes remotes;
     uint64_t seed;
+    int lock_fd; /* of the state directory; -1: not locked */
     struct swki_loop *loop;
     struct swki_loop_member member;
     struct swki_managing *managing; /* NULL while the node is a worker */
@@ -347,6 +348,9 @@ static int set_up(struct swk_manager *m, struct swk_error *err)
 {
     int rc = swki_state_dir_create(m->config.state_dir, err);
 
+    if (rc == 0) {
+        rc = swki_state_dir_lock(m->config.state_dir, &m->lock_fd, err);
+    }
     if (rc == 0 && m->config.entropy->fill(m->config.entropy->ctx, &m->seed,
                                            sizeof(m->seed)) != 0) {
         rc = swki_fail(err, SWK_EIO, "no entropy to start with");
@@ -395,6 +399,7 @@ int swk_manager_new(const struct swk_manager_config *options,
     }
     m->config = config;
     m->leave_at = SWK_NEVER;
+    m->lock_fd = -1;
     pthread_mutex_init(&m->failure_lock, NULL);
     swki_list_init(&m->member.link);
     m->member.ctx = m;
@@ -489,6 +494,7 @@ void swk_manager_free(swk_manager *m)
     }
     swki_founding_fini(&m->founding);
     swki_credentials_fini(&m->credentials);
+    swki_state_dir_unlock(m->lock_fd);
     pthread_mutex_destroy(&m->failure_lock);
     swki_free(m->config.alloc, m);
 }

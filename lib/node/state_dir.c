@@ -3,8 +3,10 @@
 #include "node/state_dir.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -58,6 +60,39 @@ int swki_state_dir_create(const char *state_dir, struct swk_error *err)
                          state_dir, strerror(errno));
     }
     return SWK_OK;
+}
+
+int swki_state_dir_lock(const char *state_dir, int *out_fd,
+                        struct swk_error *err)
+{
+    int fd = open(state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int rc;
+
+    if (fd < 0) {
+        return swki_fail(err, SWK_EIO,
+                         "cannot open the state directory %s: %s", state_dir,
+                         strerror(errno));
+    }
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
+        *out_fd = fd;
+        return SWK_OK;
+    }
+    rc = errno == EWOULDBLOCK
+             ? swki_fail(err, SWK_EBUSY,
+                         "the state directory %s is in use by another process",
+                         state_dir)
+             : swki_fail(err, SWK_EIO,
+                         "cannot lock the state directory %s: %s", state_dir,
+                         strerror(errno));
+    close(fd);
+    return rc;
+}
+
+void swki_state_dir_unlock(int fd)
+{
+    if (fd >= 0) {
+        close(fd);
+    }
 }
 
 static void certificates_path(char *buf, const char *state_dir)

@@ -11,6 +11,13 @@
  * SWK_EIO says why it cannot be used. */
 int swki_state_dir_create(const char *state_dir, struct swk_error *err);
 
+/* Keeps other processes out until the descriptor is closed, or the process
+ * ends. SWK_EBUSY if another one has it. */
+int swki_state_dir_lock(const char *state_dir, int *out_fd,
+                        struct swk_error *err);
+/* -1 is none. */
+void swki_state_dir_unlock(int fd);
+
 /* The credentials below <state>/certificates. */
 int swki_state_dir_load(const char *state_dir,
                         struct swki_credentials *credentials,

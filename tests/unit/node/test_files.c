@@ -264,6 +264,24 @@ static void a_state_directory_that_cannot_be_is_an_error(void **state)
     free(endless);
 }
 
+static void a_state_directory_is_one_owners_at_a_time(void **state)
+{
+    struct directory *dir = *state;
+    struct swk_error err = {0};
+    int other = 77;
+    int fd;
+
+    assert_int_equal(swki_state_dir_lock(dir->path, &fd, NULL), 0);
+    assert_int_equal(swki_state_dir_lock(dir->path, &other, &err), SWK_EBUSY);
+    assert_non_null(strstr(err.text, dir->path));
+    assert_int_equal(other, 77);
+    swki_state_dir_unlock(fd);
+    assert_int_equal(swki_state_dir_lock(dir->path, &fd, NULL), 0);
+    swki_state_dir_unlock(fd);
+    assert_int_equal(swki_state_dir_lock("/nowhere", &fd, NULL), SWK_EIO);
+    swki_state_dir_unlock(-1);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -279,6 +297,7 @@ int main(void)
         TEST(a_damaged_list_of_managers_is_told_from_none),
         TEST(a_state_directory_is_made_for_its_owner_alone),
         TEST(a_state_directory_that_cannot_be_is_an_error),
+        TEST(a_state_directory_is_one_owners_at_a_time),
     };
 
     return cmocka_run_group_tests_name("files", tests, NULL, NULL);
