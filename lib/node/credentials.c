@@ -343,11 +343,12 @@ int swki_credentials_set_roots(struct swki_credentials *c, const void *pem,
     return rc;
 }
 
-int swki_credentials_renew(struct swki_credentials *c,
+int swki_credentials_renew(struct swki_credentials *c, const char *dir,
                            const struct swki_credentials *fresh,
                            struct swk_error *err)
 {
     struct swki_credentials next;
+    int rc;
 
     swki_credentials_init(&next, c->key.alloc);
     if (set_text(&next.roots, fresh->roots.data, fresh->roots.len) != 0 ||
@@ -361,6 +362,11 @@ int swki_credentials_renew(struct swki_credentials *c,
     next.has_offer = c->has_offer;
     next.offer = c->offer;
     next.entropy = c->entropy;
+    rc = swki_credentials_save(&next, dir, err);
+    if (rc != 0) {
+        swki_credentials_fini(&next);
+        return rc;
+    }
     swki_credentials_fini(c); /* wipes the old key */
     *c = next;
     swki_wipe(&next, sizeof(next)); /* the keys in it were copied */

@@ -94,9 +94,11 @@ int swki_credentials_set_roots(struct swki_credentials *credentials,
                                const void *pem, size_t len, swk_wall now,
                                struct swk_error *err);
 
-/* Takes over another key with its certificate, and its roots; the keys of the
- * log stay. */
+/* Writes another key with its certificate, and its roots, to the files, then
+ * takes them over; the keys of the log stay. On failure nothing has changed
+ * here, and the files hold the one pair or the other. */
 int swki_credentials_renew(struct swki_credentials *credentials,
+                           const char *dir,
                            const struct swki_credentials *fresh,
                            struct swk_error *err);
 

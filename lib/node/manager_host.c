@@ -133,11 +133,9 @@ static int take_credentials(struct swk_manager *m,
                             const struct swki_credentials *fresh,
                             struct swk_error *err)
 {
-    int rc = swki_credentials_renew(&m->credentials, fresh, err);
+    int rc = swki_state_dir_renew(m->config.state_dir, &m->credentials, fresh,
+                                  err);
 
-    if (rc == 0) {
-        rc = swki_state_dir_save(m->config.state_dir, &m->credentials, err);
-    }
     if (rc == 0 && m->managing != NULL) {
         rc = swki_managing_renewed(m->managing, err);
     }

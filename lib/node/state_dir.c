@@ -122,3 +122,26 @@ int swki_state_dir_save(const char *state_dir,
     certificates_path(path, state_dir);
     return swki_credentials_save(credentials, path, err);
 }
+
+int swki_state_dir_renew(const char *state_dir,
+                         struct swki_credentials *credentials,
+                         const struct swki_credentials *fresh,
+                         struct swk_error *err)
+{
+    char path[PATH_SIZE];
+
+    certificates_path(path, state_dir);
+    return swki_credentials_renew(credentials, path, fresh, err);
+}
+
+int swki_state_dir_change_keys(const char *state_dir,
+                               struct swki_credentials *credentials,
+                               const struct swki_data_keys *next,
+                               const struct swk_entropy *entropy,
+                               struct swk_error *err)
+{
+    char path[PATH_SIZE];
+
+    certificates_path(path, state_dir);
+    return swki_credentials_change_keys(credentials, path, next, entropy, err);
+}

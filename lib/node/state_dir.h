@@ -27,5 +27,14 @@ int swki_state_dir_load(const char *state_dir,
 int swki_state_dir_save(const char *state_dir,
                         const struct swki_credentials *credentials,
                         struct swk_error *err);
+int swki_state_dir_renew(const char *state_dir,
+                         struct swki_credentials *credentials,
+                         const struct swki_credentials *fresh,
+                         struct swk_error *err);
+int swki_state_dir_change_keys(const char *state_dir,
+                               struct swki_credentials *credentials,
+                               const struct swki_data_keys *next,
+                               const struct swk_entropy *entropy,
+                               struct swk_error *err);
 
 #endif

@@ -422,10 +422,14 @@ static void new_credentials_inherit_the_keys_and_the_lock(void **state)
                                                 f->next.chain.len, PKI_NOW,
                                                 &f->pki.entropy, NULL),
                      0);
-    assert_int_equal(swki_credentials_renew(&f->credentials, &fresh, NULL), 0);
-    swki_credentials_fini(&fresh);
-    assert_int_equal(swki_credentials_save(&f->credentials, f->dir.path, NULL),
+    assert_int_equal(swki_credentials_renew(&f->credentials, "/nowhere/at",
+                                            &fresh, NULL),
+                     SWK_EIO);
+    assert_string_equal(f->credentials.identity.node_id, "old");
+    assert_int_equal(swki_credentials_renew(&f->credentials, f->dir.path,
+                                            &fresh, NULL),
                      0);
+    swki_credentials_fini(&fresh);
     assert_true(file_has(f, "BEGIN ENCRYPTED PRIVATE KEY"));
     assert_int_equal(load_again(f, &unlock_key), 0);
     assert_string_equal(f->credentials.identity.node_id, "next");
