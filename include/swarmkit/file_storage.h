@@ -89,6 +89,66 @@ SWK_API SWK_MUST_CHECK int
 swk_file_storage_open(const struct swk_file_storage_config *config,
                       struct swk_storage *out_storage, struct swk_error *err);
 
+/** What swk_file_storage_force_single() is to do. */
+struct swk_force_single {
+    size_t size;      /**< sizeof(struct swk_force_single). */
+    uint64_t raft_id; /**< The member whose log it is. */
+    /** The application's own, for each change of membership that is made;
+     *  NULL for none. */
+    const uint8_t *context;
+    size_t context_len; /**< Bytes, up to 4096. */
+    int32_t dry_run;    /**< 1: only reports. */
+    uint32_t reserved;  /**< 0. */
+};
+
+/** What swk_file_storage_force_single() found, and did. */
+struct swk_force_single_report {
+    size_t size;             /**< sizeof(struct swk_force_single_report). */
+    uint64_t term;           /**< That the member had reached before. */
+    uint64_t snapshot_index; /**< Of the newest snapshot; 0 for none. */
+    uint64_t last_index;     /**< Of the log before. */
+    uint64_t last_term;      /**< Of the entry there. */
+    /** Entries after it were not known to be committed. They are kept: the
+     *  others may have answered clients on their strength. */
+    uint64_t commit_index;
+    uint64_t forced_index;  /**< Of the last entry after; last_index if there
+                                 is nothing to do. */
+    uint64_t members_count; /**< Other members, which are removed. */
+    uint64_t members[64];   /**< The first of them, ascending. */
+};
+
+/**
+ * Makes the member whose log this is the only one of its group, for when a
+ * quorum of it is lost for good. Nothing else may have the directory open.
+ *
+ * The others must never come back with what they have: entries that only they
+ * know are lost, and two groups would go on side by side.
+ *
+ * Appends changes of membership that remove the others, of a term one higher;
+ * with them all entries before count as committed. That is one write: a crash
+ * within leaves the log as it was, or complete. Once the member is alone there
+ * is nothing to do, and nothing is written.
+ *
+ * @param config      As for swk_file_storage_open(), done being ignored; not
+ *                    NULL.
+ * @param what        Borrowed for the call; not NULL.
+ * @param out_report  Its size is set by the caller; receives the rest; not
+ *                    NULL.
+ * @param err         Receives the reason on failure; may be NULL.
+ * @return 0; SWK_EPRECONDITION if the log is empty, if entries of it are lost,
+ *         or if the group in it lacks the member; SWK_EINVAL; else as
+ *         swk_file_storage_open() and what it opens.
+ * @threads any
+ * @source  etcd/raft has no such operation; swarmkit's force-new-cluster drops
+ *          the entries that were not known to be committed, and keeps the
+ *          term.
+ * @since   0.1
+ */
+SWK_API SWK_MUST_CHECK int swk_file_storage_force_single(
+    const struct swk_file_storage_config *config,
+    const struct swk_force_single *what,
+    struct swk_force_single_report *out_report, struct swk_error *err);
+
 SWK_END_DECLS
 
 #endif

@@ -15,4 +15,11 @@ int swki_file_storage_open(const struct swk_file_storage_config *config,
                            struct swk_storage *out_storage,
                            struct swk_error *err);
 
+/* As swk_file_storage_force_single(). */
+int swki_file_storage_force_single(const struct swk_file_storage_config *config,
+                                   const struct swki_file_io *io,
+                                   const struct swk_force_single *what,
+                                   struct swk_force_single_report *out_report,
+                                   struct swk_error *err);
+
 #endif
