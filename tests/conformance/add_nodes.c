@@ -105,6 +105,7 @@ static bool read_limit(struct options *o, const char *key, const char *value)
         {"x-lease-margin", NULL, &o->config.lease_margin_ticks},
         {"x-snapshot-stall", NULL, &o->config.snapshot_stall_ticks},
         {"x-promote-gap", NULL, &o->config.promote_gap},
+        {"x-promote-rounds", NULL, &o->config.promote_rounds},
         {"x-election-tick", NULL, &o->config.election_ticks},
     };
     uint64_t number;

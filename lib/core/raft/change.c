@@ -123,8 +123,10 @@ bool swki_machine_caught_up(const struct swki_machine *m, uint64_t id)
 {
     const struct swki_raft_progress *peer = swki_machine_peer(m, id);
 
-    return m->role == SWK_RAFT_LEADER && peer != NULL && peer->active &&
+    return m->role == SWK_RAFT_LEADER && peer != NULL &&
+           swki_machine_heard(m, peer, m->config.election_ticks) &&
            peer->state == SWK_RAFT_REPLICATE &&
+           (!peer->learner || peer->rounds.done) &&
            peer->match + m->config.promote_gap >= swki_machine_last(m);
 }
 

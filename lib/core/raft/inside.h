@@ -200,6 +200,22 @@ static inline bool swki_machine_has(const struct swki_machine *m,
 struct swki_raft_progress *swki_machine_peer(const struct swki_machine *m,
                                              uint64_t id);
 
+/* A member has answered. */
+static inline void swki_machine_hear(const struct swki_machine *m,
+                                     struct swki_raft_progress *peer)
+{
+    peer->active = true;
+    peer->heard = m->ticks + 1;
+}
+
+/* Whether it did so within so many ticks. */
+static inline bool swki_machine_heard(const struct swki_machine *m,
+                                      const struct swki_raft_progress *peer,
+                                      uint64_t ticks)
+{
+    return peer->heard != 0 && m->ticks + 1 - peer->heard < ticks;
+}
+
 /* Sends a message: fills in sender and term, and picks the list (R-MSG-1,
  * R-MSG-2). False if it is lost for want of memory. */
 bool swki_machine_send(struct swki_machine *m,

@@ -208,6 +208,31 @@ bool swki_raft_progress_accept(struct swki_raft_progress *p, uint64_t index)
     return true;
 }
 
+void swki_raft_progress_begin_rounds(struct swki_raft_progress *p,
+                                     uint64_t last, uint64_t tick)
+{
+    p->rounds = (struct swki_raft_rounds){.end = last, .since = tick};
+}
+
+void swki_raft_progress_end_rounds(struct swki_raft_progress *p, uint64_t last,
+                                   uint64_t tick, uint32_t ticks_max,
+                                   uint32_t rounds_max)
+{
+    struct swki_raft_rounds *r = &p->rounds;
+
+    if (r->done || p->match < r->end) {
+        return;
+    }
+    if (p->match >= last) {
+        r->done = true;
+        return;
+    }
+    r->count += r->count < UINT32_MAX ? 1 : 0;
+    r->done = r->count <= rounds_max && tick - r->since < ticks_max;
+    r->end = last;
+    r->since = tick;
+}
+
 void swki_raft_progress_release(struct swki_raft_progress *p, uint64_t index)
 {
     struct swki_raft_window *w = &p->window;

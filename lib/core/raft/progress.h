@@ -35,6 +35,16 @@ struct swki_raft_window {
     uint64_t size_max; /* 0: no limit */
 };
 
+/* How a learner catches up (R-CFG-15): in rounds, each of which ends when it
+ * has what was the end of the log when the round began. The time that a round
+ * takes says how far behind the learner would be as a voter. */
+struct swki_raft_rounds {
+    uint64_t end;   /* index that ends the running one */
+    uint64_t since; /* tick at which that began */
+    uint32_t count; /* those that are over */
+    bool done;      /* the last one was short enough, and not too late */
+};
+
 /* The answer of a member in the running election. */
 enum swki_raft_ballot {
     SWKI_RAFT_UNHEARD = 0,
@@ -52,12 +62,14 @@ struct swki_raft_progress {
     uint64_t sent_commit;
     uint64_t pending_snapshot; /* in snapshot state: index of the snapshot */
     uint64_t read_position;    /* newest read that it confirmed (R-RDI-5) */
-    uint32_t snapshot_ticks;   /* in snapshot state, without a report */
+    uint64_t heard; /* 1 + the tick at which it answered last; 0: never */
+    uint32_t snapshot_ticks; /* in snapshot state, without a report */
     enum swk_raft_peer_state state;
     enum swki_raft_ballot ballot;
     bool learner;
     bool active;      /* heard of since the last check */
     bool flow_paused; /* nothing more until something is heard */
+    struct swki_raft_rounds rounds;
     struct swki_raft_window window;
 };
 
@@ -105,6 +117,17 @@ void swki_raft_progress_extend(struct swki_raft_progress *p,
 
 /* The member has everything up to index: true if that was news (R-REP-5). */
 bool swki_raft_progress_accept(struct swki_raft_progress *p, uint64_t index);
+
+/* The first round begins: entries flow from here on; the log ends at last. */
+void swki_raft_progress_begin_rounds(struct swki_raft_progress *p,
+                                     uint64_t last, uint64_t tick);
+
+/* Ends the round if the member has what it needs for that. They are done with
+ * the first one that takes less than ticks_max, unless more than rounds_max
+ * were needed: then only when the member has everything, up to last. */
+void swki_raft_progress_end_rounds(struct swki_raft_progress *p, uint64_t last,
+                                   uint64_t tick, uint32_t ticks_max,
+                                   uint32_t rounds_max);
 
 /* Releases the messages of the window up to index. */
 void swki_raft_progress_release(struct swki_raft_progress *p, uint64_t index);

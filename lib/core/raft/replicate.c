@@ -181,7 +181,7 @@ void swki_machine_handle_heartbeat_resp(struct swki_machine *m,
                                         struct swki_raft_progress *peer,
                                         const struct swk_raft_message *message)
 {
-    peer->active = true;
+    swki_machine_hear(m, peer);
     peer->flow_paused = false;
     if (peer->match < swki_machine_last(m) || peer->state == SWK_RAFT_PROBE) {
         (void)swki_machine_send_append(m, peer, SWKI_SEND_ALWAYS);
@@ -235,6 +235,12 @@ static void handle_rejection(struct swki_machine *m,
     (void)swki_machine_send_append(m, peer, SWKI_SEND_ALWAYS);
 }
 
+static void replicate(struct swki_machine *m, struct swki_raft_progress *peer)
+{
+    swki_raft_progress_replicate(peer);
+    swki_raft_progress_begin_rounds(peer, swki_machine_last(m), m->ticks);
+}
+
 /* The state that follows from an acknowledgement; true if it says anything
  * (R-REP-5). */
 static bool accept(struct swki_machine *m, struct swki_raft_progress *peer,
@@ -246,7 +252,7 @@ static bool accept(struct swki_machine *m, struct swki_raft_progress *peer,
     }
     switch (peer->state) {
     case SWK_RAFT_PROBE:
-        swki_raft_progress_replicate(peer);
+        replicate(m, peer);
         break;
     case SWK_RAFT_REPLICATE:
         swki_raft_progress_release(peer, index);
@@ -261,8 +267,13 @@ static bool accept(struct swki_machine *m, struct swki_raft_progress *peer,
                                  .progress = peer,
                              });
         swki_raft_progress_probe(peer);
-        swki_raft_progress_replicate(peer);
+        replicate(m, peer);
         break;
+    }
+    if (peer->learner) {
+        swki_raft_progress_end_rounds(peer, swki_machine_last(m), m->ticks,
+                                      m->config.election_ticks,
+                                      m->config.promote_rounds);
     }
     return true;
 }
@@ -273,7 +284,7 @@ void swki_machine_handle_append_resp(struct swki_machine *m,
 {
     bool self = peer->id == m->config.id;
 
-    peer->active = true;
+    swki_machine_hear(m, peer);
     if (message->reject != 0) {
         handle_rejection(m, peer, message);
         return;
