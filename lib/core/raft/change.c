@@ -118,6 +118,13 @@ int swki_machine_apply_conf_change(struct swki_machine *m,
 
 /* -- Questions -------------------------------------------------------------- */
 
+bool swki_machine_is_active(const struct swki_machine *m,
+                            const struct swki_raft_progress *peer)
+{
+    return peer->active ||
+           swki_machine_heard(m, peer, m->config.election_ticks);
+}
+
 /* R-CFG-15 */
 bool swki_machine_caught_up(const struct swki_machine *m, uint64_t id)
 {

@@ -507,6 +507,11 @@ uint64_t swki_machine_term_at(const struct swki_machine *m, uint64_t index);
 const struct swk_log_entry *swki_machine_entry_at(const struct swki_machine *m,
                                                   uint64_t index);
 
+/* Whether a member was heard of lately: since the last check of the quorum, or
+ * within an election timeout, as that check forgets who was. */
+bool swki_machine_is_active(const struct swki_machine *m,
+                            const struct swki_raft_progress *peer);
+
 /* Whether a learner may be made a voter (R-CFG-15); false unless leader. */
 bool swki_machine_caught_up(const struct swki_machine *m, uint64_t id);
 

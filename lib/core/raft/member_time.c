@@ -61,7 +61,8 @@ static size_t active_others(const struct swk_raft *raft,
         const struct swki_raft_progress *p =
             swki_raft_configuration_find(conf, voters->ids[i]);
 
-        count += p->id != raft->config.id && p->active;
+        count += p->id != raft->config.id &&
+                 swki_machine_is_active(raft->machine, p);
     }
     return count;
 }

@@ -32,7 +32,7 @@ static void describe(const struct swk_raft *raft,
         .next = p->next,
         .pending_snapshot = p->pending_snapshot,
         .state = (int32_t)p->state,
-        .active = self || p->active,
+        .active = self || swki_machine_is_active(raft->machine, p),
         .learner = p->learner,
         .caught_up = swki_machine_caught_up(raft->machine, p->id),
     };

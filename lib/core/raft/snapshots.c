@@ -181,8 +181,8 @@ static uint64_t needed_after(const struct swk_raft *raft)
         uint64_t has = p->state == SWK_RAFT_SNAPSHOT ? p->pending_snapshot
                                                      : p->match;
 
-        if (p->active && p->id != raft->config.id && has > 0 &&
-            has < lowest) {
+        if (has > 0 && has < lowest && p->id != raft->config.id &&
+            swki_machine_is_active(raft->machine, p)) {
             lowest = has;
         }
     }

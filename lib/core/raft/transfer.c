@@ -96,7 +96,8 @@ int swki_machine_resign(struct swki_machine *m, struct swk_error *err)
     for (size_t i = 0; i < m->configuration.peers_count; i++) {
         const struct swki_raft_progress *peer = &m->configuration.peers[i];
 
-        if (peer->id != m->config.id && !peer->learner && peer->active &&
+        if (peer->id != m->config.id && !peer->learner &&
+            swki_machine_is_active(m, peer) &&
             (best == NULL || peer->match > best->match)) {
             best = peer;
         }
