@@ -408,6 +408,9 @@ bool swki_machine_leader_append(struct swki_machine *m,
 int swki_machine_follower_propose(struct swki_machine *m,
                                   const struct swk_raft_message *message,
                                   struct swk_error *err);
+/* Whether this leader is to leave its joint configuration now, and has not
+ * proposed it. */
+bool swki_machine_leave_due(const struct swki_machine *m);
 /* R-CFG-8 */
 void swki_machine_auto_leave(struct swki_machine *m);
 

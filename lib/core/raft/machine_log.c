@@ -183,9 +183,7 @@ void swki_machine_note_applied(struct swki_machine *m, uint64_t index)
                              });
     }
 
-    /* R-APP-4 */
-    if (m->configuration.auto_leave && m->role == SWK_RAFT_LEADER &&
-        m->applied >= m->pending_change) {
+    if (swki_machine_leave_due(m)) {
         swki_machine_auto_leave(m);
     }
 }

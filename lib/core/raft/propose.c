@@ -197,6 +197,14 @@ int swki_machine_leader_propose(struct swki_machine *m,
     return done > 0 ? SWK_OK : rc;
 }
 
+/* R-APP-4; before its first commit a leader would be refused (R-CFG-14). */
+bool swki_machine_leave_due(const struct swki_machine *m)
+{
+    return m->configuration.auto_leave && m->role == SWK_RAFT_LEADER &&
+           m->applied >= m->pending_change &&
+           swki_machine_committed_in_term(m);
+}
+
 /* R-CFG-8 */
 void swki_machine_auto_leave(struct swki_machine *m)
 {
@@ -207,7 +215,7 @@ void swki_machine_auto_leave(struct swki_machine *m)
 
     if (!swki_entries_reserve(&m->log, 1, 0) ||
         swki_machine_leader_propose(m, &leave, 1, &refused, &err) != SWK_OK) {
-        kind = SWKI_TRACE_AUTO_LEAVE_DROPPED; /* until the next one */
+        kind = SWKI_TRACE_AUTO_LEAVE_DROPPED; /* a tick tries again */
     }
     swki_machine_emit(m, (struct swki_machine_trace){
                              .kind = kind,

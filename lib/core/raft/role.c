@@ -121,6 +121,15 @@ static void tick_election(struct swki_machine *m)
     }
 }
 
+/* R-CFG-8: the leave may have come during a transfer, or when memory was short,
+ * and nothing need be applied after that. */
+static void retry_leave(struct swki_machine *m)
+{
+    if (m->transfer_target == 0 && !m->stalled && swki_machine_leave_due(m)) {
+        swki_machine_auto_leave(m);
+    }
+}
+
 /* R-TIM-4 */
 static void tick_leader(struct swki_machine *m)
 {
@@ -139,6 +148,7 @@ static void tick_leader(struct swki_machine *m)
         return;
     }
     swki_machine_tick_snapshots(m);
+    retry_leave(m);
     if (m->heartbeat_elapsed >= m->config.heartbeat_ticks) {
         m->heartbeat_elapsed = 0;
         swki_machine_broadcast_heartbeat(m);
