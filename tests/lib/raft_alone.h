@@ -56,8 +56,8 @@ void alone_tick(struct alone *a, unsigned ticks);
 /* Takes the next Ready. */
 const struct swki_machine_ready *alone_take(struct alone *a);
 
-/* The Ready is stored and applied. In asynchronous mode all that was taken
- * since the last time is. */
+/* What the latest Ready has is stored and applied; in asynchronous mode, what
+ * those before it had is stored too. */
 void alone_finish(struct alone *a);
 
 /* Both, until there is nothing more. */
