@@ -13,6 +13,7 @@
 enum {
     MESSAGES_PER_PEER = 2, /* that one event may need without fail */
     MESSAGES_BESIDE = 4,
+    FIRST_TERM = 1, /* of what a group begins with */
 };
 
 /* -- Making ---------------------------------------------------------------- */
@@ -205,10 +206,10 @@ int swki_machine_bootstrap(struct swki_machine *m,
     for (size_t i = 0; i < entries_count; i++) {
         struct swk_log_entry entry = entries[i];
 
-        entry.term = 1;
+        entry.term = FIRST_TERM;
         swki_entries_append(&m->log, &entry);
     }
-    m->term = 1;
+    m->term = FIRST_TERM;
     m->committed = entries_count;
     return SWK_OK;
 }
@@ -233,7 +234,8 @@ static int check_positions(const struct swki_machine *m, uint64_t commit,
                          (unsigned long long)commit);
     }
     if (m->accepted.term > SWKI_MACHINE_NUMBER_MAX ||
-        (m->state_restored && swki_machine_last_term(m) > m->accepted.term)) {
+        (m->state_restored && has_entries(m) &&
+         swki_machine_last_term(m) > m->accepted.term)) {
         return swki_fail(err, SWK_ECORRUPT,
                          "raft: an entry is newer than the hard state");
     }
@@ -280,6 +282,19 @@ static int start_configuration(struct swki_machine *m, struct swk_error *err)
     return SWK_OK;
 }
 
+/* A received snapshot is stored before the hard state that goes with it, and a
+ * crash may come in between (R-RDY-8). The member has not spoken in that term
+ * then, nor voted. What a group begins from is older than any election. */
+static void catch_up_with_snapshot(struct swki_machine *m)
+{
+    uint64_t term = m->log.before_term;
+
+    if (term > m->term && term > FIRST_TERM) {
+        m->term = term;
+        m->vote = 0;
+    }
+}
+
 static void start_log(struct swki_machine *m, uint64_t applied)
 {
     uint64_t begin = m->log.first - 1;
@@ -293,6 +308,7 @@ static void start_log(struct swki_machine *m, uint64_t applied)
         m->term = m->accepted.term;
         m->vote = m->accepted.vote;
     }
+    catch_up_with_snapshot(m);
     m->applied = applied > begin ? applied : begin;
     m->applying = m->applied;
     m->changed = m->applied;
