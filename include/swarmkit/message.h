@@ -29,12 +29,19 @@ SWK_BEGIN_DECLS
 /** Flags of swk_message_to_json(). */
 enum {
     SWK_JSON_INDENTED = 1 << 0, /**< An item a line, two spaces a level. */
+    /** "<redacted>", in base 64 where bytes are, stands for what is secret:
+     *  data of secrets and configs, values of environment variables and of
+     *  options of drivers (not of networks), credentials for registries, keys,
+     *  join tokens, the configuration of the CA, and what only a plugin can
+     *  read. Whatever else a user chose to write somewhere stays. */
+    SWK_JSON_REDACTED = 1 << 1,
 };
 
 /**
  * Writes an encoded message as JSON.
  *
- * Secrets are not left out: what is in the message is in the text.
+ * Secrets are not left out, unless a flag says so: what is in the message is
+ * in the text.
  *
  * @param type_name  The message's full name, such as
  *                   "docker.swarmkit.v1.Task"; NUL-terminated, not NULL. Known
@@ -71,8 +78,49 @@ SWK_API SWK_MUST_CHECK int swk_message_to_json(const char *type_name,
 SWK_API void swk_message_json_free(char *text);
 
 /**
+ * Reads a message from JSON, as swk_message_to_json() writes it: the same text
+ * gives the same message, but for fields that the writer did not know.
+ *
+ * Fields may also have their names of the schema ("service_id"), and null stands
+ * for the default. What the schema does not have is an error, and so is a field
+ * or a key that is there twice.
+ *
+ * @param type_name  As for swk_message_to_json().
+ * @param text       UTF-8, borrowed for the call; needs no NUL; not NULL.
+ * @param text_len   Bytes at text.
+ * @param out_data   Receives the encoded message; *given*:
+ *                   swk_message_data_free(). Untouched on failure; not NULL.
+ * @param out_len    Receives its bytes; not NULL.
+ * @param err        Receives the reason on failure, with the place in the
+ *                   message; may be NULL.
+ * @return 0; SWK_EINVAL for a NULL argument; SWK_ENOTFOUND for an unknown type;
+ *         SWK_EMALFORMED for a text that is no such message; SWK_ELIMIT for one
+ *         that is too long or nested too deep; SWK_ENOTSUP if the library was
+ *         built without a parser of JSON; SWK_ENOMEM.
+ * @threads any
+ * @source  protobuf, "ProtoJSON Format", with the differences of
+ *          swk_message_to_json(); names of fields that are not known are
+ *          refused, numbers are whole where the schema says so.
+ * @since   0.1
+ */
+SWK_API SWK_MUST_CHECK int
+swk_message_from_json(const char *type_name, const char *text, size_t text_len,
+                      uint8_t **out_data, size_t *out_len,
+                      struct swk_error *err);
+
+/**
+ * Wipes and releases an encoded message that was *given*.
+ *
+ * @param data  The message; may be NULL.
+ * @param len   Its bytes.
+ * @threads any
+ * @since   0.1
+ */
+SWK_API void swk_message_data_free(uint8_t *data, size_t len);
+
+/**
  * Lists the types of messages that swk_message_to_json() knows: the objects of
- * the store, and their specs.
+ * the store, their specs, and what the log of the managers holds.
  *
  * @param index  From 0.
  * @return The full name of the type, static; NULL past the last.

@@ -7,9 +7,14 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "objects.pb-c.h"
+#include "raft.pb-c.h"
+#include "snapshot.pb-c.h"
 #include "specs.pb-c.h"
+#include "swarmkit/state.pb-c.h"
 #include "wire/json.h"
+#include "wire/json_read.h"
 #include "wire/message.h"
+#include "wire/redact.h"
 
 static const ProtobufCMessageDescriptor *const types[] = {
     &swkpb__cluster__descriptor,      &swkpb__cluster_spec__descriptor,
@@ -21,6 +26,8 @@ static const ProtobufCMessageDescriptor *const types[] = {
     &swkpb__service__descriptor,      &swkpb__service_spec__descriptor,
     &swkpb__task__descriptor,         &swkpb__task_spec__descriptor,
     &swkpb__volume__descriptor,       &swkpb__volume_spec__descriptor,
+    &swkpb__raft_member__descriptor,  &swkpb__internal_raft_request__descriptor,
+    &swkpb__snapshot__descriptor,     &swkpb__rpc__state__descriptor,
 };
 
 enum {
@@ -50,6 +57,10 @@ static int convert(const ProtobufCMessageDescriptor *type, const void *data,
     ProtobufCMessage *message;
     int rc = swki_message_unpack(type, data, len, arena, &message, err);
 
+    if (rc == SWK_OK && (flags & SWK_JSON_REDACTED) != 0 &&
+        !swki_message_redact(message, arena)) {
+        rc = swki_fail_nomem(err);
+    }
     if (rc == SWK_OK) {
         rc = swki_message_to_json(message,
                                   (flags & SWK_JSON_INDENTED) != 0
@@ -74,7 +85,7 @@ int swk_message_to_json(const char *type_name, const void *data, size_t len,
     if (type_name == NULL || out_text == NULL || (data == NULL && len > 0)) {
         return swki_fail(err, SWK_EINVAL, "message to JSON: NULL argument");
     }
-    if ((flags & ~(uint32_t)SWK_JSON_INDENTED) != 0) {
+    if ((flags & ~(uint32_t)(SWK_JSON_INDENTED | SWK_JSON_REDACTED)) != 0) {
         return swki_fail(err, SWK_EINVAL, "message to JSON: unknown flag");
     }
     type = find_type(type_name);
@@ -97,4 +108,61 @@ int swk_message_to_json(const char *type_name, const void *data, size_t len,
 void swk_message_json_free(char *text)
 {
     swki_free(NULL, text);
+}
+
+/* Reads into the arena and encodes into the buffer, both the caller's. */
+static int parse(const ProtobufCMessageDescriptor *type, const char *text,
+                 size_t len, struct swki_arena *arena, struct swki_buf *out,
+                 struct swk_error *err)
+{
+    ProtobufCMessage *message;
+    int rc = swki_message_from_json(type, text, len, arena, &message, err);
+
+    if (rc == SWK_OK) {
+        rc = swki_message_pack(message, out, err);
+    }
+    /* An empty message is still something to release. */
+    if (rc == SWK_OK && swki_buf_reserve(out, 1) == NULL) {
+        rc = swki_fail_nomem(err);
+    }
+    return rc;
+}
+
+int swk_message_from_json(const char *type_name, const char *text,
+                          size_t text_len, uint8_t **out_data, size_t *out_len,
+                          struct swk_error *err)
+{
+    const ProtobufCMessageDescriptor *type;
+    struct swki_arena arena;
+    struct swki_buf buf;
+    int rc;
+
+    if (type_name == NULL || text == NULL || out_data == NULL ||
+        out_len == NULL) {
+        return swki_fail(err, SWK_EINVAL, "message from JSON: NULL argument");
+    }
+    type = find_type(type_name);
+    if (type == NULL) {
+        return swki_fail(err, SWK_ENOTFOUND,
+                         "message from JSON: unknown type of message");
+    }
+    swki_arena_init(&arena, NULL, swki_message_memory_max(text_len));
+    swki_buf_init(&buf, NULL, SIZE_MAX);
+    rc = parse(type, text, text_len, &arena, &buf, err);
+    swki_arena_fini(&arena);
+    if (rc != SWK_OK) {
+        swki_buf_fini(&buf);
+        return rc;
+    }
+    *out_data = buf.data;
+    *out_len = buf.len;
+    return SWK_OK;
+}
+
+void swk_message_data_free(uint8_t *data, size_t len)
+{
+    if (data != NULL) {
+        explicit_bzero(data, len);
+    }
+    swki_free(NULL, data);
 }

@@ -21,4 +21,11 @@ bool swki_rfc3339_timestamp(int64_t seconds, int32_t nanos,
 bool swki_rfc3339_duration(int64_t seconds, int32_t nanos,
                            char out_text[SWKI_RFC3339_SIZE]);
 
+/* The reverse, for one to nine digits after the point, and for times that stand
+ * off UTC ("+02:00"). False, with nothing stored, for any other text. */
+bool swki_rfc3339_read_timestamp(const char *text, int64_t *out_seconds,
+                                 int32_t *out_nanos);
+bool swki_rfc3339_read_duration(const char *text, int64_t *out_seconds,
+                                int32_t *out_nanos);
+
 #endif

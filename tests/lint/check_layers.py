@@ -16,6 +16,7 @@ THIRD_PARTY = {
     "mbedtls/": {"crypto"},
     "psa/": {"crypto"},
     "nng/": {"runtime/nng"},
+    "cjson/": {"wire"},
     "protobuf-c/": {"wire", "core", "node"},
 }
 

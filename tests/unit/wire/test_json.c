@@ -331,7 +331,7 @@ static void the_public_call_refuses_misuse_and_damage(void **state)
     } cases[] = {
         {"no type", NULL, "", 0, 0, SWK_EINVAL},
         {"no data", "docker.swarmkit.v1.Task", NULL, 1, 0, SWK_EINVAL},
-        {"unknown flag", "docker.swarmkit.v1.Task", "", 0, 2, SWK_EINVAL},
+        {"unknown flag", "docker.swarmkit.v1.Task", "", 0, 4, SWK_EINVAL},
         {"short name", "Task", "", 0, 0, SWK_ENOTFOUND},
         {"no object", "docker.swarmkit.v1.Meta", "", 0, 0, SWK_ENOTFOUND},
         {"damage", "docker.swarmkit.v1.Task", "\x0a", 1, 0, SWK_EMALFORMED},
