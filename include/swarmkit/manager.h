@@ -23,6 +23,7 @@
 #include <swarmkit/port/entropy.h>
 #include <swarmkit/port/executor.h>
 #include <swarmkit/port/transport.h>
+#include <swarmkit/unlock_key.h>
 
 SWK_BEGIN_DECLS
 
@@ -59,6 +60,9 @@ struct swk_manager_config {
     uint32_t heartbeat_ticks;
     uint32_t election_ticks;
     swk_time tick_ns; /**< Length of a tick. */
+    /** What opens the key file of a manager that its swarm has locked,
+     *  *copied*; NULL if there is none. Not needed otherwise. */
+    const struct swk_unlock_key *unlock_key;
 };
 
 /** An empty configuration. */
@@ -77,7 +81,9 @@ struct swk_manager_config {
  * @return 0; SWK_EINVAL for a configuration that makes no sense; SWK_EBUSY if
  *         the state directory or an address is in use; SWK_ECORRUPT for a
  *         damaged log or identity; SWK_EUNAUTHENTICATED if the certificate is
- *         not valid; SWK_EIO for files or sockets that fail; SWK_ENOMEM.
+ *         not valid; SWK_EDENIED if the node is locked, as
+ *         swk_node_identity_read() tells, and the unlock key is missing or not
+ *         its own, or if the join token was refused; SWK_EIO for files or sockets that fail; SWK_ENOMEM.
  * @threads any
  * @since   0.1
  */

@@ -24,7 +24,8 @@ struct swk_node_identity {
     char node_id[SWK_ID_LEN_MAX + 1];  /**< NUL-terminated. */
     char swarm_id[SWK_ID_LEN_MAX + 1]; /**< NUL-terminated. */
     int32_t role;                      /**< enum swk_node_role. */
-    int32_t reserved;                  /**< 0. */
+    int32_t locked;                    /**< 1: its key file is sealed under
+                                            the swarm's unlock key. */
     swk_wall not_after;                /**< End of its certificate. */
 };
 

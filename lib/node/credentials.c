@@ -164,10 +164,10 @@ static int read_key_file(struct swki_credentials *c, const char *dir,
     }
     if (locked) {
         rc = swki_fail(err, rc,
-                       "node is locked, and needs a valid unlock key%s: give "
-                       "it the one that \"swarmctl unlock-key\" shows on "
-                       "another manager, or that was in force when this one "
-                       "stopped, by swarmd --unlock-key-file FILE",
+                       "node is locked, and needs a valid unlock key%s: the "
+                       "one that \"swarmctl unlock-key\" shows on another "
+                       "manager or, if it was rotated since, the one before; "
+                       "give it by swarmd --unlock-key-file FILE",
                        c->has_offer ? ", which the one given is not" : "");
     }
     if (text.data != NULL) {
@@ -201,7 +201,7 @@ int swki_credentials_load(struct swki_credentials *c, const char *dir,
         load_unfinished(c, dir, now, entropy, &ignored) == 0) {
         rc = SWK_OK;
     }
-    if (rc != 0 && rc != SWK_ENOTFOUND) {
+    if (rc != 0 && rc != SWK_ENOTFOUND && rc != SWK_EDENIED) {
         swki_error_prefix(err, "the credentials in %s cannot be used; restore "
                                "them, or let a worker join again without them",
                           dir);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "crypto/digest.h"
 #include "crypto/x509.h"
 #include "node/state_dir.h"
 #include "runtime/file/atomic.h"
@@ -13,6 +14,24 @@
 enum {
     PATH_SIZE = 4096,
 };
+
+/* Whether the key file is sealed; one that cannot be read is not. */
+static bool is_locked(const char *state_dir)
+{
+    char path[PATH_SIZE];
+    struct swki_buf buf;
+    bool locked;
+
+    snprintf(path, sizeof(path), "%s/certificates/swarm-node.key", state_dir);
+    swki_buf_init(&buf, NULL, SWKI_PEM_LEN_MAX);
+    locked = swki_file_read(path, SWKI_PEM_LEN_MAX, &buf, NULL) == 0 &&
+             swki_key_is_sealed(swki_pem_of_buf(&buf));
+    if (buf.data != NULL) {
+        swki_wipe(buf.data, buf.size);
+    }
+    swki_buf_fini(&buf);
+    return locked;
+}
 
 int swk_node_identity_read(const char *state_dir,
                            struct swk_node_identity *out_identity,
@@ -39,6 +58,7 @@ int swk_node_identity_read(const char *state_dir,
     *out_identity = (struct swk_node_identity){
         .role = identity.role == SWKI_ROLE_MANAGER ? SWK_NODE_MANAGER
                                                    : SWK_NODE_WORKER,
+        .locked = is_locked(state_dir) ? 1 : 0,
         .not_after = identity.not_after,
     };
     memcpy(out_identity->node_id, identity.node_id, sizeof(identity.node_id));

@@ -402,7 +402,11 @@ int swk_manager_new(const struct swk_manager_config *options,
     swki_list_init(&m->member.link);
     m->member.ctx = m;
     m->member.turn = turn;
+    m->config.unlock_key = NULL;
     swki_credentials_init(&m->credentials, config.alloc);
+    if (config.unlock_key != NULL) {
+        swki_credentials_offer(&m->credentials, config.unlock_key);
+    }
     swki_founding_init(&m->founding, config.alloc);
     rc = set_up(m, err);
     if (rc != 0) {

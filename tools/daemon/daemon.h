@@ -17,6 +17,7 @@ enum {
     EXIT_OK = 0,
     EXIT_FAILED = 1,
     EXIT_USAGE = 2,
+    EXIT_LOCKED = 3, /* the unlock key is missing, or another one */
 };
 
 /* The flags of both. NULL where a flag was not given. */
@@ -35,6 +36,7 @@ struct daemon_options {
     const char *listen_control;
     const char *heartbeat_tick;
     const char *election_tick;
+    const char *unlock_key_file;
 };
 
 /* A flag of a program, for parsing and for --help. */

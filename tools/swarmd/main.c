@@ -3,9 +3,11 @@
 /* swarmd: a node that manages the swarm while it is a manager, and runs tasks. */
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <swarmkit/manager.h>
 #include <swarmkit/nng_transport.h>
@@ -14,6 +16,7 @@
 #include <swarmkit/process_executor.h>
 
 #include "daemon.h"
+#include "unlock_input.h"
 
 enum {
     TICKS_MAX = 10000,
@@ -27,7 +30,14 @@ static const char summary[] =
     "\n"
     "Example:\n"
     "  swarmd --state-dir /var/lib/swarmd --listen-remote-api 0.0.0.0:4242\n"
-    "  swarmctl cluster token manager   # what other managers join with";
+    "  swarmctl cluster token manager   # what other managers join with\n"
+    "\n"
+    "A manager of a swarm that locks its managers needs the unlock key to "
+    "start: the\none that was in force when it stopped. Under systemd the "
+    "credential unlock-key\nserves, too.\n"
+    "\n"
+    "Exit status: 0 when stopped, 1 failed, 2 wrong usage, 3 locked: the "
+    "unlock key is\nmissing or not the right one.";
 
 static bool manager_stopped(void *ctx)
 {
@@ -70,11 +80,49 @@ static int read_ticks(const struct daemon_options *options,
                                  &config->election_ticks, err);
 }
 
+/* The flag's file, else what systemd was told to hand over. 1 if there is a
+ * key. */
+static int read_unlock_key(const struct daemon_options *options,
+                           struct swk_unlock_key *out_key,
+                           struct swk_error *err)
+{
+    const char *credentials = getenv("CREDENTIALS_DIRECTORY");
+    char path[PATH_MAX] = "";
+    int rc;
+
+    if (options->unlock_key_file != NULL) {
+        snprintf(path, sizeof(path), "%s", options->unlock_key_file);
+    } else if (credentials != NULL) {
+        snprintf(path, sizeof(path), "%s/unlock-key", credentials);
+        path[access(path, F_OK) == 0 ? strlen(path) : 0] = '\0';
+    }
+    if (path[0] == '\0') {
+        return 0;
+    }
+    rc = unlock_input_read(path, out_key, err);
+    return rc != 0 ? rc : 1;
+}
+
+static int make_manager(const struct daemon_options *options,
+                        const struct swk_manager_config *config,
+                        swk_manager **out_manager, struct swk_error *err)
+{
+    struct swk_manager_config with_key = *config;
+    struct swk_unlock_key unlock_key = {0};
+    int rc = read_unlock_key(options, &unlock_key, err);
+
+    with_key.unlock_key = rc > 0 ? &unlock_key : NULL;
+    if (rc >= 0) {
+        rc = swk_manager_new(&with_key, out_manager, err);
+    }
+    explicit_bzero(&unlock_key, sizeof(unlock_key));
+    return rc;
+}
+
 static int run_node(const struct daemon_options *options,
-                       const struct swk_logger *logger,
-                       const struct swk_transport *transport,
-                       const struct swk_executor *executor,
-                       struct swk_error *err)
+                    const struct swk_logger *logger,
+                    const struct swk_transport *transport,
+                    const struct swk_executor *executor, struct swk_error *err)
 {
     struct swk_manager_config config = SWK_MANAGER_CONFIG_INIT;
     swk_manager *manager = NULL;
@@ -93,10 +141,9 @@ static int run_node(const struct daemon_options *options,
     config.join_address = options->join_address;
     config.join_token = options->join_token;
     rc = read_ticks(options, &config, err);
-    if (rc != 0) {
-        return rc;
+    if (rc == 0) {
+        rc = make_manager(options, &config, &manager, err);
     }
-    rc = swk_manager_new(&config, &manager, err);
     if (rc == 0) {
         rc = swk_manager_start(manager, err);
     }
@@ -127,6 +174,17 @@ static int run(const struct daemon_options *options,
     return rc;
 }
 
+static int status_of(int rc, const struct daemon_options *options)
+{
+    struct swk_node_identity identity;
+    bool locked = rc == SWK_EDENIED &&
+                  swk_node_identity_read(options->state_dir, &identity,
+                                         NULL) == 0 &&
+                  identity.locked != 0;
+
+    return locked ? EXIT_LOCKED : EXIT_FAILED;
+}
+
 int main(int argc, char **argv)
 {
     struct daemon_options options = {
@@ -150,6 +208,9 @@ int main(int argc, char **argv)
          &options.join_address},
         {0, "join-token", "TOKEN", "what admits this node, once",
          &options.join_token},
+        {0, "unlock-key-file", "FILE",
+         "the key of a locked manager; - for the standard input",
+         &options.unlock_key_file},
         {0, "heartbeat-tick", "N",
          "ticks of 100 ms between a leader's heartbeats; default 1",
          &options.heartbeat_tick},
@@ -189,7 +250,7 @@ int main(int argc, char **argv)
     swk_nng_transport_free(transport);
     if (rc != 0) {
         daemon_complain("swarmd", &err);
-        return EXIT_FAILED;
+        return status_of(rc, &options);
     }
     return EXIT_OK;
 }
