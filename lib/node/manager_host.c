@@ -101,7 +101,37 @@ static int start_managing(struct swk_manager *m, struct swk_error *err)
     return rc;
 }
 
-/* The node manages no more: its log is of no use to a worker, and a secret. */
+/* What a worker does not need, and must not keep: the log first, so that none
+ * is ever without its keys. A key of a manager's certificate stays locked until
+ * a worker's has taken its place. */
+static int forget_managing(struct swk_manager *m, struct swk_error *err)
+{
+    const struct swki_data_keys *keys = &m->credentials.keys;
+    struct swki_data_keys next;
+    int rc = swki_managing_clear(m->config.state_dir, err);
+
+    if (rc == 0) {
+        rc = m->credentials.identity.role == SWKI_ROLE_MANAGER
+                 ? swki_data_keys_forget(keys, &next)
+                 : swki_data_keys_clear(keys, &next);
+    }
+    if (rc == 1) {
+        rc = swki_state_dir_change_keys(m->config.state_dir, &m->credentials,
+                                        &next, m->config.entropy, err);
+        swki_data_keys_wipe(&next);
+    }
+    return rc;
+}
+
+static void log_forgotten(struct swk_manager *m, int rc,
+                          const struct swk_error *err)
+{
+    if (rc != 0) {
+        swki_log(m->config.logger, SWK_LOG_ERROR, "node",
+                 "what the manager kept is not removed: %s", err->text);
+    }
+}
+
 static void stop_managing(struct swk_manager *m)
 {
     struct swk_error err;
@@ -111,9 +141,7 @@ static void stop_managing(struct swk_manager *m)
     atomic_store(&m->port, 0);
     swki_log(m->config.logger, SWK_LOG_INFO, "node",
              "is a worker now: the log is removed");
-    if (swki_managing_clear(m->config.state_dir, &err) != 0) {
-        swki_log(m->config.logger, SWK_LOG_ERROR, "node", "%s", err.text);
-    }
+    log_forgotten(m, forget_managing(m, &err), &err);
 }
 
 static void wanted_role(void *ctx, unsigned role)
@@ -157,6 +185,9 @@ static void renewed(void *ctx, const struct swki_credentials *fresh,
     swki_log(m->config.logger, SWK_LOG_INFO, "node",
              "has a new certificate, as a %s",
              fresh->identity.role == SWKI_ROLE_MANAGER ? "manager" : "worker");
+    if (m->managing == NULL) { /* it was removed before */
+        log_forgotten(m, forget_managing(m, &err), &err);
+    }
     swki_loop_wake(m->loop);
 }
 
@@ -330,8 +361,10 @@ static int make_parts(struct swk_manager *m, struct swk_error *err)
     };
     int rc = swki_renewal_new(&renewal, &m->renewal, err);
 
-    if (rc == 0 && m->credentials.identity.role == SWKI_ROLE_MANAGER) {
-        rc = start_managing(m, err);
+    if (rc == 0) {
+        rc = m->credentials.identity.role == SWKI_ROLE_MANAGER
+                 ? start_managing(m, err)
+                 : forget_managing(m, err); /* a demotion was cut short */
     }
     if (rc == 0) {
         rc = make_agent(m, err);
