@@ -295,6 +295,11 @@ bool swki_membership_is_removed(const struct swki_membership *m,
     return swki_numbers_has(&m->removed, raft_id);
 }
 
+uint64_t swki_membership_generation(const struct swki_membership *m)
+{
+    return m->generation;
+}
+
 uint64_t swki_membership_version(const struct swki_membership *m)
 {
     return m->version;
@@ -552,6 +557,9 @@ static int put_change(struct swki_membership *m,
         outcome->changed = true;
     }
     swki_member_drop(m->alloc, &described);
+    if (change->member != NULL && change->member->generation > m->generation) {
+        m->generation = change->member->generation;
+    }
     m->tellers.count = 0;
     m->version += outcome->changed;
     return SWK_OK;

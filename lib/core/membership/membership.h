@@ -85,6 +85,14 @@ size_t swki_membership_removed(const struct swki_membership *membership,
 bool swki_membership_is_removed(const struct swki_membership *membership,
                                 uint64_t raft_id);
 
+/*
+ * How often the group was cut down to its only survivor, by changes that have
+ * the context swki_membership_encode_generation() makes. Members of an earlier
+ * generation are among the removed ones, as far as the survivor knew them.
+ */
+uint64_t
+swki_membership_generation(const struct swki_membership *membership);
+
 /* Grows with every change of the members or their addresses and votes; not
  * with leader and reachability. */
 uint64_t swki_membership_version(const struct swki_membership *membership);
@@ -174,6 +182,10 @@ int swki_membership_restore(struct swki_membership *membership,
 /* Appends the context of a change: the member as it is to be. */
 int swki_member_encode(const struct swki_member *member, struct swki_buf *out,
                        struct swk_error *err);
+
+/* Appends the context of changes that begin a generation. */
+int swki_membership_encode_generation(uint64_t generation, struct swki_buf *out,
+                                      struct swk_error *err);
 
 /* Whether text is a host, as a name or a number, and a port of 1 to 65535. IPv6
  * addresses stand in brackets. */

@@ -53,6 +53,15 @@ int swki_member_encode(const struct swki_member *member, struct swki_buf *out,
     return rc;
 }
 
+int swki_membership_encode_generation(uint64_t generation, struct swki_buf *out,
+                                      struct swk_error *err)
+{
+    Swkpb__RaftMember message = SWKPB__RAFT_MEMBER__INIT;
+
+    message.generation = generation;
+    return swki_message_pack(&message.base, out, err);
+}
+
 /* -- Saving --------------------------------------------------------------- */
 
 /* In the arena; NULL for no memory. */
@@ -78,6 +87,7 @@ static Swkpb__ClusterSnapshot *describe(const struct swki_membership *m,
     snapshot->n_members = m->list.count;
     snapshot->removed = m->removed.items;
     snapshot->n_removed = m->removed.count;
+    snapshot->generation = m->generation;
     return snapshot;
 }
 
@@ -112,6 +122,7 @@ int swki_membership_save(const struct swki_membership *m, struct swki_buf *out,
 struct restored {
     struct swki_member_list list;
     struct swki_numbers removed;
+    uint64_t generation;
 };
 
 /* The list in an encoded snapshot; NULL there if it holds none. */
@@ -215,6 +226,7 @@ static int build(struct swki_membership *m,
 {
     int rc = add_removed(m, snapshot, restored, err);
 
+    restored->generation = snapshot->generation;
     for (size_t i = 0; i < snapshot->n_members && rc == 0; i++) {
         rc = add_member(m, snapshot->members[i], restored, err);
     }
@@ -246,6 +258,7 @@ static void install(struct swki_membership *m, struct restored *restored,
     swki_free(m->alloc, m->removed.items);
     m->list = restored->list;
     m->removed = restored->removed;
+    m->generation = restored->generation;
     m->tellers.count = 0;
     m->version++;
     outcome->changed = true;

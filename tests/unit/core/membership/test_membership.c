@@ -407,6 +407,40 @@ static void a_snapshot_brings_members_and_removed_back(void **state)
     swki_membership_free(copy);
 }
 
+static void a_generation_begins_with_a_removal_and_outlives_the_log(
+    void **state)
+{
+    const uint64_t voters[] = {1, 2};
+    const struct swk_conf_state conf = {.voters = voters, .voters_count = 2};
+    const struct swk_raft_change removal = {.type = SWK_RAFT_REMOVE, .id = 3};
+    struct swk_raft_conf_change begins = {
+        .size = sizeof(begins), .changes = &removal, .changes_count = 1};
+    struct f *f = *state;
+    struct swki_membership *joined = make_voters(9, 0);
+    struct swki_buf buf;
+
+    assert_int_equal(swki_membership_generation(f->membership), 0);
+    swki_buf_init(&buf, NULL, SIZE_MAX);
+    assert_int_equal(swki_membership_encode_generation(3, &buf, NULL), 0);
+    begins.context = buf.data;
+    begins.context_len = buf.len;
+    encode_change(&begins, &f->entry);
+    apply(f);
+    assert_false(f->outcome.reject);
+    assert_int_equal(f->outcome.removed, 3);
+    assert_int_equal(swki_membership_generation(f->membership), 3);
+    change(f, SWK_RAFT_UPDATE, 2, "n2", "10.9.9.9:1");
+    assert_int_equal(swki_membership_generation(f->membership), 3);
+
+    swki_buf_clear(&buf);
+    assert_int_equal(swki_membership_save(f->membership, &buf, NULL), 0);
+    restore(f, joined, &buf, &conf);
+    assert_int_equal(swki_membership_generation(joined), 3);
+    assert_true(swki_membership_is_removed(joined, 3));
+    swki_buf_fini(&buf);
+    swki_membership_free(joined);
+}
+
 static void a_received_snapshot_merges_with_what_was_known(void **state)
 {
     const uint64_t voters[] = {1, 9};
@@ -620,6 +654,7 @@ int main(void)
         TEST(three_members_follow_the_examples),
         TEST(a_learner_may_always_go_and_never_counts),
         TEST(a_snapshot_brings_members_and_removed_back),
+        TEST(a_generation_begins_with_a_removal_and_outlives_the_log),
         TEST(a_received_snapshot_merges_with_what_was_known),
         TEST(a_snapshot_without_this_manager_tells_of_its_removal),
         TEST(members_that_a_snapshot_only_numbers_have_no_address),
