@@ -311,6 +311,24 @@ static void r_tim_5_a_reset_keeps_the_learner_flag_alone(void **state)
     assert_int_equal(f->p.ballot, SWKI_RAFT_UNHEARD);
 }
 
+/* Whatever else is known of it. */
+static void r_prg_1_a_member_is_paused_by_its_flow_or_a_snapshot(void **state)
+{
+    struct f *f = *state;
+
+    for (int paused = 0; paused < 2; paused++) {
+        swki_raft_progress_probe(&f->p);
+        f->p.flow_paused = paused != 0;
+        assert_int_equal(swki_raft_progress_paused(&f->p), paused);
+        swki_raft_progress_replicate(&f->p);
+        f->p.flow_paused = paused != 0;
+        assert_int_equal(swki_raft_progress_paused(&f->p), paused);
+        swki_raft_progress_snapshot(&f->p, 20);
+        f->p.flow_paused = paused != 0;
+        assert_true(swki_raft_progress_paused(&f->p));
+    }
+}
+
 static void r_prg_2_a_probe_goes_on_behind_the_snapshot(void **state)
 {
     struct f *f = *state;
@@ -428,6 +446,9 @@ int main(void)
             r_cfg_10_a_new_member_is_active_and_probed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(
             r_tim_5_a_reset_keeps_the_learner_flag_alone, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            r_prg_1_a_member_is_paused_by_its_flow_or_a_snapshot, set_up,
+            tear_down),
         cmocka_unit_test_setup_teardown(
             r_prg_2_a_probe_goes_on_behind_the_snapshot, set_up, tear_down),
         cmocka_unit_test_setup_teardown(
