@@ -24,6 +24,10 @@ const char *cluster_add_nodes(struct cluster *c, const struct directive *d);
 /* The node that the argument at a place names; NULL if there is none. */
 struct node *node_at(struct cluster *c, const struct directive *d, size_t at);
 
+/* An event without arguments; what it gave. */
+int node_event(struct node *n,
+               int (*event)(struct swki_machine *m, struct swk_error *err));
+
 /* So many ticks. */
 const char *node_ticks(struct node *n, uint64_t count);
 

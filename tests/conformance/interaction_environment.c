@@ -40,19 +40,24 @@ struct node *node_at(struct cluster *c, const struct directive *d, size_t at)
 
 /* -- Events ---------------------------------------------------------------- */
 
+int node_event(struct node *n,
+               int (*event)(struct swki_machine *m, struct swk_error *err))
+{
+    int rc;
+
+    node_before(n);
+    do {
+        rc = event(n->machine, &n->cluster->err);
+    } while (node_again(n, rc));
+    return rc;
+}
+
 static const char *campaign(struct cluster *c, const struct directive *d)
 {
     struct node *n = node_at(c, d, 0);
-    int rc;
 
-    if (n == NULL) {
-        return bad_arguments;
-    }
-    node_before(n);
-    do {
-        rc = swki_machine_campaign(n->machine, &c->err);
-    } while (node_again(n, rc));
-    return node_result(n, rc);
+    return n != NULL ? node_result(n, node_event(n, swki_machine_campaign))
+                     : bad_arguments;
 }
 
 static const char *forget_leader(struct cluster *c, const struct directive *d)
@@ -63,10 +68,7 @@ static const char *forget_leader(struct cluster *c, const struct directive *d)
     if (n == NULL) {
         return bad_arguments;
     }
-    node_before(n);
-    do {
-        rc = swki_machine_forget_leader(n->machine, &c->err);
-    } while (node_again(n, rc));
+    rc = node_event(n, swki_machine_forget_leader);
     /* That it is refused is in the log alone. */
     return rc == SWK_EPRECONDITION ? NULL : node_result(n, rc);
 }
@@ -76,10 +78,7 @@ const char *node_ticks(struct node *n, uint64_t count)
     int rc = SWK_OK;
 
     for (uint64_t i = 0; i < count && rc == SWK_OK; i++) {
-        node_before(n);
-        do {
-            rc = swki_machine_tick(n->machine, &n->cluster->err);
-        } while (node_again(n, rc));
+        rc = node_event(n, swki_machine_tick);
     }
     return node_result(n, rc);
 }

@@ -149,16 +149,9 @@ static const char *set_stalled(struct cluster *c, const struct directive *d)
 static const char *resign(struct cluster *c, const struct directive *d)
 {
     struct node *n = node_at(c, d, 0);
-    int rc;
 
-    if (n == NULL) {
-        return bad_arguments;
-    }
-    node_before(n);
-    do {
-        rc = swki_machine_resign(n->machine, &c->err);
-    } while (node_again(n, rc));
-    return node_result(n, rc);
+    return n != NULL ? node_result(n, node_event(n, swki_machine_resign))
+                     : bad_arguments;
 }
 
 /* -- Views ----------------------------------------------------------------- */
