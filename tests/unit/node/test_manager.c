@@ -42,6 +42,7 @@ struct f {
     struct memory_storage storage;
     struct swk_clock clock;
     swk_time now;
+    const char *node_id;
     struct swki_manager *manager;
     struct swki_arena arena;
     struct record records[RECORDS]; /* by call, newest answer */
@@ -155,7 +156,7 @@ static int try_start(struct f *f, bool found, struct swk_error *err)
         .clock = &f->clock,
         .entropy = &f->pki.entropy,
         .storage = &f->storage.port,
-        .node_id = FOUNDER,
+        .node_id = f->node_id,
         .swarm_id = PKI_SWARM,
         .address = "192.0.2.1:4242",
         .seed = 1,
@@ -188,6 +189,7 @@ static struct f *f_new(void)
     swki_arena_init(&f->arena, NULL, SIZE_MAX);
     f->clock = (struct swk_clock){sizeof(f->clock), f, clock_now, clock_wall};
     f->now = SWK_SECOND;
+    f->node_id = FOUNDER;
     return f;
 }
 
@@ -457,6 +459,45 @@ static void a_restart_from_a_snapshot_gives_the_same(void **state)
         settle(f);
     }
     assert_true(f->storage.meta.is.index > 35);
+    f_free(f);
+}
+
+/* A member that comes back with another log may have voted, and acknowledged
+ * entries, of which it knows nothing any more. */
+static void r_boo_5_only_the_log_of_this_very_node_is_taken(void **state)
+{
+    struct f *f = f_new();
+    struct swk_error err = {0};
+
+    (void)state;
+    found(f);
+    swki_manager_free(f->manager);
+    f->manager = NULL;
+    memory_storage_crash(&f->storage);
+    f->node_id = "another00000000000000000";
+    assert_int_equal(try_start(f, false, &err), SWK_ECORRUPT);
+    assert_non_null(strstr(err.text, FOUNDER));
+    f->node_id = FOUNDER;
+    f->storage.identity_len = 0; /* it does not say whose it is */
+    assert_int_equal(try_start(f, false, &err), SWK_ECORRUPT);
+    f_free(f);
+}
+
+/* Wiped, it does not remember its number, and waits for a new one. */
+static void r_boo_5_who_lost_its_log_does_not_come_back_as_itself(void **state)
+{
+    struct f *f = f_new();
+
+    (void)state;
+    found(f);
+    swki_manager_free(f->manager);
+    f->manager = NULL;
+    memory_storage_fini(&f->storage);
+    memory_storage_init(&f->storage);
+    assert_int_equal(try_start(f, false, NULL), 0);
+    assert_int_equal(swki_manager_raft_id(f->manager), 0);
+    settle_for(f, 20 * SWK_SECOND);
+    assert_false(swki_manager_leads(f->manager));
     f_free(f);
 }
 
@@ -743,6 +784,8 @@ int main(void)
         cmocka_unit_test(calls_before_it_leads_are_unavailable),
         cmocka_unit_test(a_restart_gives_what_was_durable),
         cmocka_unit_test(a_restart_from_a_snapshot_gives_the_same),
+        cmocka_unit_test(r_boo_5_only_the_log_of_this_very_node_is_taken),
+        cmocka_unit_test(r_boo_5_who_lost_its_log_does_not_come_back_as_itself),
         cmocka_unit_test(without_a_setting_so_few_entries_make_no_snapshot),
         cmocka_unit_test(a_write_that_fails_ends_everything),
         cmocka_unit_test(a_write_that_is_refused_ends_everything),
