@@ -628,7 +628,8 @@ SWK_API SWK_MUST_CHECK int swk_raft_campaign(swk_raft *raft,
  * timeout the leader goes on if it still leads.
  *
  * @param raft    Started; not NULL.
- * @param target  The voter to lead, or 0 for the one whose log is longest.
+ * @param target  The voter to lead, or 0 for the one whose log is longest, and
+ *                of these for the one of the highest priority.
  * @param err     Receives the reason on failure; may be NULL.
  * @return 0; SWK_ENOTLEADER; SWK_ENOTFOUND if there is no such voter, or none
  *         that is active; SWK_EIO after a failure; SWK_ENOMEM.
@@ -637,6 +638,29 @@ SWK_API SWK_MUST_CHECK int swk_raft_campaign(swk_raft *raft,
  */
 SWK_API SWK_MUST_CHECK int swk_raft_transfer(swk_raft *raft, uint64_t target,
                                              struct swk_error *err);
+
+/**
+ * Gives a voter precedence in elections.
+ *
+ * Of voters that could as well be leader, the one of the highest priority shall
+ * be: others wait for it one election timeout longer, and it holds their
+ * elections up once. It never delays one for longer than two timeouts, and a
+ * longer log counts for more. It is an attribute of the member, so that every
+ * member should be told the same, once it has applied the change that says so;
+ * the library forgets it when the member is removed, and at a restart.
+ *
+ * @param raft      Started; not NULL.
+ * @param id        The member.
+ * @param priority  The higher, the rather; 0 at first.
+ * @param err       Receives the reason on failure; may be NULL.
+ * @return 0; SWK_ENOTFOUND if it is no member, as of the applied index; SWK_EIO
+ *         after a failure.
+ * @threads one at a time
+ * @since   0.1
+ */
+SWK_API SWK_MUST_CHECK int swk_raft_set_priority(swk_raft *raft, uint64_t id,
+                                                 int32_t priority,
+                                                 struct swk_error *err);
 
 /**
  * Event: it is known from elsewhere that the leader is gone: this member may

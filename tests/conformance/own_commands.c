@@ -7,9 +7,9 @@
  *
  * x-tick ID N, x-crash ID, x-restart ID [lost=N], x-read ID
  * CONTEXT, x-report-snapshot ON ABOUT ok|fail, x-snapshot-alive ON ABOUT,
- * x-no-snapshot ID, x-stalled ID true|false, x-resign ID, x-state ID,
- * x-rejected ID, x-caught-up ID ABOUT, x-keeps-quorum ID active=(..), x-step TO
- * type=.. FIELD=..
+ * x-no-snapshot ID, x-stalled ID true|false, x-priority ON ABOUT N, x-resign
+ * ID, x-state ID, x-rejected ID, x-caught-up ID ABOUT, x-keeps-quorum ID
+ * active=(..), x-step TO type=.. FIELD=..
  */
 
 #include <inttypes.h>
@@ -144,6 +144,20 @@ static const char *set_stalled(struct cluster *c, const struct directive *d)
     }
     swki_machine_set_stalled(n->machine, stalled);
     return NULL;
+}
+
+static const char *set_priority(struct cluster *c, const struct directive *d)
+{
+    struct node *n = node_at(c, d, 0);
+    uint64_t about;
+    uint64_t priority;
+
+    if (n == NULL || !number_at(d, 1, &about) || !number_at(d, 2, &priority)) {
+        return bad_arguments;
+    }
+    return swki_machine_set_priority(n->machine, about, (int32_t)priority)
+               ? NULL
+               : "no such member";
 }
 
 static const char *resign(struct cluster *c, const struct directive *d)
@@ -422,6 +436,7 @@ const struct command own_commands[] = {
     {"x-crash", crash},
     {"x-keeps-quorum", keeps_quorum},
     {"x-no-snapshot", no_snapshot},
+    {"x-priority", set_priority},
     {"x-read", read_index},
     {"x-rejected", print_rejected},
     {"x-report-snapshot", report_snapshot},

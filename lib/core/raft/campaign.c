@@ -12,6 +12,8 @@ _Static_assert(sizeof(swki_machine_transfer_mark) - 1 ==
                    SWKI_MACHINE_TRANSFER_MARK_LEN,
                "the mark's length");
 
+/* -- Whether, and when ----------------------------------------------------- */
+
 /* Their effect on the quorum is not known yet (R-ELE-1). */
 static bool has_unapplied_changes(const struct swki_machine *m)
 {
@@ -24,6 +26,63 @@ static bool has_unapplied_changes(const struct swki_machine *m)
     }
     return false;
 }
+
+/* R-DSK-3, R-DSK-4: a damaged or hanging disk is no place to lead from. */
+static bool fit_to_lead(const struct swki_machine *m)
+{
+    return swki_machine_promotable(m) && m->recovering == 0 && !m->stalled;
+}
+
+static int32_t own_priority(const struct swki_machine *m)
+{
+    const struct swki_raft_progress *self = swki_machine_peer(m, m->config.id);
+
+    return self != NULL ? self->priority : 0;
+}
+
+/* The lowest priority above another that a voter has who was heard of lately,
+ * but for the leader, whose silence is the cause; false if there is none. */
+static bool next_priority(const struct swki_machine *m, int32_t above,
+                          int32_t *out_priority)
+{
+    bool found = false;
+
+    for (size_t i = 0; i < m->configuration.peers_count; i++) {
+        const struct swki_raft_progress *peer = &m->configuration.peers[i];
+
+        if (peer->priority > above && !peer->learner && peer->id != m->lead &&
+            (!found || peer->priority < *out_priority) &&
+            swki_machine_heard(m, peer, 2 * m->config.election_ticks)) {
+            *out_priority = peer->priority;
+            found = true;
+        }
+    }
+    return found;
+}
+
+uint64_t swki_machine_priority_delay(const struct swki_machine *m)
+{
+    int32_t priority = own_priority(m);
+    uint64_t ranks = 0;
+
+    while (next_priority(m, priority, &priority)) {
+        ranks++;
+    }
+    return ranks * m->config.election_ticks;
+}
+
+bool swki_machine_set_priority(struct swki_machine *m, uint64_t id,
+                               int32_t priority)
+{
+    struct swki_raft_progress *peer = swki_machine_peer(m, id);
+
+    if (peer != NULL) {
+        peer->priority = priority;
+    }
+    return peer != NULL;
+}
+
+/* -- Campaigns ------------------------------------------------------------- */
 
 static void ask(struct swki_machine *m, uint64_t peer, int32_t type,
                 uint64_t term, enum swki_machine_campaign kind)
@@ -97,8 +156,7 @@ void swki_machine_hup(struct swki_machine *m, enum swki_machine_campaign kind)
                                  .kind = SWKI_TRACE_ALREADY_LEADER});
         return;
     }
-    /* R-DSK-3, R-DSK-4: a damaged or hanging disk is no place to lead from. */
-    if (!swki_machine_promotable(m) || m->recovering != 0 || m->stalled) {
+    if (!fit_to_lead(m)) {
         swki_machine_emit(m, (struct swki_machine_trace){
                                  .kind = SWKI_TRACE_UNPROMOTABLE});
         return;
@@ -197,13 +255,46 @@ static bool may_vote(const struct swki_machine *m,
            (pre && message->term > m->term);
 }
 
+/* R-EXT-1: one of lower priority whose log is as long is held back once in a
+ * timeout, so that this member may campaign itself. */
+static bool hold_back(struct swki_machine *m,
+                      const struct swk_raft_message *message)
+{
+    const struct swki_raft_progress *peer = swki_machine_peer(m, message->from);
+
+    if (message->type != SWK_RAFT_MSG_PRE_VOTE || peer == NULL ||
+        peer->priority >= own_priority(m) ||
+        message->log_term != swki_machine_last_term(m) ||
+        message->index != swki_machine_last(m) || !fit_to_lead(m) ||
+        has_unapplied_changes(m)) {
+        return false;
+    }
+    if (m->held_back != 0 &&
+        m->ticks + 1 - m->held_back < m->election_timeout) {
+        return false;
+    }
+    m->held_back = m->ticks + 1;
+    return true;
+}
+
+static void hear_candidate(struct swki_machine *m, uint64_t id)
+{
+    struct swki_raft_progress *peer = swki_machine_peer(m, id);
+
+    if (peer != NULL) {
+        peer->heard = m->ticks + 1;
+    }
+}
+
 void swki_machine_handle_vote(struct swki_machine *m,
                               const struct swk_raft_message *message)
 {
     if (m->recovering != 0) {
         return;
     }
-    if (!may_vote(m, message) || !up_to_date(m, message)) {
+    hear_candidate(m, message->from);
+    if (!may_vote(m, message) || !up_to_date(m, message) ||
+        hold_back(m, message)) {
         swki_machine_refuse_vote(m, message);
         return;
     }
@@ -237,6 +328,9 @@ static enum swki_raft_verdict count_vote(struct swki_machine *m,
                              .peer = message->from,
                              .reject = message->reject != 0,
                          });
+    if (peer != NULL) {
+        peer->heard = m->ticks + 1;
+    }
     if (peer != NULL && peer->ballot == SWKI_RAFT_UNHEARD) {
         peer->ballot =
             message->reject != 0 ? SWKI_RAFT_REFUSED : SWKI_RAFT_GRANTED;

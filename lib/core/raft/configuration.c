@@ -535,6 +535,18 @@ restore_lists(struct swki_raft_configuration *made,
     return check_made(made);
 }
 
+/* They are not part of what is restored. */
+static void keep_priorities(struct swki_raft_configuration *made,
+                            const struct swki_raft_configuration *c)
+{
+    for (size_t i = 0; i < made->peers_count; i++) {
+        const struct swki_raft_progress *known =
+            swki_raft_configuration_find(c, made->peers[i].id);
+
+        made->peers[i].priority = known != NULL ? known->priority : 0;
+    }
+}
+
 enum swki_raft_change_result swki_raft_configuration_prepare_restored(
     const struct swki_raft_configuration *c,
     const struct swk_conf_state *state, uint64_t last,
@@ -556,6 +568,7 @@ enum swki_raft_change_result swki_raft_configuration_prepare_restored(
         return SWKI_RAFT_CHANGE_NOMEM;
     }
     enum swki_raft_change_result result = restore_lists(&made, state, last);
+    keep_priorities(&made, c);
     if (result != SWKI_RAFT_CHANGE_OK) {
         swki_raft_configuration_discard(&made);
         return result;

@@ -112,7 +112,7 @@ enum swki_raft_change_result swki_raft_configuration_prepare(
     struct swki_raft_configuration *next);
 
 /* Makes the configuration that a snapshot or the storage names (R-CFG-12), in
- * which nothing is known of any member; the rest as above. The lists need no
+ * which nothing is known of any member but its priority; the rest as above. The lists need no
  * order. */
 enum swki_raft_change_result swki_raft_configuration_prepare_restored(
     const struct swki_raft_configuration *c,

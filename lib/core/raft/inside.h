@@ -123,6 +123,7 @@ struct swki_machine {
     uint32_t heartbeat_elapsed;
     uint32_t election_timeout; /* as drawn */
     uint32_t leaderless_ticks;
+    uint64_t held_back; /* 1 + tick at which another was, for its priority */
     struct swki_raft_configuration configuration;
 
     /* The log (section 4). */
@@ -200,7 +201,7 @@ static inline bool swki_machine_has(const struct swki_machine *m,
 struct swki_raft_progress *swki_machine_peer(const struct swki_machine *m,
                                              uint64_t id);
 
-/* A member has answered. */
+/* A member has answered this leader. */
 static inline void swki_machine_hear(const struct swki_machine *m,
                                      struct swki_raft_progress *peer)
 {
@@ -317,6 +318,9 @@ void swki_machine_check_quorum(struct swki_machine *m);
 /* True if the request comes within the leader's lease, and is dropped. */
 bool swki_machine_vote_in_lease(struct swki_machine *m,
                                 const struct swk_raft_message *message);
+/* Ticks for which to wait, after a timeout, for others to campaign first
+ * (R-EXT-1). */
+uint64_t swki_machine_priority_delay(const struct swki_machine *m);
 /* Refuses a pre-vote of a lower term (R-MSG-5). */
 void swki_machine_refuse_vote(struct swki_machine *m,
                               const struct swk_raft_message *message);
@@ -425,6 +429,10 @@ void swki_machine_switch(struct swki_machine *m,
 void swki_machine_handle_transfer(struct swki_machine *m, uint64_t target);
 void swki_machine_send_timeout_now(struct swki_machine *m, uint64_t target);
 void swki_machine_abort_transfer(struct swki_machine *m);
+/* Who leads best after this leader (R-TRF-5): of the voters that are heard of,
+ * one whose log is longest; NULL if there is none. */
+const struct swki_raft_progress *
+swki_machine_successor(const struct swki_machine *m);
 
 /* -- reads.c --------------------------------------------------------------- */
 

@@ -524,6 +524,11 @@ bool swki_machine_keeps_quorum(const struct swki_machine *m,
 /* NULL, or why it failed for good. */
 const struct swk_error *swki_machine_failure(const struct swki_machine *m);
 
+/* A member's priority in elections (R-EXT-1); that of a new one is 0. False if
+ * it is no member. */
+bool swki_machine_set_priority(struct swki_machine *m, uint64_t id,
+                               int32_t priority);
+
 /* Overwrites the drawn timeout until the next reset; for scripted tests. */
 void swki_machine_set_election_timeout(struct swki_machine *m, uint32_t ticks);
 

@@ -371,6 +371,19 @@ int swk_raft_forget_leader(swk_raft *raft, struct swk_error *err)
     return rc == SWK_OK ? swki_machine_forget_leader(raft->machine, err) : rc;
 }
 
+int swk_raft_set_priority(swk_raft *raft, uint64_t id, int32_t priority,
+                          struct swk_error *err)
+{
+    int rc = check_event(raft, err);
+
+    if (rc == SWK_OK &&
+        !swki_machine_set_priority(raft->machine, id, priority)) {
+        rc = swki_fail(err, SWK_ENOTFOUND, "raft: %llx is no member",
+                       (unsigned long long)id);
+    }
+    return rc;
+}
+
 int swk_raft_transfer(swk_raft *raft, uint64_t target, struct swk_error *err)
 {
     const struct swki_raft_configuration *conf;

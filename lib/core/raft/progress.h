@@ -62,8 +62,10 @@ struct swki_raft_progress {
     uint64_t sent_commit;
     uint64_t pending_snapshot; /* in snapshot state: index of the snapshot */
     uint64_t read_position;    /* newest read that it confirmed (R-RDI-5) */
-    uint64_t heard; /* 1 + the tick at which it answered last; 0: never */
+    uint64_t heard; /* 1 + the tick at which it answered, or asked for a vote,
+                       last; 0: never */
     uint32_t snapshot_ticks; /* in snapshot state, without a report */
+    int32_t priority;          /* R-EXT-1; stays, whatever happens */
     enum swk_raft_peer_state state;
     enum swki_raft_ballot ballot;
     bool learner;

@@ -112,8 +112,10 @@ bool swki_machine_promotable(const struct swki_machine *m)
 static void tick_election(struct swki_machine *m)
 {
     m->election_elapsed++;
-    if (swki_machine_promotable(m) &&
-        m->election_elapsed >= m->election_timeout) {
+    if (m->election_elapsed >= m->election_timeout &&
+        swki_machine_promotable(m) &&
+        m->election_elapsed - m->election_timeout >=
+            swki_machine_priority_delay(m)) {
         m->election_elapsed = 0;
         swki_machine_hup(m, swki_machine_has(m, SWKI_MACHINE_PRE_VOTE)
                                 ? SWKI_CAMPAIGN_PRE_ELECTION

@@ -81,10 +81,28 @@ int swki_machine_transfer(struct swki_machine *m, uint64_t target,
     return settled != SWK_OK ? settled : rc;
 }
 
-/* R-TRF-5: among those that are heard of, the one whose log is longest. */
-int swki_machine_resign(struct swki_machine *m, struct swk_error *err)
+const struct swki_raft_progress *
+swki_machine_successor(const struct swki_machine *m)
 {
     const struct swki_raft_progress *best = NULL;
+
+    for (size_t i = 0; i < m->configuration.peers_count; i++) {
+        const struct swki_raft_progress *peer = &m->configuration.peers[i];
+
+        if (peer->id != m->config.id && !peer->learner &&
+            swki_machine_is_active(m, peer) &&
+            (best == NULL || peer->match > best->match ||
+             (peer->match == best->match &&
+              peer->priority > best->priority))) {
+            best = peer;
+        }
+    }
+    return best;
+}
+
+int swki_machine_resign(struct swki_machine *m, struct swk_error *err)
+{
+    const struct swki_raft_progress *best;
     int rc = swki_machine_begin(m, err);
 
     if (rc != SWK_OK) {
@@ -93,15 +111,7 @@ int swki_machine_resign(struct swki_machine *m, struct swk_error *err)
     if (m->role != SWK_RAFT_LEADER) {
         return swki_fail(err, SWK_ENOTLEADER, "raft: not the leader");
     }
-    for (size_t i = 0; i < m->configuration.peers_count; i++) {
-        const struct swki_raft_progress *peer = &m->configuration.peers[i];
-
-        if (peer->id != m->config.id && !peer->learner &&
-            swki_machine_is_active(m, peer) &&
-            (best == NULL || peer->match > best->match)) {
-            best = peer;
-        }
-    }
+    best = swki_machine_successor(m);
     if (best == NULL) {
         return swki_fail(err, SWK_ENOTFOUND,
                          "raft: no other voter is heard of");
