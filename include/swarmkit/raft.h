@@ -538,6 +538,10 @@ swk_raft_step(swk_raft *raft, const struct swk_raft_message *message,
  * SWK_EPRECONDITION, and no change will follow. It takes effect when it is
  * applied.
  *
+ * A leader that is removed, or demoted, leads no more from then on. One that
+ * hands over first (swk_raft_transfer()), and leaves its removal to the next
+ * leader, spares the group an election.
+ *
  * @param raft       Started; not NULL.
  * @param change     Borrowed for the call; not NULL.
  * @param out_index  Receives the entry's index; may be NULL.

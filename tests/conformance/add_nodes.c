@@ -62,6 +62,7 @@ static const struct {
     {"disable-conf-change-validation", SWKI_MACHINE_NO_CONF_CHANGE_VALIDATION},
     {"x-forward-proposals", SWKI_MACHINE_FORWARD_PROPOSALS},
     {"x-coalesce", SWKI_MACHINE_COALESCE},
+    {"x-name-successor", SWKI_MACHINE_NAME_SUCCESSOR},
 };
 
 /* False if the key is no flag. */

@@ -18,7 +18,22 @@ static void replicate_anew(struct swki_machine *m)
     }
 }
 
-/* R-CFG-11 */
+/* R-CFG-11. The others may not know yet that the change is committed, and need
+ * this member's vote until they do: the best of them campaigns at once, while
+ * it is there to vote, and not after a timeout. */
+static void step_down(struct swki_machine *m)
+{
+    const struct swki_raft_progress *best = NULL;
+
+    if (swki_machine_has(m, SWKI_MACHINE_NAME_SUCCESSOR)) {
+        best = swki_machine_successor(m);
+    }
+    if (best != NULL && best->match >= m->committed) {
+        swki_machine_send_timeout_now(m, best->id);
+    }
+    swki_machine_become_follower(m, m->term, 0);
+}
+
 void swki_machine_switch(struct swki_machine *m,
                          struct swki_raft_configuration *next)
 {
@@ -35,7 +50,7 @@ void swki_machine_switch(struct swki_machine *m,
     self = swki_machine_peer(m, m->config.id);
     if (self == NULL || self->learner) {
         if (swki_machine_has(m, SWKI_MACHINE_STEP_DOWN_ON_REMOVAL)) {
-            swki_machine_become_follower(m, m->term, 0);
+            step_down(m);
         }
         return;
     }

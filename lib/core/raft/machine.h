@@ -73,6 +73,8 @@ enum swki_machine_flag {
     /* Appends to one member that wait to be given out become one message, as
      * far as its size allows (R-PRO-6). */
     SWKI_MACHINE_COALESCE = 1 << 7,
+    /* A leader that steps down on its removal tells another to campaign. */
+    SWKI_MACHINE_NAME_SUCCESSOR = 1 << 8,
 };
 
 /* Why a message from the network was dropped (R-MSG-7), or was out of order

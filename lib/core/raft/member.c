@@ -125,7 +125,8 @@ static uint32_t machine_flags(uint32_t flags)
         {SWK_RAFT_NO_CHECK_QUORUM, SWKI_MACHINE_CHECK_QUORUM_ON},
         {SWK_RAFT_NO_STEP_DOWN_ON_REMOVAL, SWKI_MACHINE_STEP_DOWN_ON_REMOVAL},
     };
-    uint32_t made = SWKI_MACHINE_ASYNC | SWKI_MACHINE_COALESCE;
+    uint32_t made = SWKI_MACHINE_ASYNC | SWKI_MACHINE_COALESCE |
+                    SWKI_MACHINE_NAME_SUCCESSOR;
 
     for (size_t i = 0; i < sizeof(same) / sizeof(same[0]); i++) {
         made |= (flags & same[i].public_flag) != 0 ? same[i].machine_flag : 0;
