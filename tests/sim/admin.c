@@ -159,9 +159,9 @@ void admin_change(struct sim *sim, struct swki_rng *rng)
     }
     if (count > 0 && leader->raft != NULL) {
         (void)propose(leader, changes, count,
-                      count == 1 ? SWK_RAFT_TRANSITION_AUTO
-                                 : (enum swk_raft_transition)(
-                                       swki_rng_below(rng, 3)),
+                      count == 1
+                          ? SWK_RAFT_TRANSITION_AUTO
+                          : (enum swk_raft_transition)(swki_rng_below(rng, 3)),
                       swki_rng_below(rng, 20) == 0 ? "R" : "-");
     }
 }
@@ -198,8 +198,8 @@ static bool promote(struct sim *sim, const struct conf *conf,
                                                .id = peers[i].id};
 
         if (peers[i].learner != 0 && peers[i].caught_up != 0) {
-            return propose(leader, &change, 1, SWK_RAFT_TRANSITION_AUTO,
-                           "-") == 0;
+            return propose(leader, &change, 1, SWK_RAFT_TRANSITION_AUTO, "-") ==
+                   0;
         }
     }
     return false;
@@ -214,8 +214,8 @@ static bool remove_doomed(struct sim *sim, const struct conf *conf,
                                                .id = conf->voters[i]};
 
         if (m->doomed) {
-            return propose(leader, &change, 1, SWK_RAFT_TRANSITION_AUTO,
-                           "-") == 0;
+            return propose(leader, &change, 1, SWK_RAFT_TRANSITION_AUTO, "-") ==
+                   0;
         }
     }
     return false;

@@ -47,9 +47,8 @@ static void answer_proposals(struct member *m, const struct blob *blob)
         bool by_index = p->index == blob->entry.index;
 
         if (p->context != 0 ||
-            (!by_index &&
-             (p->index != 0 ||
-              !machine_is_request(blob, p->client, p->request)))) {
+            (!by_index && (p->index != 0 ||
+                           !machine_is_request(blob, p->client, p->request)))) {
             continue;
         }
         if (by_index && blob->entry.term != p->term) {
@@ -165,9 +164,9 @@ void member_take_committed(struct member *m,
     if (actions->committed_count == 0) {
         return;
     }
-    m->to_apply = sim_grow(m->to_apply, &m->to_apply_size,
-                           end + actions->committed_count,
-                           sizeof(m->to_apply[0]));
+    m->to_apply =
+        sim_grow(m->to_apply, &m->to_apply_size, end + actions->committed_count,
+                 sizeof(m->to_apply[0]));
     for (size_t i = 0; i < actions->committed_count; i++) {
         m->to_apply[end + i] =
             rules_entry(sim, &actions->committed[i], UINT64_MAX);
@@ -253,8 +252,7 @@ void member_installed(struct member *m)
 
 /* -- Reads ---------------------------------------------------------------- */
 
-void member_take_reads(struct member *m,
-                       const struct swk_raft_actions *actions)
+void member_take_reads(struct member *m, const struct swk_raft_actions *actions)
 {
     for (size_t i = 0; i < actions->reads_count; i++) {
         const struct swk_raft_read *read = &actions->reads[i];
@@ -288,8 +286,7 @@ void member_answer_reads(struct member *m)
             continue;
         }
         /* The register is named where a proposal has its term. */
-        member_reply(m, p, SWK_OK,
-                     machine_read(m->machine, (uint32_t)p->term));
+        member_reply(m, p, SWK_OK, machine_read(m->machine, (uint32_t)p->term));
         drop_pending(m, i);
     }
 }

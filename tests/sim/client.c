@@ -171,7 +171,8 @@ void client_reply(struct sim *sim, const struct request *reply)
     bool current = reply->attempt == client->attempt;
 
     if (client->stage == CLIENT_IDLE || reply->request != client->number ||
-        (!current && (reply->code != SWK_OK || client->op.kind == LINEAR_READ))) {
+        (!current &&
+         (reply->code != SWK_OK || client->op.kind == LINEAR_READ))) {
         return;
     }
     if (reply->code == SWK_OK) {

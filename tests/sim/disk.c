@@ -221,12 +221,12 @@ static void begin_sync(struct member *m)
         latency *= 20;
     }
     disk->busy = true;
-    disk->sync_count = swki_rng_below(&sim->disk_rng, 4) == 0
-                           ? 1
-                           : disk->ops_count;
+    disk->sync_count =
+        swki_rng_below(&sim->disk_rng, 4) == 0 ? 1 : disk->ops_count;
     event = sim_event(sim, EVENT_SYNCED, m->slot);
     event->u.number = disk->epoch;
-    sim_post(sim, at + latency / 2 + swki_rng_below(&sim->disk_rng, latency + 1),
+    sim_post(sim,
+             at + latency / 2 + swki_rng_below(&sim->disk_rng, latency + 1),
              event);
 }
 
@@ -237,8 +237,9 @@ static void report(struct member *m, uint64_t ticket)
 
     event->incarnation = m->incarnation;
     event->u.number = ticket;
-    sim_post(sim, sim->now + swki_rng_below(&sim->disk_rng,
-                                            sim->s.disk_latency / 4 + 1),
+    sim_post(sim,
+             sim->now +
+                 swki_rng_below(&sim->disk_rng, sim->s.disk_latency / 4 + 1),
              event);
 }
 
@@ -395,11 +396,11 @@ bool disk_rot(struct member *m)
     if (disk->log.count == 0 || disk->rot_first != 0 || disk->lost != 0) {
         return false;
     }
-    disk->rot_first = disk->log.first +
-                      swki_rng_below(&m->sim->disk_rng, disk->log.count);
-    disk->rot_last = disk->rot_first +
-                     swki_rng_below(&m->sim->disk_rng,
-                                    last - disk->rot_first + 1);
+    disk->rot_first =
+        disk->log.first + swki_rng_below(&m->sim->disk_rng, disk->log.count);
+    disk->rot_last =
+        disk->rot_first +
+        swki_rng_below(&m->sim->disk_rng, last - disk->rot_first + 1);
     sim_trace(m->sim, m, "entries %llu to %llu rot",
               (unsigned long long)disk->rot_first,
               (unsigned long long)disk->rot_last);
@@ -423,7 +424,8 @@ static void find_damage(struct member *m)
         disk->log.count = (size_t)(disk->rot_first - disk->log.first);
         disk->lost = disk->bound;
         m->sim->stats.recoveries++;
-        sim_trace(m->sim, m, "lost entries from %llu, may have acknowledged %llu",
+        sim_trace(m->sim, m,
+                  "lost entries from %llu, may have acknowledged %llu",
                   (unsigned long long)disk->rot_first,
                   (unsigned long long)disk->bound);
     }
@@ -471,8 +473,8 @@ bool disk_load(struct member *m)
         return false;
     }
     for (size_t i = 0; i < disk->log.count; i++) {
-        rc = swk_raft_restore_entry(m->raft, &disk->log.entries[i]->entry,
-                                    &err);
+        rc =
+            swk_raft_restore_entry(m->raft, &disk->log.entries[i]->entry, &err);
         if (refused(m, "entry", rc, &err)) {
             return false;
         }

@@ -158,16 +158,15 @@ static void hurt_disk(struct sim *sim, enum fault fault, struct member *m)
 static void disturb(struct sim *sim, enum fault fault, struct member *m)
 {
     struct swki_rng *rng = &sim->fault_rng[fault];
-    uint64_t other =
-        sim->members[swki_rng_below(rng, sim->members_count)]->id;
+    uint64_t other = sim->members[swki_rng_below(rng, sim->members_count)]->id;
     struct member *leader = sim_leader(sim);
     int rc = 0; /* that they are refused is all right */
 
     switch ((int)fault) {
     case FAULT_TRANSFER:
         m = leader != NULL ? leader : m;
-        rc = swk_raft_transfer(m->raft,
-                               swki_rng_below(rng, 2) == 0 ? 0 : other, NULL);
+        rc = swk_raft_transfer(m->raft, swki_rng_below(rng, 2) == 0 ? 0 : other,
+                               NULL);
         break;
     case FAULT_CAMPAIGN:
         rc = swk_raft_campaign(m->raft, NULL);

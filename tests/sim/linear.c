@@ -20,8 +20,8 @@ static void *grow(void *array, size_t *size, size_t need, size_t item)
 void linear_init(struct linear *linear, size_t states_max)
 {
     *linear = (struct linear){.states_max = states_max};
-    linear->states = grow(NULL, &linear->states_size, 1,
-                          sizeof(linear->states[0]));
+    linear->states =
+        grow(NULL, &linear->states_size, 1, sizeof(linear->states[0]));
     linear->states[0] = (struct linear_state){0, 0};
     linear->states_count = 1;
 }
@@ -280,8 +280,7 @@ int linear_begin(struct linear *linear, enum linear_kind kind, int64_t a,
     linear->waiting++;
     linear->begin_of[slot] = linear->events_count;
     add_event(linear, (struct linear_event){
-                          .slot = slot,
-                          .op = {.kind = kind, .a = a, .b = b}});
+                          .slot = slot, .op = {.kind = kind, .a = a, .b = b}});
     return slot;
 }
 

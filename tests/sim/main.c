@@ -17,7 +17,8 @@ static const char help[] =
     "\n"
     "  --seed N         the first seed [default: 1]\n"
     "  --runs N         how many runs [default: 100]\n"
-    "  --hours H        run until so many hours of groups' lives are simulated\n"
+    "  --hours H        run until so many hours of groups' lives are "
+    "simulated\n"
     "  --profile NAME   what may go wrong [default: each in turn]\n"
     "  --members N      at the beginning, instead of what the seed says\n"
     "  --seconds N      of faults, instead of what the seed says\n"
@@ -119,13 +120,23 @@ static int parse(int argc, char **argv, struct options *o)
 
     while ((flag = getopt_long(argc, argv, "", flags, NULL)) != -1) {
         switch (flag) {
-        case 's': o->seed = strtoull(optarg, NULL, 10); break;
-        case 'r': o->runs = strtoull(optarg, NULL, 10); break;
-        case 'H': o->hours = strtod(optarg, NULL); break;
-        case 'p': o->profile = optarg; break;
-        case 'm': o->overrides.members = (uint32_t)atoi(optarg); break;
-        case 'd': o->overrides.duration =
-                      strtoull(optarg, NULL, 10) * SWK_SECOND;
+        case 's':
+            o->seed = strtoull(optarg, NULL, 10);
+            break;
+        case 'r':
+            o->runs = strtoull(optarg, NULL, 10);
+            break;
+        case 'H':
+            o->hours = strtod(optarg, NULL);
+            break;
+        case 'p':
+            o->profile = optarg;
+            break;
+        case 'm':
+            o->overrides.members = (uint32_t)atoi(optarg);
+            break;
+        case 'd':
+            o->overrides.duration = strtoull(optarg, NULL, 10) * SWK_SECOND;
             break;
         case 'w':
             if (!read_without(optarg, &o->overrides.without)) {
@@ -137,11 +148,20 @@ static int parse(int argc, char **argv, struct options *o)
                 return 2;
             }
             break;
-        case 't': o->overrides.trace = 2; break;
-        case 'c': o->test = optarg; break;
-        case 'l': list_all(); return 0;
-        case 'h': fputs(help, stdout); return 0;
-        default: return 2;
+        case 't':
+            o->overrides.trace = 2;
+            break;
+        case 'c':
+            o->test = optarg;
+            break;
+        case 'l':
+            list_all();
+            return 0;
+        case 'h':
+            fputs(help, stdout);
+            return 0;
+        default:
+            return 2;
         }
     }
     return -1;
@@ -187,8 +207,8 @@ static struct sim *run(const struct options *o, uint64_t seed,
     while (profile_names[profiles] != NULL) {
         profiles++;
     }
-    used.profile = o->profile != NULL ? o->profile
-                                      : profile_names[seed % profiles];
+    used.profile =
+        o->profile != NULL ? o->profile : profile_names[seed % profiles];
     if (!settings_draw(&settings, seed, &used)) {
         fprintf(stderr, "raft-sim: no profile is called %s\n", used.profile);
         exit(2);

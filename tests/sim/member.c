@@ -42,8 +42,8 @@ static swk_time when(const struct member *m, swk_time local)
     if (m->drift_permille == 0) {
         return m->clock_sim + (swk_time)left;
     }
-    return m->clock_sim +
-           (swk_time)(left / (1000 + m->drift_permille) * 1000) + 1000;
+    return m->clock_sim + (swk_time)(left / (1000 + m->drift_permille) * 1000) +
+           1000;
 }
 
 void member_reschedule(struct member *m)
@@ -384,8 +384,7 @@ void member_drive(struct member *m)
     m->driving = true;
     rules_status(m);
     do {
-        const struct swk_raft_actions *actions =
-            swk_raft_take_actions(m->raft);
+        const struct swk_raft_actions *actions = swk_raft_take_actions(m->raft);
 
         if (!anything(actions)) {
             if (!tell_early(m)) {

@@ -63,8 +63,7 @@ static void copy_entries(struct sim *sim, struct message *to,
 }
 
 static void fill(struct sim *sim, struct message *to,
-                 const struct swk_raft_message *from,
-                 struct snapshot *snapshot)
+                 const struct swk_raft_message *from, struct snapshot *snapshot)
 {
     *to = (struct message){.raft = *from};
     if (snapshot != NULL) {
@@ -108,9 +107,8 @@ static void post_message(struct member *from, struct member *to,
                          struct snapshot *snapshot, swk_time extra)
 {
     struct sim *sim = from->sim;
-    struct event *event =
-        sim_event(sim, snapshot != NULL ? EVENT_SNAPSHOT : EVENT_MESSAGE,
-                  to->slot);
+    struct event *event = sim_event(
+        sim, snapshot != NULL ? EVENT_SNAPSHOT : EVENT_MESSAGE, to->slot);
     swk_time at = sim->now + travel(sim) + extra;
     swk_time *last = &sim->last_arrival[from->slot][to->slot];
 
@@ -142,8 +140,8 @@ static void send_snapshot(struct member *m, struct member *to,
     struct sim *sim = m->sim;
     struct snapshot *snapshot = disk_find_snapshot(
         &m->disk, message->snapshot->index, message->snapshot->term);
-    swk_time duration = sim->s.latency +
-                        swki_rng_below(&sim->net_rng, 4 * sim->s.tick_ns);
+    swk_time duration =
+        sim->s.latency + swki_rng_below(&sim->net_rng, 4 * sim->s.tick_ns);
 
     if (snapshot == NULL) {
         report_snapshot(m, message->to, 0, 0);
@@ -151,8 +149,7 @@ static void send_snapshot(struct member *m, struct member *to,
     }
     sim->stats.snapshots_sent++;
     if (sim->cut[m->slot][to->slot] ||
-        happens(sim, FAULT_SNAPSHOT_CUT,
-                sim->s.snapshot_cut_percent * 10000)) {
+        happens(sim, FAULT_SNAPSHOT_CUT, sim->s.snapshot_cut_percent * 10000)) {
         /* One in four of those cut is not even reported. */
         if (sim->resting || swki_rng_below(&sim->net_rng, 4) != 0) {
             report_snapshot(m, message->to, 0, duration);
@@ -274,7 +271,7 @@ void net_deliver(struct member *m, struct event *event)
     int rc = swk_raft_step(m->raft, raft, &err);
 
     if (rc != 0 && !m->storage_failed) {
-        sim_broken(sim, "step", "%s answers %d to type %d from %s: %s",
-                   m->name, rc, raft->type, from->name, err.text);
+        sim_broken(sim, "step", "%s answers %d to type %d from %s: %s", m->name,
+                   rc, raft->type, from->name, err.text);
     }
 }

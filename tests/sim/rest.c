@@ -86,7 +86,8 @@ void rest(struct sim *sim)
         sim->stats.quorum_unknown++;
         return;
     }
-    sim_broken(sim, "26 liveness", "%d election timeouts after the last fault: "
-                                   "%s",
+    sim_broken(sim, "26 liveness",
+               "%d election timeouts after the last fault: "
+               "%s",
                PATIENCE, why);
 }

@@ -154,9 +154,9 @@ static void note_vote(struct member *m, uint64_t term, uint64_t candidate)
             return;
         }
     }
-    sim->votes[slot] = sim_grow(sim->votes[slot], &sim->votes_size[slot],
-                                sim->votes_count[slot] + 1,
-                                sizeof(sim->votes[slot][0]));
+    sim->votes[slot] =
+        sim_grow(sim->votes[slot], &sim->votes_size[slot],
+                 sim->votes_count[slot] + 1, sizeof(sim->votes[slot][0]));
     sim->votes[slot][sim->votes_count[slot]++] =
         (struct vote_of){.term = term, .candidate = candidate};
 }
@@ -261,9 +261,9 @@ static size_t count_holders(struct sim *sim, const uint64_t *voters,
     for (size_t i = 0; i < count; i++) {
         const struct member *m = sim_by_id(sim, voters[i]);
 
-        holders += m != NULL && (m->doomed ||
-                                 disk_holds(&m->disk, index,
-                                            sim->commits[index].blob));
+        holders += m != NULL &&
+                   (m->doomed ||
+                    disk_holds(&m->disk, index, sim->commits[index].blob));
     }
     return holders;
 }
@@ -348,8 +348,9 @@ static void note_committed(struct member *m, uint64_t from, uint64_t to)
 static void check_order(struct member *m, const struct swk_raft_status *s)
 {
     if (s->term < m->seen.term || s->committed < m->seen.committed) {
-        sim_broken(m->sim, "2", "%s goes back: term %llu to %llu, commit %llu "
-                                "to %llu",
+        sim_broken(m->sim, "2",
+                   "%s goes back: term %llu to %llu, commit %llu "
+                   "to %llu",
                    m->name, (unsigned long long)m->seen.term,
                    (unsigned long long)s->term,
                    (unsigned long long)m->seen.committed,
@@ -357,8 +358,9 @@ static void check_order(struct member *m, const struct swk_raft_status *s)
     }
     if (s->applied > s->committed || s->committed > s->last_index ||
         s->first_index > s->committed + 1) {
-        sim_broken(m->sim, "1", "%s has applied %llu, committed %llu, log %llu "
-                                "to %llu",
+        sim_broken(m->sim, "1",
+                   "%s has applied %llu, committed %llu, log %llu "
+                   "to %llu",
                    m->name, (unsigned long long)s->applied,
                    (unsigned long long)s->committed,
                    (unsigned long long)s->first_index,
@@ -427,8 +429,7 @@ static void mark_removed(struct sim *sim, const struct conf *before,
     for (size_t i = 0; i < sim->members_count; i++) {
         struct member *m = sim->members[i];
 
-        if (!m->removed && conf_has(before, m->id) &&
-            !conf_has(after, m->id)) {
+        if (!m->removed && conf_has(before, m->id) && !conf_has(after, m->id)) {
             m->removed = true;
             m->removed_at = sim->now;
             m->removed_index = index;
@@ -467,8 +468,8 @@ void rules_conf(struct member *m, uint64_t index)
     struct sim *sim = m->sim;
     struct swk_conf_state state;
     struct conf conf;
-    bool is_new = sim->confs_count == 0 ||
-                  index > sim->confs[sim->confs_count - 1].index;
+    bool is_new =
+        sim->confs_count == 0 || index > sim->confs[sim->confs_count - 1].index;
 
     swk_raft_conf_state(m->raft, &state);
     conf_copy(&conf, &state);

@@ -149,7 +149,8 @@ static void draw_timing(struct settings *s, struct swki_rng *rng,
 
     s->tick_ns = (p->idle ? 1000 : pick(rng, ticks, 5)) * SWK_MILLISECOND;
     s->heartbeat_ticks = chance(rng, 80) ? 1 : 2;
-    s->election_ticks = s->heartbeat_ticks * 5 + (uint32_t)swki_rng_below(rng, 6);
+    s->election_ticks =
+        s->heartbeat_ticks * 5 + (uint32_t)swki_rng_below(rng, 6);
     s->latency = s->tick_ns / spread(rng, 5, 1000);
     s->jitter = s->latency * swki_rng_below(rng, 5) / 2;
     s->fifo = chance(rng, 40);
@@ -273,8 +274,7 @@ static void apply_overrides(struct settings *s, const struct overrides *o)
     s->outcome_only = o->outcome_only;
 }
 
-bool settings_draw(struct settings *s, uint64_t seed,
-                   const struct overrides *o)
+bool settings_draw(struct settings *s, uint64_t seed, const struct overrides *o)
 {
     static const uint64_t sizes[] = {1, 2, 3, 3, 3, 4, 5, 5, 7};
     const struct profile *p = find_profile(o->profile);
@@ -290,8 +290,8 @@ bool settings_draw(struct settings *s, uint64_t seed,
         s->members = (uint32_t)pick(&rng, sizes, 2);
     }
     s->bootstrap_all = chance(&rng, 60);
-    s->use_store = p->machine == STORE ||
-                   (p->machine == ANY_MACHINE && chance(&rng, 15));
+    s->use_store =
+        p->machine == STORE || (p->machine == ANY_MACHINE && chance(&rng, 15));
     s->refuse_removed = chance(&rng, 50);
     s->big_ids = chance(&rng, 50);
     draw_timing(s, &rng, p);
@@ -328,8 +328,7 @@ void settings_print(const struct settings *s, FILE *out)
             (unsigned long long)(s->apply_delay / SWK_MICROSECOND),
             (unsigned long long)s->snapshot_interval,
             (unsigned long long)s->entries_for_slow_followers,
-            s->inflight_messages_max,
-            (unsigned long long)s->message_size_max);
+            s->inflight_messages_max, (unsigned long long)s->message_size_max);
     for (int i = 0; i < FAULT_COUNT; i++) {
         if (s->interval[i] != 0) {
             fprintf(out, " %s", fault_names[i]);

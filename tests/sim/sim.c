@@ -322,8 +322,7 @@ static void begin(struct sim *sim)
     }
     clients_start(sim);
     faults_start(sim);
-    sim_post(sim, sim->now + sim->s.tick_ns,
-             sim_event(sim, EVENT_ADMIN, 0));
+    sim_post(sim, sim->now + sim->s.tick_ns, sim_event(sim, EVENT_ADMIN, 0));
 }
 
 struct sim *sim_run(const struct settings *s)

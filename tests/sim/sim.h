@@ -65,10 +65,10 @@ enum fault {
     FAULT_DRIFT,      /* of a clock */
     FAULT_DISK_SLOW,
     FAULT_DISK_STALL,
-    FAULT_DISK_FAIL,  /* a write fails: the member must give up */
-    FAULT_ROT,        /* stored entries cannot be read any more */
-    FAULT_DOOM,       /* the disk is lost: the member never comes back */
-    FAULT_CONF,       /* changes of membership */
+    FAULT_DISK_FAIL, /* a write fails: the member must give up */
+    FAULT_ROT,       /* stored entries cannot be read any more */
+    FAULT_DOOM,      /* the disk is lost: the member never comes back */
+    FAULT_CONF,      /* changes of membership */
     FAULT_TRANSFER,
     FAULT_CAMPAIGN,
     FAULT_FORGET,
@@ -119,12 +119,12 @@ struct settings {
     uint64_t seed;
     const char *profile;
     enum plant plant;
-    int trace;         /* 0: none, 1: the last lines, 2: all, printed */
-    bool outcome_only; /* rules on what is seen from outside alone */
-    bool use_store;    /* the library's store instead of registers */
-    uint32_t members;  /* at the start */
+    int trace;          /* 0: none, 1: the last lines, 2: all, printed */
+    bool outcome_only;  /* rules on what is seen from outside alone */
+    bool use_store;     /* the library's store instead of registers */
+    uint32_t members;   /* at the start */
     bool bootstrap_all; /* all with the same list, or one and the rest join */
-    uint32_t flags;    /* of raft */
+    uint32_t flags;     /* of raft */
     uint32_t heartbeat_ticks;
     uint32_t election_ticks;
     swk_time tick_ns;
@@ -156,7 +156,7 @@ struct settings {
     swk_time apply_delay;
     bool refuse_removed; /* members drop what comes from removed ones */
     bool big_ids;
-    bool expire_first; /* time is told before any other event */
+    bool expire_first;              /* time is told before any other event */
     swk_time interval[FAULT_COUNT]; /* mean, of those that come; 0: never */
 };
 
@@ -190,18 +190,18 @@ struct stats {
     uint64_t dropped;
     uint64_t elections; /* leaders */
     uint64_t terms;
-    uint64_t committed; /* entries */
+    uint64_t committed;    /* entries */
     uint64_t conf_changes; /* applied, in each run once */
     uint64_t joint;        /* of these, those that enter a joint one */
     uint64_t snapshots_saved;
     uint64_t snapshots_sent;
     uint64_t snapshots_installed;
     uint64_t restarts;
-    uint64_t recoveries; /* of members that lost entries */
-    uint64_t torn;       /* writes lost or cut by a loss of power */
-    uint64_t lost_acks;  /* durable, but the report was lost */
+    uint64_t recoveries;  /* of members that lost entries */
+    uint64_t torn;        /* writes lost or cut by a loss of power */
+    uint64_t lost_acks;   /* durable, but the report was lost */
     uint64_t overwritten; /* entries */
-    uint64_t operations; /* answered */
+    uint64_t operations;  /* answered */
     uint64_t reads;
     uint64_t lease_reads;
     uint64_t repeated; /* requests that were in the log before */
@@ -279,10 +279,10 @@ struct disk {
     struct snapshot *snapshot;
     struct snapshot *older; /* the one before is kept for those who read it */
     struct log log;
-    uint64_t bound;      /* highest index that was ever durable */
-    uint64_t rot_first;  /* 0, or the entries that cannot be read any more */
+    uint64_t bound;     /* highest index that was ever durable */
+    uint64_t rot_first; /* 0, or the entries that cannot be read any more */
     uint64_t rot_last;
-    uint64_t lost;       /* 0, or the bound of entries lost and not sent anew */
+    uint64_t lost; /* 0, or the bound of entries lost and not sent anew */
     /* Given, not durable yet; a ring, oldest first. */
     struct disk_op ops[DISK_OPS_MAX];
     size_t ops_first;
@@ -291,7 +291,7 @@ struct disk {
     uint64_t synced;   /* ticket of the newest durable write */
     bool busy;         /* a sync is under way: of the first sync_count */
     size_t sync_count;
-    uint32_t epoch;    /* of the current process */
+    uint32_t epoch; /* of the current process */
     swk_time slow_until;
     swk_time stalled_until;
     bool fails; /* the next write does */
@@ -300,8 +300,8 @@ struct disk {
 /* -- Members -------------------------------------------------------------- */
 
 struct pending {
-    uint64_t index; /* of the proposal, of the read; 0: not known yet */
-    uint64_t term;  /* of the proposal */
+    uint64_t index;   /* of the proposal, of the read; 0: not known yet */
+    uint64_t term;    /* of the proposal */
     uint64_t context; /* of a read; 0: a proposal */
     uint32_t client;
     uint32_t request;
@@ -336,11 +336,11 @@ struct member {
 
     /* Driving. */
     int crash_in; /* steps until the power is lost; negative: it is not */
-    bool driving;        /* a turn is under way */
-    bool storage_failed; /* the member was told so */
-    uint64_t lease_context; /* of a read asked in this turn */
-    struct snapshot *incoming;  /* received, the member was told of it */
-    struct snapshot *saving;    /* of its own, being written */
+    bool driving; /* a turn is under way */
+    bool storage_failed;         /* the member was told so */
+    uint64_t lease_context;      /* of a read asked in this turn */
+    struct snapshot *incoming;   /* received, the member was told of it */
+    struct snapshot *saving;     /* of its own, being written */
     struct snapshot *installing; /* on its way to the disk */
     uint64_t early_ticket;       /* of a planted bug */
     uint64_t install_ticket;
@@ -358,8 +358,8 @@ struct member {
     struct log mirror; /* what it was told to store, durable or not */
     struct swk_raft_status seen;
     uint64_t applied;
-    uint64_t noted; /* the rules know that it is committed so far */
-    uint64_t conf_index; /* of the change it applied last */
+    uint64_t noted;          /* the rules know that it is committed so far */
+    uint64_t conf_index;     /* of the change it applied last */
     uint64_t own_term_first; /* first entry of its leadership */
     swk_time leader_since;
     struct disk disk;
@@ -369,7 +369,7 @@ struct member {
 
 enum event_kind {
     EVENT_MESSAGE,
-    EVENT_SNAPSHOT,  /* all of one has arrived */
+    EVENT_SNAPSHOT, /* all of one has arrived */
     EVENT_UNREACHABLE,
     EVENT_SNAPSHOT_REPORT,
     EVENT_SYNCED,
@@ -445,7 +445,7 @@ struct client {
     uint32_t attempt;
     uint32_t attempts;
     struct request op;
-    int handle; /* in the history of the key */
+    int handle;        /* in the history of the key */
     bool maybe_logged; /* it may be in a log */
     size_t target;
     uint32_t wake; /* generation of its EVENT_CLIENT */
@@ -483,7 +483,7 @@ struct vote_of {
 struct sim {
     struct settings s;
     struct stats stats;
-    struct swki_rng rng;                  /* order of things */
+    struct swki_rng rng; /* order of things */
     struct swki_rng fault_rng[FAULT_COUNT];
     struct swki_rng net_rng;
     struct swki_rng disk_rng;
@@ -495,7 +495,7 @@ struct sim {
     size_t heap_size;
     struct event *free_events;
     struct event *event_blocks;
-    bool resting; /* faults have ended */
+    bool resting;     /* faults have ended */
     char broken[400]; /* the rule that does not hold; "" while all do */
 
     struct member *members[MEMBERS_MAX];
@@ -517,7 +517,7 @@ struct sim {
     uint64_t index_highest;
     struct commit_slot *commits; /* by index */
     size_t commits_size;
-    uint64_t committed; /* the highest that any member knew */
+    uint64_t committed;        /* the highest that any member knew */
     struct commit_mark *marks; /* by term */
     size_t marks_count;
     size_t marks_size;

@@ -104,8 +104,7 @@ static void bad_histories_are_found(void **state)
         {"both compared well", "a=c0:1 b=c0:2 a.1 b.1"},
         {"none compared well", "a=c0:1 a.0"},
         {"a refused write is read", "a=w1 a! b=r b.1"},
-        {"two readers disagree",
-         "a=w1 b=w2 c=r c.1 d=r d.2 c=r c.1 a. b."},
+        {"two readers disagree", "a=w1 b=w2 c=r c.1 d=r d.2 c=r c.1 a. b."},
     };
 
     (void)state;
