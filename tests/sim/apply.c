@@ -56,6 +56,9 @@ static void answer_proposals(struct member *m, const struct blob *blob)
         } else {
             (void)machine_answer(m->machine, p->client, p->request, &result);
             member_reply(m, p, SWK_OK, result);
+            if (blob->entry.index > m->sim->answered) {
+                m->sim->answered = blob->entry.index;
+            }
         }
         drop_pending(m, i);
     }
@@ -285,6 +288,7 @@ void member_answer_reads(struct member *m)
             (p->index > m->applied && !early)) {
             continue;
         }
+        rules_read(m, p);
         /* The register is named where a proposal has its term. */
         member_reply(m, p, SWK_OK, machine_read(m->machine, (uint32_t)p->term));
         drop_pending(m, i);
@@ -307,6 +311,7 @@ static int request_read(struct member *m, struct pending *p,
                         const struct request *request)
 {
     p->context = new_context(m);
+    p->floor = m->sim->answered;
     p->term = request->key;
     if (m->sim->s.plant == PLANT_STALE_READ && m->leads) {
         p->index = m->applied;

@@ -45,11 +45,24 @@ static void choose(struct sim *sim, struct client *client)
     }
 }
 
+static bool read_anywhere(struct sim *sim, const struct client *client)
+{
+    return sim->s.reads_anywhere_percent > 0 &&
+           client->op.kind == LINEAR_READ &&
+           swki_rng_below(&sim->client_rng, 100) <
+               sim->s.reads_anywhere_percent;
+}
+
 static void send(struct sim *sim, size_t number)
 {
     struct client *client = &sim->clients[number];
-    struct event *event = sim_event(sim, EVENT_REQUEST, client->target);
+    size_t target = client->target;
+    struct event *event;
 
+    if (read_anywhere(sim, client)) {
+        target = (size_t)swki_rng_below(&sim->client_rng, sim->members_count);
+    }
+    event = sim_event(sim, EVENT_REQUEST, target);
     client->stage = CLIENT_WAITS;
     client->attempt++;
     client->attempts++;

@@ -431,7 +431,7 @@ static void find_damage(struct member *m)
     }
     disk->rot_first = 0;
     disk->rot_last = 0;
-    if (m->sim->s.plant == PLANT_CUT_ROT) {
+    if (m->sim->s.plant == PLANT_DSK_3) {
         disk->lost = 0;
         if (disk->hard.commit > disk_last(disk)) {
             disk->hard.commit = disk_last(disk);

@@ -24,6 +24,7 @@ static const char help[] =
     "  --seconds N      of faults, instead of what the seed says\n"
     "  --without LIST   faults that never happen, such as loss,pause\n"
     "  --plant BUG      plants a known bug, to see that it is found\n"
+    "  --outcome        checks alone what is seen from outside\n"
     "  --trace          shows all that happens\n"
     "  --cmocka NAME    reports as a test of that name\n"
     "  --list           lists profiles, faults and bugs\n"
@@ -58,7 +59,7 @@ static void list_all(void)
     }
     printf("\nbugs:");
     for (int i = 0; i < PLANT_COUNT; i++) {
-        printf(" %s", plants[i].name);
+        printf(" %s (%s)", plants[i].name, plants[i].rule);
     }
     printf("\n");
 }
@@ -111,6 +112,7 @@ static int parse(int argc, char **argv, struct options *o)
         {"seconds", required_argument, NULL, 'd'},
         {"without", required_argument, NULL, 'w'},
         {"plant", required_argument, NULL, 'b'},
+        {"outcome", no_argument, NULL, 'o'},
         {"trace", no_argument, NULL, 't'},
         {"cmocka", required_argument, NULL, 'c'},
         {"list", no_argument, NULL, 'l'},
@@ -148,6 +150,9 @@ static int parse(int argc, char **argv, struct options *o)
                 return 2;
             }
             break;
+        case 'o':
+            o->overrides.outcome_only = true;
+            break;
         case 't':
             o->overrides.trace = 2;
             break;
@@ -183,6 +188,10 @@ static bool plant_in_core(enum plant plant)
         [PLANT_CFG_3 - PLANT_CORE] = SWKI_FAULT_CHANGES_AT_ONCE,
         [PLANT_REP_4 - PLANT_CORE] = SWKI_FAULT_TELL_COMMIT,
         [PLANT_RDI_2 - PLANT_CORE] = SWKI_FAULT_READ_UNCOMMITTED,
+        [PLANT_CFG_14 - PLANT_CORE] = SWKI_FAULT_CHANGES_EARLY,
+        [PLANT_MSG_2 - PLANT_CORE] = SWKI_FAULT_ANSWER_AT_ONCE,
+        [PLANT_RDY_7 - PLANT_CORE] = SWKI_FAULT_OLD_STORED,
+        [PLANT_LOST_VOTES - PLANT_CORE] = SWKI_FAULT_VOTE_WITH_LOSS,
     };
 
     if (plant >= PLANT_CORE) {

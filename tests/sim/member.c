@@ -206,6 +206,9 @@ void member_start(struct member *m)
 
     m->starting = false;
     m->storage_failed = false;
+    if (m->sim->s.plant == PLANT_SAME_CONTEXT) {
+        m->contexts = 0;
+    }
     m->incarnation++;
     if (new_raft(m) != 0 || !disk_load(m)) {
         return;
@@ -387,6 +390,10 @@ void member_drive(struct member *m)
         const struct swk_raft_actions *actions = swk_raft_take_actions(m->raft);
 
         if (!anything(actions)) {
+            /* It may have committed without anything to be done: that counts
+             * by the members as they are now. */
+            rules_status(m);
+            rules_committed(m);
             if (!tell_early(m)) {
                 break;
             }

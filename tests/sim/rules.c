@@ -88,7 +88,35 @@ struct blob *rules_entry(struct sim *sim, const struct swk_log_entry *entry,
     return blob;
 }
 
-/* -- What is stored (4, 21) ------------------------------------------------ */
+/* -- What is stored (4, 10, 21) -------------------------------------------- */
+
+/* A leader adds a change of members only when it has applied all before, and
+ * has committed an entry of its own term. */
+static void check_change(struct member *m, const struct blob *blob)
+{
+    const struct swk_raft_status *seen = &m->seen;
+    uint64_t at = blob->entry.index;
+
+    if (m->sim->s.outcome_only || blob->entry.type == SWK_RAFT_ENTRY_NORMAL ||
+        seen->role != SWK_RAFT_LEADER || blob->entry.term != seen->term) {
+        return;
+    }
+    if (log_term(&m->mirror, seen->committed) != seen->term) {
+        sim_broken(m->sim, "10 one change at a time",
+                   "%s adds change %llu before it has committed anything",
+                   m->name, (unsigned long long)at);
+    }
+    while (--at > seen->applied) {
+        const struct blob *before = log_at(&m->mirror, at);
+
+        if (before != NULL && before->entry.type != SWK_RAFT_ENTRY_NORMAL) {
+            sim_broken(m->sim, "10 one change at a time",
+                       "%s adds change %llu, and has not applied %llu", m->name,
+                       (unsigned long long)blob->entry.index,
+                       (unsigned long long)at);
+        }
+    }
+}
 
 static void mirror_entries(struct member *m,
                            const struct swk_raft_actions *actions)
@@ -119,6 +147,7 @@ static void mirror_entries(struct member *m,
             }
         }
         log_append(&m->mirror, blob);
+        check_change(m, blob);
     }
 }
 
@@ -390,10 +419,28 @@ void rules_status(struct member *m)
     }
 }
 
+/* What it believes to be on its disk is there. */
+static void check_stored(struct member *m)
+{
+    const struct blob *blob = log_at(&m->mirror, m->seen.durable);
+
+    if (!m->sim->s.outcome_only && !m->storage_failed && blob != NULL &&
+        !disk_holds(&m->disk, m->seen.durable, blob)) {
+        sim_broken(m->sim, "7 what is durable",
+                   "%s takes %llu of term %llu for durable, and its disk does "
+                   "not have it",
+                   m->name, (unsigned long long)m->seen.durable,
+                   (unsigned long long)blob->entry.term);
+    }
+}
+
 /* Only once everything that it has was given out to be stored: before, what is
  * committed may be what replaces an entry that the mirror still has. */
 void rules_committed(struct member *m)
 {
+    if (m->seen.failure == 0) {
+        check_stored(m);
+    }
     if (m->seen.failure == 0 && m->seen.committed > m->noted) {
         note_committed(m, m->noted + 1, m->seen.committed);
         m->noted = m->seen.committed;
@@ -522,6 +569,18 @@ void rules_lease_read(struct member *m)
 {
     if ((m->sim->s.flags & SWK_RAFT_LEASE_READS) != 0) {
         m->sim->stats.lease_reads++;
+    }
+}
+
+/* (23) */
+void rules_read(struct member *m, const struct pending *read)
+{
+    if (!m->sim->s.outcome_only && read->index < read->floor) {
+        sim_broken(m->sim, "23 reads",
+                   "%s answers a read as of %llu, and a write at %llu was "
+                   "answered before",
+                   m->name, (unsigned long long)read->index,
+                   (unsigned long long)read->floor);
     }
 }
 

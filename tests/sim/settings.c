@@ -44,7 +44,7 @@ const struct plant_info plants[PLANT_COUNT] = {
     [PLANT_HARD_STATE_FIRST] = {"hard-state-first", "R-RDY-8"},
     [PLANT_INSTALL_IN_PARTS] = {"install-in-parts", "R-RDY-8"},
     [PLANT_SYNC_AGAIN] = {"sync-again", "R-DSK-1"},
-    [PLANT_CUT_ROT] = {"cut-rot", "R-DSK-3"},
+    [PLANT_DSK_3] = {"dsk-3", "R-DSK-3"},
     [PLANT_TWICE] = {"twice", "R-PRO-2"},
     [PLANT_READ_EARLY] = {"read-early", "R-RDI-8"},
     [PLANT_SAME_CONTEXT] = {"same-context", "R-RDI-9"},
@@ -55,6 +55,10 @@ const struct plant_info plants[PLANT_COUNT] = {
     [PLANT_CFG_3] = {"cfg-3", "R-CFG-3"},
     [PLANT_REP_4] = {"rep-4", "R-REP-4"},
     [PLANT_RDI_2] = {"rdi-2", "R-RDI-2"},
+    [PLANT_CFG_14] = {"cfg-14", "R-CFG-14"},
+    [PLANT_MSG_2] = {"msg-2", "R-MSG-2"},
+    [PLANT_RDY_7] = {"rdy-7", "R-RDY-7"},
+    [PLANT_LOST_VOTES] = {"lost-votes", "R-DSK-3"},
 };
 
 /* Faults of a profile beside those that are always drawn. */
@@ -75,6 +79,66 @@ const struct plant_info plants[PLANT_COUNT] = {
 #define MEMBER_FAULTS (BIT(FAULT_CONF) | BIT(FAULT_DOOM))
 #define ALL_FAULTS (BIT(FAULT_COUNT) - 1)
 
+/* -- What some profiles are about ------------------------------------------ */
+
+static uint64_t between(struct swki_rng *rng, uint64_t low, uint64_t high)
+{
+    return low + swki_rng_below(rng, high - low + 1);
+}
+
+/* Members that fall far behind, with a tail of their own, and whose disks fail
+ * in the middle of taking in a snapshot. */
+static void tune_snapshots(struct settings *s, struct swki_rng *rng)
+{
+    s->snapshot_interval = between(rng, 3, 10);
+    s->entries_for_slow_followers = between(rng, 0, 2);
+    s->uncommitted_size_max = 0;
+    s->inflight_messages_max = (uint32_t)between(rng, 1, 4);
+    s->interval[FAULT_SPLIT] = s->tick_ns * between(rng, 20, 80);
+    s->interval[FAULT_CRASH_STEP] = s->tick_ns * between(rng, 20, 80);
+    s->interval[FAULT_POWER] = s->tick_ns * between(rng, 20, 80);
+    s->disk_latency = s->tick_ns * between(rng, 1, 10) / 4;
+    if (between(rng, 0, 1) == 0) {
+        s->flags |= SWK_RAFT_NO_CHECK_QUORUM;
+        s->flags &= ~(uint32_t)SWK_RAFT_LEASE_READS;
+    }
+}
+
+/* Answers to reads that arrive after the asker has died and come back, while
+ * entries come slowly. */
+static void tune_reads(struct settings *s, struct swki_rng *rng)
+{
+    s->clients = (uint32_t)between(rng, 6, 12);
+    s->latency = s->tick_ns / between(rng, 1, 6);
+    s->message_size_max = 1;
+    s->inflight_messages_max = (uint32_t)between(rng, 1, 2);
+    s->apply_delay = s->tick_ns * between(rng, 0, 3);
+    s->reads_percent = (uint32_t)between(rng, 50, 80);
+    s->reads_anywhere_percent = (uint32_t)between(rng, 50, 100);
+    s->interval[FAULT_CRASH] = s->tick_ns * between(rng, 5, 30);
+    s->delay_ppm = (uint32_t)between(rng, 50000, 300000);
+    s->duplicate_ppm = (uint32_t)between(rng, 50000, 500000);
+    s->keys = (uint32_t)between(rng, 1, 2);
+    s->snapshot_interval = 1000;
+}
+
+/* Entries that are replaced again and again while the disk hangs. */
+static void tune_overwrite(struct settings *s, struct swki_rng *rng)
+{
+    s->flags |= SWK_RAFT_NO_CHECK_QUORUM;
+    s->flags &= ~(uint32_t)SWK_RAFT_LEASE_READS;
+    if (between(rng, 0, 3) != 0) {
+        s->flags |= SWK_RAFT_NO_PRE_VOTE;
+    }
+    s->interval[FAULT_DISK_STALL] = s->tick_ns * between(rng, 20, 100);
+    s->interval[FAULT_CAMPAIGN] = s->tick_ns * between(rng, 2, 10);
+    s->interval[FAULT_LINK] = s->tick_ns * between(rng, 5, 30);
+    s->uncommitted_size_max = 0;
+    s->reads_percent = 10;
+}
+
+/* -- Profiles -------------------------------------------------------------- */
+
 static const struct profile {
     const char *name;
     uint32_t faults; /* may be drawn */
@@ -83,32 +147,72 @@ static const struct profile {
     bool busy; /* much traffic, small limits */
     bool idle; /* little traffic, long ticks */
     bool lease;
+    void (*tune)(struct settings *s, struct swki_rng *rng); /* may be NULL */
 } profiles[] = {
-    {"swarm", ALL_FAULTS, 0, ANY_MACHINE, false, false, false},
-    {"calm", 0, 0, ANY_MACHINE, false, false, false},
-    {"net", NET_FAULTS, BIT(FAULT_SPLIT), REGISTERS, false, false, false},
-    {"crash", CRASH_FAULTS | BIT(FAULT_LOSS), BIT(FAULT_POWER), REGISTERS, true,
-     false, false},
-    {"disk", DISK_FAULTS | BIT(FAULT_LINK), 0, REGISTERS, true, false, false},
-    {"rot", BIT(FAULT_ROT) | BIT(FAULT_POWER) | BIT(FAULT_SPLIT),
-     BIT(FAULT_ROT) | BIT(FAULT_SPLIT), REGISTERS, true, false, false},
-    {"members", MEMBER_FAULTS | NET_FAULTS | BIT(FAULT_CRASH),
-     BIT(FAULT_CONF) | BIT(FAULT_SPLIT), ANY_MACHINE, false, false, false},
-    {"clock", CLOCK_FAULTS | BIT(FAULT_SPLIT) | LEADER_FAULTS, 0, REGISTERS,
-     false, false, false},
-    {"lease",
-     (NET_FAULTS | CRASH_FAULTS | BIT(FAULT_PAUSE) | BIT(FAULT_TRANSFER) |
-      BIT(FAULT_CAMPAIGN) | BIT(FAULT_CONF)),
-     BIT(FAULT_SPLIT), REGISTERS, true, false, true},
-    {"elections", LEADER_FAULTS | NET_FAULTS | BIT(FAULT_POWER),
-     BIT(FAULT_SPLIT) | BIT(FAULT_CAMPAIGN), REGISTERS, true, false, false},
-    {"store", ALL_FAULTS, 0, STORE, false, false, false},
-    {"idle", ALL_FAULTS, 0, ANY_MACHINE, false, true, false},
+    {.name = "swarm", .faults = ALL_FAULTS},
+    {.name = "calm"},
+    {.name = "net",
+     .faults = NET_FAULTS,
+     .always = BIT(FAULT_SPLIT),
+     .machine = REGISTERS},
+    {.name = "crash",
+     .faults = CRASH_FAULTS | BIT(FAULT_LOSS),
+     .always = BIT(FAULT_POWER),
+     .machine = REGISTERS,
+     .busy = true},
+    {.name = "disk",
+     .faults = DISK_FAULTS | BIT(FAULT_LINK),
+     .machine = REGISTERS,
+     .busy = true},
+    {.name = "rot",
+     .faults = BIT(FAULT_ROT) | BIT(FAULT_POWER) | BIT(FAULT_SPLIT),
+     .always = BIT(FAULT_ROT) | BIT(FAULT_SPLIT),
+     .machine = REGISTERS,
+     .busy = true},
+    {.name = "members",
+     .faults = MEMBER_FAULTS | NET_FAULTS | BIT(FAULT_CRASH),
+     .always = BIT(FAULT_CONF) | BIT(FAULT_SPLIT)},
+    {.name = "clock",
+     .faults = CLOCK_FAULTS | BIT(FAULT_SPLIT) | LEADER_FAULTS,
+     .machine = REGISTERS},
+    {.name = "lease",
+     .faults = NET_FAULTS | CRASH_FAULTS | BIT(FAULT_PAUSE) |
+               BIT(FAULT_TRANSFER) | BIT(FAULT_CAMPAIGN) | BIT(FAULT_CONF),
+     .always = BIT(FAULT_SPLIT),
+     .machine = REGISTERS,
+     .busy = true,
+     .lease = true},
+    {.name = "elections",
+     .faults = LEADER_FAULTS | NET_FAULTS | BIT(FAULT_POWER),
+     .always = BIT(FAULT_SPLIT) | BIT(FAULT_CAMPAIGN),
+     .machine = REGISTERS,
+     .busy = true},
+    {.name = "store", .faults = ALL_FAULTS, .machine = STORE},
+    {.name = "idle", .faults = ALL_FAULTS, .idle = true},
+    {.name = "snapshots",
+     .faults = NET_FAULTS | CRASH_FAULTS | BIT(FAULT_DISK_FAIL),
+     .always = BIT(FAULT_SPLIT) | BIT(FAULT_CRASH_STEP) | BIT(FAULT_POWER),
+     .machine = REGISTERS,
+     .busy = true,
+     .tune = tune_snapshots},
+    {.name = "reads",
+     .faults = NET_FAULTS | BIT(FAULT_CRASH) | BIT(FAULT_TRANSFER),
+     .always = BIT(FAULT_CRASH) | BIT(FAULT_DELAY) | BIT(FAULT_DUPLICATE),
+     .machine = REGISTERS,
+     .busy = true,
+     .tune = tune_reads},
+    {.name = "overwrite",
+     .faults = NET_FAULTS | DISK_FAULTS | LEADER_FAULTS,
+     .always = BIT(FAULT_DISK_STALL) | BIT(FAULT_CAMPAIGN) | BIT(FAULT_LINK),
+     .machine = REGISTERS,
+     .busy = true,
+     .tune = tune_overwrite},
 };
 
 const char *const profile_names[] = {
-    "swarm", "calm",  "net",       "crash", "disk", "rot", "members",
-    "clock", "lease", "elections", "store", "idle", NULL,
+    "swarm",     "calm",  "net",       "crash",     "disk",  "rot",
+    "members",   "clock", "lease",     "elections", "store", "idle",
+    "snapshots", "reads", "overwrite", NULL,
 };
 
 static const struct profile *find_profile(const char *name)
@@ -299,6 +403,9 @@ bool settings_draw(struct settings *s, uint64_t seed, const struct overrides *o)
     draw_traffic(s, &rng, p);
     draw_flags(s, &rng, p);
     draw_faults(s, &rng, p);
+    if (p->tune != NULL) {
+        p->tune(s, &rng);
+    }
     keep_lease(s);
     apply_overrides(s, o);
     return true;

@@ -90,7 +90,7 @@ enum plant {
     PLANT_HARD_STATE_FIRST, /* R-RDY-8: and a crash cuts the entries */
     PLANT_INSTALL_IN_PARTS, /* R-RDY-8: old entries behind a new snapshot */
     PLANT_SYNC_AGAIN,       /* R-DSK-1: a failed sync is taken for done */
-    PLANT_CUT_ROT,          /* R-DSK-3: damage is cut off without a word */
+    PLANT_DSK_3,            /* R-DSK-3: damage is cut off without a word */
     PLANT_TWICE,            /* a repeated request is applied again */
     PLANT_READ_EARLY,       /* R-RDI-8: a read does not wait for its index */
     PLANT_SAME_CONTEXT,     /* R-RDI-9: contexts repeat after a restart */
@@ -103,6 +103,10 @@ enum plant {
     PLANT_CFG_3,              /* several changes of members at a time */
     PLANT_REP_4,              /* heartbeats tell all of the commit index */
     PLANT_RDI_2,              /* reads before an entry of the own term */
+    PLANT_CFG_14,             /* changes before an entry of the own term */
+    PLANT_MSG_2,              /* answers that do not wait for the storage */
+    PLANT_RDY_7,              /* trusts what the storage said of old terms */
+    PLANT_LOST_VOTES,         /* votes though its log is lost in part */
     PLANT_COUNT,
 };
 
@@ -141,6 +145,7 @@ struct settings {
     uint32_t keys;
     swk_time op_interval; /* of each client */
     uint32_t reads_percent;
+    uint32_t reads_anywhere_percent; /* of reads: asked of any member */
     size_t payload_max;
     /* The network. */
     swk_time latency;
@@ -303,6 +308,7 @@ struct pending {
     uint64_t index;   /* of the proposal, of the read; 0: not known yet */
     uint64_t term;    /* of the proposal */
     uint64_t context; /* of a read; 0: a proposal */
+    uint64_t floor;   /* of a read: what was answered before it was asked */
     uint32_t client;
     uint32_t request;
     uint32_t attempt;
@@ -517,7 +523,8 @@ struct sim {
     uint64_t index_highest;
     struct commit_slot *commits; /* by index */
     size_t commits_size;
-    uint64_t committed;        /* the highest that any member knew */
+    uint64_t committed; /* the highest that any member knew */
+    uint64_t answered;  /* the highest of a write whose client was told */
     struct commit_mark *marks; /* by term */
     size_t marks_count;
     size_t marks_size;
@@ -689,6 +696,7 @@ void rules_conf(struct member *m, uint64_t index);
 void rules_installed(struct member *m, const struct snapshot *snapshot);
 void rules_saved(struct member *m, const struct snapshot *snapshot);
 void rules_lease_read(struct member *m);
+void rules_read(struct member *m, const struct pending *read);
 void rules_restart(struct member *m);
 void rules_disks(struct sim *sim);
 

@@ -289,7 +289,7 @@ static void hear_candidate(struct swki_machine *m, uint64_t id)
 void swki_machine_handle_vote(struct swki_machine *m,
                               const struct swk_raft_message *message)
 {
-    if (m->recovering != 0) {
+    if (m->recovering != 0 && !SWKI_PLANTED(SWKI_FAULT_VOTE_WITH_LOSS)) {
         return;
     }
     hear_candidate(m, message->from);

@@ -42,7 +42,11 @@ enum swki_machine_fault {
     SWKI_FAULT_COUNT_OLD_TERMS = 1, /* R-COM-1 */
     SWKI_FAULT_ANY_LOG_WINS,        /* R-ELE-4 */
     SWKI_FAULT_CUT_AT_APPEND,       /* R-FOL-3 */
-    SWKI_FAULT_CHANGES_AT_ONCE,     /* R-CFG-3, R-CFG-14 */
+    SWKI_FAULT_CHANGES_AT_ONCE,     /* R-CFG-3 */
+    SWKI_FAULT_CHANGES_EARLY,       /* R-CFG-14 */
+    SWKI_FAULT_ANSWER_AT_ONCE,      /* R-MSG-2 */
+    SWKI_FAULT_OLD_STORED,          /* R-RDY-7 */
+    SWKI_FAULT_VOTE_WITH_LOSS,      /* R-DSK-3 */
     SWKI_FAULT_TELL_COMMIT,         /* R-REP-4 */
     SWKI_FAULT_READ_UNCOMMITTED,    /* R-RDI-2 */
 };

@@ -502,7 +502,9 @@ static bool merge_response(struct swki_machine *m,
 bool swki_machine_send(struct swki_machine *m,
                        const struct swk_raft_message *message)
 {
-    bool after = waits_for_storage(message->type);
+    bool after = waits_for_storage(message->type) &&
+                 !(SWKI_PLANTED(SWKI_FAULT_ANSWER_AT_ONCE) &&
+                   message->to != m->config.id);
     uint64_t term = stamp(m, message);
     struct swk_raft_message *sent;
 

@@ -81,7 +81,8 @@ static bool refuse(const struct swki_machine *m,
         return !fits(m, change, out_nomem);
     }
     /* R-CFG-14: nor before this leader has committed an entry of its own. */
-    if (pending > m->applied || !swki_machine_committed_in_term(m)) {
+    if (pending > m->applied || (!SWKI_PLANTED(SWKI_FAULT_CHANGES_EARLY) &&
+                                 !swki_machine_committed_in_term(m))) {
         *out_why = SWKI_MACHINE_REFUSAL_PENDING;
         return true;
     }

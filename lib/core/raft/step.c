@@ -67,7 +67,9 @@ static void answer_lower_term(struct swki_machine *m,
         trace_term(m, SWKI_TRACE_LOWER_TERM, message);
         return;
     }
-    if (message->index != 0) {
+    if (SWKI_PLANTED(SWKI_FAULT_OLD_STORED) && message->index != 0) {
+        swki_machine_log_stable(m, message->index, message->log_term);
+    } else if (message->index != 0) {
         trace_term(m, SWKI_TRACE_STABLE_OLD_TERM, message);
     }
     if (message->snapshot != NULL) {
