@@ -63,6 +63,11 @@ struct swk_manager_config {
     /** What opens the key file of a manager that its swarm has locked,
      *  *copied*; NULL if there is none. Not needed otherwise. */
     const struct swk_unlock_key *unlock_key;
+    /** 1: for when the other managers are lost for good. They are removed from
+     *  the group, so that this one decides alone; what it has stays. Even if
+     *  its certificate expired. See <swarmkit/recovery.h>. */
+    int32_t force_new_cluster;
+    uint32_t reserved; /**< 0. */
 };
 
 /** An empty configuration. */
@@ -83,7 +88,9 @@ struct swk_manager_config {
  *         damaged log or identity; SWK_EUNAUTHENTICATED if the certificate is
  *         not valid; SWK_EDENIED if the node is locked, as
  *         swk_node_identity_read() tells, and the unlock key is missing or not
- *         its own, or if the join token was refused; SWK_EIO for files or sockets that fail; SWK_ENOMEM.
+ *         its own, or if the join token was refused; SWK_EPRECONDITION
+ *         if a new cluster is forced where it cannot be; SWK_EIO for files
+ *         or sockets that fail; SWK_ENOMEM.
  * @threads any
  * @since   0.1
  */

@@ -27,6 +27,7 @@
 #include <swarmkit/posix.h>
 #include <swarmkit/process_executor.h>
 #include <swarmkit/raft.h>
+#include <swarmkit/recovery.h>
 #include <swarmkit/shim.h>
 #include <swarmkit/types.h>
 #include <swarmkit/unlock_key.h>

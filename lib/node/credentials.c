@@ -92,6 +92,7 @@ static int verify(struct swki_credentials *c, swk_wall now,
         .certificates = swki_pem_of_buf(&c->chain),
         .roots = swki_pem_of_buf(&c->roots),
         .now = now,
+        .flags = c->accept_expired ? SWKI_CHAIN_ALLOW_EXPIRED : 0,
     };
     int rc = swki_key_matches(swki_pem_of_buf(&c->key),
                               swki_pem_of_buf(&c->chain), entropy, err);

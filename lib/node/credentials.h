@@ -23,6 +23,7 @@ struct swki_credentials {
     struct swki_buf key;           /* PEM, followed by a NUL; wiped */
     /* What else is in the key file. Change it by change_keys() alone. */
     struct swki_data_keys keys;
+    bool accept_expired; /* a certificate past its end, when loaded */
     bool has_offer; /* of a key to unlock the file with */
     struct swk_unlock_key offer;
     const struct swk_entropy *entropy; /* that was last handed in */

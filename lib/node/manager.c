@@ -28,6 +28,17 @@ const struct swki_object *swki_manager_cluster(const struct swki_manager *m)
     return object;
 }
 
+/* What its log has committed counts before it hears of anyone else: who was
+ * removed is not to be listened to, or connected to. */
+static int start(struct swki_manager *m, struct swk_error *err)
+{
+    int rc = swk_raft_start(m->raft, m->now, err);
+
+    while (rc == 0 && !m->failed && swki_manager_run_raft(m)) {
+    }
+    return rc;
+}
+
 int swki_manager_new(const struct swki_manager_config *config,
                      struct swki_manager **out_manager, struct swk_error *err)
 {
@@ -47,7 +58,7 @@ int swki_manager_new(const struct swki_manager_config *config,
     swki_answers_init(&m->answers, config->alloc);
     rc = swki_manager_load(m, err);
     if (rc == 0 && m->raft != NULL) {
-        rc = swk_raft_start(m->raft, m->now, err);
+        rc = start(m, err);
     }
     if (rc != 0) {
         swki_manager_free(m);

@@ -21,6 +21,7 @@
 #include "node/founding.h"
 #include "node/join.h"
 #include "node/managing.h"
+#include "node/recovering.h"
 #include "node/renewal.h"
 #include "node/state_dir.h"
 
@@ -269,7 +270,28 @@ static int check_config(const struct swk_manager_config *config,
         return swki_fail(err, SWK_EINVAL,
                          "a join token needs the address of a manager");
     }
+    if (config->force_new_cluster != 0 && config->join_address != NULL) {
+        return swki_fail(err, SWK_EINVAL,
+                         "to force a new cluster and to join one exclude each "
+                         "other: leave the address to join out");
+    }
     return SWK_OK;
+}
+
+/* The managers that are remembered are among those that are lost. */
+static int force_new_cluster(struct swk_manager *m, struct swk_error *err)
+{
+    const struct swki_recovering_config config = {
+        .alloc = m->config.alloc,
+        .logger = m->config.logger,
+        .clock = m->config.clock,
+        .entropy = m->config.entropy,
+        .state_dir = m->config.state_dir,
+        .unlock_key =
+            m->credentials.has_offer ? &m->credentials.offer : NULL,
+    };
+
+    return swki_recovering_force(&config, err);
 }
 
 /* Gets a certificate by the token. */
@@ -390,7 +412,8 @@ static int set_up(struct swk_manager *m, struct swk_error *err)
         rc = swki_loop_new(m->config.alloc, m->config.clock, &m->loop, err);
     }
     if (rc == 0) {
-        rc = find_managers(m, err);
+        rc = m->config.force_new_cluster != 0 ? force_new_cluster(m, err)
+                                              : find_managers(m, err);
     }
     if (rc == 0) {
         rc = identify(m, err);

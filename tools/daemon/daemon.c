@@ -119,7 +119,7 @@ static int take_flag(const char *name, const char *summary,
                                        "warn, error",
                                  optarg);
     }
-    *flag->target = optarg;
+    *flag->target = flag->value != NULL ? optarg : flag->name;
     return -1;
 }
 

@@ -37,6 +37,9 @@ struct daemon_options {
     const char *heartbeat_tick;
     const char *election_tick;
     const char *unlock_key_file;
+    const char *force_new_cluster;
+    const char *dry_run;
+    const char *format;
 };
 
 /* A flag of a program, for parsing and for --help. */
@@ -45,7 +48,7 @@ struct daemon_flag {
     const char *name;
     const char *value; /* what it takes; NULL for nothing */
     const char *help;
-    const char **target; /* where the text goes */
+    const char **target; /* where the text goes; without any, the name */
 };
 
 /* Reads the flags; -1 to go on, else the exit status. */

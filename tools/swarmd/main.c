@@ -16,6 +16,7 @@
 #include <swarmkit/process_executor.h>
 
 #include "daemon.h"
+#include "recovery.h"
 #include "unlock_input.h"
 
 enum {
@@ -27,6 +28,9 @@ static const char summary[] =
     "in\nits state directory. With --join-addr and --join-token it joins a "
     "swarm, as\na manager or as a worker as the token says; it can be promoted "
     "and demoted\nlater.\n"
+    "\n"
+    "When the other managers are lost for good, --force-new-cluster makes this "
+    "one\nthe only one; look at what it would do with --dry-run first.\n"
     "\n"
     "Example:\n"
     "  swarmd --state-dir /var/lib/swarmd --listen-remote-api 0.0.0.0:4242\n"
@@ -119,6 +123,26 @@ static int make_manager(const struct daemon_options *options,
     return rc;
 }
 
+/* What --force-new-cluster would do. */
+static int look(const struct daemon_options *options,
+                const struct swk_logger *logger, struct swk_error *err)
+{
+    struct swk_manager_config config = SWK_MANAGER_CONFIG_INIT;
+    struct swk_unlock_key unlock_key = {0};
+    int rc = read_unlock_key(options, &unlock_key, err);
+
+    config.state_dir = options->state_dir;
+    config.logger = logger;
+    config.clock = swk_posix_clock();
+    config.entropy = swk_posix_entropy();
+    config.unlock_key = rc > 0 ? &unlock_key : NULL;
+    if (rc >= 0) {
+        rc = recovery_print(options, &config, err);
+    }
+    explicit_bzero(&unlock_key, sizeof(unlock_key));
+    return rc;
+}
+
 static int run_node(const struct daemon_options *options,
                     const struct swk_logger *logger,
                     const struct swk_transport *transport,
@@ -140,6 +164,7 @@ static int run_node(const struct daemon_options *options,
     config.executor = executor;
     config.join_address = options->join_address;
     config.join_token = options->join_token;
+    config.force_new_cluster = options->force_new_cluster != NULL;
     rc = read_ticks(options, &config, err);
     if (rc == 0) {
         rc = make_manager(options, &config, &manager, err);
@@ -185,6 +210,20 @@ static int status_of(int rc, const struct daemon_options *options)
     return locked ? EXIT_LOCKED : EXIT_FAILED;
 }
 
+/* The transport outlives what runs over it. */
+static int work(const struct daemon_options *options,
+                const struct swk_logger *logger,
+                swk_nng_transport **out_transport, struct swk_error *err)
+{
+    int rc;
+
+    daemon_block_signals();
+    rc = swk_nng_transport_new(NULL, logger, out_transport, err);
+    return rc != 0 ? rc
+                   : run(options, logger,
+                         swk_nng_transport_port(*out_transport), err);
+}
+
 int main(int argc, char **argv)
 {
     struct daemon_options options = {
@@ -211,6 +250,13 @@ int main(int argc, char **argv)
         {0, "unlock-key-file", "FILE",
          "the key of a locked manager; - for the standard input",
          &options.unlock_key_file},
+        {0, "force-new-cluster", NULL,
+         "the other managers are lost for good: remove them",
+         &options.force_new_cluster},
+        {0, "dry-run", NULL,
+         "with the above: say what it would do, and end", &options.dry_run},
+        {0, "format", "FORMAT", "of the above: text or json; default text",
+         &options.format},
         {0, "heartbeat-tick", "N",
          "ticks of 100 ms between a leader's heartbeats; default 1",
          &options.heartbeat_tick},
@@ -238,14 +284,17 @@ int main(int argc, char **argv)
     int status = daemon_parse(argc, argv, summary, flags, &options);
     int rc;
 
+    if (status < 0) {
+        status = recovery_check_flags(&options);
+    }
     if (status >= 0) {
         return status;
     }
-    daemon_block_signals();
     logger = daemon_logger(options.log_level);
-    rc = swk_nng_transport_new(NULL, &logger, &transport, &err);
-    if (rc == 0) {
-        rc = run(&options, &logger, swk_nng_transport_port(transport), &err);
+    if (options.dry_run != NULL) {
+        rc = look(&options, &logger, &err);
+    } else {
+        rc = work(&options, &logger, &transport, &err);
     }
     swk_nng_transport_free(transport);
     if (rc != 0) {
