@@ -19,6 +19,7 @@
 #include <swarmkit/message.h>
 #include <swarmkit/nng_transport.h>
 #include <swarmkit/node.h>
+#include <swarmkit/offline.h>
 #include <swarmkit/port/clock.h>
 #include <swarmkit/port/entropy.h>
 #include <swarmkit/port/executor.h>

@@ -178,6 +178,14 @@ static int read_key_file(struct swki_credentials *c, const char *dir,
     return rc;
 }
 
+int swki_credentials_load_key(struct swki_credentials *c, const char *dir,
+                              const struct swk_entropy *entropy,
+                              struct swk_error *err)
+{
+    c->entropy = entropy;
+    return read_key_file(c, dir, entropy, err);
+}
+
 int swki_credentials_load(struct swki_credentials *c, const char *dir,
                           swk_wall now, const struct swk_entropy *entropy,
                           struct swk_error *err)

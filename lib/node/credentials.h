@@ -48,6 +48,13 @@ int swki_credentials_load(struct swki_credentials *credentials, const char *dir,
                           swk_wall now, const struct swk_entropy *entropy,
                           struct swk_error *err);
 
+/* Reads the key file alone, with the keys of the log: what there is besides may
+ * be missing, or long out of date. */
+int swki_credentials_load_key(struct swki_credentials *credentials,
+                              const char *dir,
+                              const struct swk_entropy *entropy,
+                              struct swk_error *err);
+
 /* Reads the roots alone; SWK_ENOTFOUND if there are none. */
 int swki_credentials_load_roots(struct swki_credentials *credentials,
                                 const char *dir, swk_wall now,

@@ -42,8 +42,8 @@ void swki_founding_fini(struct swki_founding *founding)
     swki_buf_fini(&founding->root_key);
 }
 
-static int new_id(const struct swk_entropy *entropy, char id[SWK_ID_LEN + 1],
-                  struct swk_error *err)
+int swki_founding_id(const struct swk_entropy *entropy,
+                     char out_id[SWK_ID_LEN + 1], struct swk_error *err)
 {
     uint8_t bytes[17];
     int rc = entropy->fill(entropy->ctx, bytes, sizeof(bytes));
@@ -51,7 +51,7 @@ static int new_id(const struct swk_entropy *entropy, char id[SWK_ID_LEN + 1],
     if (rc != 0) {
         return swki_fail(err, rc, "no entropy for an identifier");
     }
-    swki_id_from_bytes(bytes, id);
+    swki_id_from_bytes(bytes, out_id);
     return SWK_OK;
 }
 
@@ -78,12 +78,12 @@ static int issue_own(struct swki_founding *founding,
     struct swki_signer *signer = NULL;
     struct swki_buf csr;
     struct swki_buf chain;
-    int rc = new_id(entropy, node_id, err);
+    int rc = swki_founding_id(entropy, node_id, err);
 
     swki_buf_init(&csr, alloc, SWKI_CSR_LEN_MAX);
     swki_buf_init(&chain, alloc, SWKI_PEM_LEN_MAX);
     if (rc == 0) {
-        rc = new_id(entropy, swarm_id, err);
+        rc = swki_founding_id(entropy, swarm_id, err);
     }
     if (rc == 0) {
         rc = swki_credentials_new_key(credentials, entropy, &csr, err);
@@ -241,6 +241,33 @@ static int fill_node(const struct swki_credentials *credentials,
     return SWK_OK;
 }
 
+int swki_founding_node(const struct swki_credentials *credentials,
+                       const struct swk_alloc *alloc,
+                       const struct swk_entropy *entropy,
+                       struct swki_object **out_node, struct swk_error *err)
+{
+    const struct swki_ca_bootstrap bootstrap = {
+        .node_id = credentials->identity.node_id,
+        .entropy = entropy,
+    };
+    struct swki_object *node = swki_object_new(alloc, SWKI_KIND_NODE);
+    int rc = node == NULL
+                 ? swki_fail_nomem(err)
+                 : swki_ca_bootstrap_node(&bootstrap, swki_object_arena(node),
+                                          swki_node_edit(node), err);
+
+    if (rc == 0) {
+        rc = fill_node(credentials, swki_object_arena(node),
+                       swki_node_edit(node), err);
+    }
+    if (rc != 0) {
+        swki_object_unref(node);
+        return rc;
+    }
+    *out_node = node;
+    return SWK_OK;
+}
+
 int swki_founding_objects(const struct swki_founding *founding,
                           const struct swki_credentials *credentials,
                           const struct swk_alloc *alloc,
@@ -250,13 +277,12 @@ int swki_founding_objects(const struct swki_founding *founding,
 {
     const struct swki_ca_bootstrap bootstrap = {
         .cluster_id = credentials->identity.swarm_id,
-        .node_id = credentials->identity.node_id,
         .root_certificate = swki_pem_of_buf(&credentials->roots),
         .root_key = swki_pem_of_buf(&founding->root_key),
         .entropy = entropy,
     };
     struct swki_object *cluster;
-    struct swki_object *node;
+    struct swki_object *node = NULL;
     int rc;
 
     *out_cluster = NULL;
@@ -265,8 +291,7 @@ int swki_founding_objects(const struct swki_founding *founding,
         return SWK_OK;
     }
     cluster = swki_object_new(alloc, SWKI_KIND_CLUSTER);
-    node = swki_object_new(alloc, SWKI_KIND_NODE);
-    if (cluster == NULL || node == NULL) {
+    if (cluster == NULL) {
         rc = swki_fail_nomem(err);
     } else {
         rc = swki_ca_bootstrap_cluster(&bootstrap, swki_object_arena(cluster),
@@ -275,16 +300,10 @@ int swki_founding_objects(const struct swki_founding *founding,
     if (rc == 0) {
         /* None: the dispatcher's, which grows with the swarm. */
         swki_cluster_edit(cluster)->spec->dispatcher->heartbeat_period = NULL;
-        rc = swki_ca_bootstrap_node(&bootstrap, swki_object_arena(node),
-                                    swki_node_edit(node), err);
-    }
-    if (rc == 0) {
-        rc = fill_node(credentials, swki_object_arena(node),
-                       swki_node_edit(node), err);
+        rc = swki_founding_node(credentials, alloc, entropy, &node, err);
     }
     if (rc != 0) {
         swki_object_unref(cluster);
-        swki_object_unref(node);
         return rc;
     }
     *out_cluster = cluster;

@@ -44,6 +44,17 @@ int swki_founding_objects(const struct swki_founding *founding,
                           struct swki_object **out_node,
                           struct swk_error *err);
 
+/* The node object of a manager that has its certificate before any log knows
+ * of it; *given*. */
+int swki_founding_node(const struct swki_credentials *credentials,
+                       const struct swk_alloc *alloc,
+                       const struct swk_entropy *entropy,
+                       struct swki_object **out_node, struct swk_error *err);
+
+/* A new identifier for a node or a swarm. */
+int swki_founding_id(const struct swk_entropy *entropy,
+                     char out_id[SWK_ID_LEN + 1], struct swk_error *err);
+
 /* The log holds the swarm: the key's file goes. */
 void swki_founding_settle(struct swki_founding *founding,
                           const char *state_dir);

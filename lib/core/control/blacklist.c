@@ -103,11 +103,9 @@ static Swkpb__Timestamp *certificate_end(const Swkpb__Node *node,
     return swki_timestamp_from_wall(end, arena);
 }
 
-static int add_entry(struct swki_object *object, const Swkpb__Node *node,
-                     struct swk_error *err)
+Swkpb__Cluster__BlacklistedCertificatesEntry *
+swki_blacklist_entry(const Swkpb__Node *node, struct swki_arena *arena)
 {
-    struct swki_arena *arena = swki_object_arena(object);
-    Swkpb__Cluster *cluster = swki_cluster_edit(object);
     Swkpb__Cluster__BlacklistedCertificatesEntry *entry =
         swki_arena_alloc(arena, sizeof(*entry));
     Swkpb__BlacklistedCertificate *value =
@@ -115,13 +113,26 @@ static int add_entry(struct swki_object *object, const Swkpb__Node *node,
     char *key = swki_arena_strdup(arena, node->id);
 
     if (entry == NULL || value == NULL || key == NULL) {
-        return swki_fail_nomem(err);
+        return NULL;
     }
     swkpb__cluster__blacklisted_certificates_entry__init(entry);
     swkpb__blacklisted_certificate__init(value);
     value->expiry = certificate_end(node, arena);
     entry->key = key;
     entry->value = value;
+    return entry;
+}
+
+static int add_entry(struct swki_object *object, const Swkpb__Node *node,
+                     struct swk_error *err)
+{
+    Swkpb__Cluster *cluster = swki_cluster_edit(object);
+    Swkpb__Cluster__BlacklistedCertificatesEntry *entry =
+        swki_blacklist_entry(node, swki_object_arena(object));
+
+    if (entry == NULL) {
+        return swki_fail_nomem(err);
+    }
     cluster->blacklisted_certificates[cluster->n_blacklisted_certificates++] =
         entry;
     return SWK_OK;

@@ -16,6 +16,11 @@ int swki_find_cluster(const struct swki_view *view,
 int swki_blacklist_node(struct swki_tx *tx, const Swkpb__Node *node,
                         swk_wall wall, struct swk_error *err);
 
+/* The entry that locks a node's certificate out, in new memory; NULL for
+ * none. */
+Swkpb__Cluster__BlacklistedCertificatesEntry *
+swki_blacklist_entry(const Swkpb__Node *node, struct swki_arena *arena);
+
 /* Drops the entries of an unsealed cluster that expired seven days ago. */
 int swki_blacklist_prune(struct swki_object *object, swk_wall wall,
                          struct swk_error *err);
