@@ -14,6 +14,7 @@
 #include <swarmkit/error.h>
 
 #include "control.pb-c.h"
+#include "table.h"
 
 /* How the program ends. */
 enum exit_code {
@@ -122,17 +123,6 @@ const char *age_text(struct ctl *ctl, const Swkpb__Timestamp *timestamp);
 /* "1m30s". */
 const char *duration_text(struct ctl *ctl, const Swkpb__Duration *duration);
 Swkpb__Duration *new_duration(struct ctl *ctl, int64_t ns);
-
-/* -- Tables --------------------------------------------------------------- */
-
-struct table;
-
-/* columns ends with NULL. */
-struct table *table_new(const char *const *columns);
-/* As many texts as there are columns; copied. */
-void table_row(struct table *table, const char *const *texts);
-/* Prints the table and frees it. */
-void table_end(struct table *table);
 
 /* Pairs of a name and a value, one a line. */
 void print_field(const char *name, const char *format, ...)
