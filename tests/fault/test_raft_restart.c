@@ -9,6 +9,7 @@
 #include "lib/cmocka_all.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 
 #include <swarmkit/raft.h>
@@ -81,8 +82,15 @@ static void apply(struct member *m, const struct swk_log_entry *entry)
     }
 }
 
-/* The state as it is now, while entries are about to be applied to it. */
-static void begin_save(struct member *m, uint64_t index)
+static void give_up_save(struct member *m)
+{
+    m->storage.abort_snapshot(m->storage.ctx, 0);
+    swk_raft_snapshot_abandoned(m->raft);
+}
+
+/* The state as it is now, while entries are about to be applied to it. False
+ * if the storage cannot: the log alone is enough. */
+static bool begin_save(struct member *m, uint64_t index)
 {
     const struct swk_storage *storage = &m->storage;
     struct swk_snapshot_meta meta;
@@ -93,8 +101,23 @@ static void begin_save(struct member *m, uint64_t index)
     if (storage->begin_snapshot(storage->ctx, &meta, NULL, &err) != 0 ||
         storage->write_snapshot(storage->ctx, (const uint8_t *)&m->count,
                                 sizeof(m->count), &err) != 0) {
-        swk_raft_storage_failed(m->raft, &err);
+        give_up_save(m);
+        return false;
     }
+    return true;
+}
+
+/* Waits until the snapshot's bytes are durable, so that only its record can
+ * fail. */
+static int end_parts(const struct swk_storage *storage)
+{
+    int rc;
+
+    do {
+        sched_yield();
+        rc = storage->write_snapshot(storage->ctx, NULL, 0, NULL);
+    } while (rc == SWK_EUNAVAILABLE);
+    return rc;
 }
 
 static void save(struct member *m)
@@ -103,6 +126,10 @@ static void save(struct member *m)
     struct swk_error err;
     uint64_t ticket;
 
+    if (end_parts(storage) != 0) {
+        give_up_save(m);
+        return;
+    }
     assert_int_equal(swk_raft_finish_snapshot(m->raft, &ticket, NULL), 0);
     if (storage->finish_snapshot(storage->ctx, 0, ticket, &err) != 0) {
         swk_raft_storage_failed(m->raft, &err);
@@ -131,8 +158,8 @@ static bool turn(struct member *m)
         swk_raft_storage_failed(m->raft, &err);
         return true;
     }
-    if (snapshot > 0) {
-        begin_save(m, snapshot);
+    if (snapshot > 0 && !begin_save(m, snapshot)) {
+        snapshot = 0;
     }
     for (size_t i = 0; i < a->committed_count; i++) {
         apply(m, &a->committed[i]);

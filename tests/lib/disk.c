@@ -54,6 +54,15 @@ static void dir_changed(struct disk *disk)
     }
 }
 
+/* A descriptor is the file's number. */
+static int opened(struct disk *disk, int file)
+{
+    int rc = finished(disk, file);
+
+    disk->files[file].opens += rc >= 0;
+    return rc;
+}
+
 static int disk_make_dir(void *ctx, const char *path)
 {
     (void)path;
@@ -78,13 +87,35 @@ static int disk_open(void *ctx, int dir, const char *name)
     if (rc < 0) {
         return rc;
     }
-    return finished(disk, at < 0 ? -ENOENT : disk->dir.names[at].file);
+    return at < 0 ? finished(disk, -ENOENT)
+                  : opened(disk, disk->dir.names[at].file);
+}
+
+static bool has_name(const struct disk_dir *dir, int file)
+{
+    for (int i = 0; i < DISK_NAMES; i++) {
+        if (dir->names[i].name[0] != '\0' && dir->names[i].file == file) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A file that was removed for good; a loss of power brings others back. */
+static bool is_gone(const struct disk *disk, int file)
+{
+    bool named = has_name(&disk->dir, file) || disk->files[file].opens > 0;
+
+    for (int i = 0; i < disk->history_count && !named; i++) {
+        named = has_name(&disk->history[i], file);
+    }
+    return !named;
 }
 
 static int new_file(struct disk *disk)
 {
     for (int i = 0; i < DISK_FILES; i++) {
-        if (!disk->files[i].used) {
+        if (!disk->files[i].used || is_gone(disk, i)) {
             memset(&disk->files[i], 0, sizeof(disk->files[i]));
             disk->files[i].used = true;
             return i;
@@ -120,14 +151,14 @@ static int disk_create(void *ctx, int dir, const char *name)
     }
     if (at >= 0) {
         resize(&disk->files[disk->dir.names[at].file], 0);
-        return finished(disk, disk->dir.names[at].file);
+        return opened(disk, disk->dir.names[at].file);
     }
     at = find_name(&disk->dir, "");
     snprintf(disk->dir.names[at].name, sizeof(disk->dir.names[at].name), "%s",
              name);
     disk->dir.names[at].file = new_file(disk);
     dir_changed(disk);
-    return finished(disk, disk->dir.names[at].file);
+    return opened(disk, disk->dir.names[at].file);
 }
 
 static void disk_close(void *ctx, int fd)
@@ -136,6 +167,7 @@ static void disk_close(void *ctx, int fd)
 
     if (fd < DISK_FILES) {
         disk->files[fd].locked = false;
+        disk->files[fd].opens--;
     }
 }
 
@@ -345,39 +377,216 @@ static uint64_t disk_salt(void *ctx)
     return swki_rng_next(&((struct disk *)ctx)->rng);
 }
 
+/* -- The calls, one at a time ---------------------------------------------- */
+
+static int locked_make_dir(void *ctx, const char *path)
+{
+    struct disk *disk = ctx;
+
+    pthread_mutex_lock(&disk->mutex);
+    int rc = disk_make_dir(ctx, path);
+    pthread_mutex_unlock(&disk->mutex);
+    return rc;
+}
+
+static int locked_open_dir(void *ctx, const char *path)
+{
+    struct disk *disk = ctx;
+
+    pthread_mutex_lock(&disk->mutex);
+    int rc = disk_open_dir(ctx, path);
+    pthread_mutex_unlock(&disk->mutex);
+    return rc;
+}
+
+static int locked_open(void *ctx, int dir, const char *name)
+{
+    struct disk *disk = ctx;
+
+    pthread_mutex_lock(&disk->mutex);
+    int rc = disk_open(ctx, dir, name);
+    pthread_mutex_unlock(&disk->mutex);
+    return rc;
+}
+
+static int locked_create(void *ctx, int dir, const char *name)
+{
+    struct disk *disk = ctx;
+
+    pthread_mutex_lock(&disk->mutex);
+    int rc = disk_create(ctx, dir, name);
+    pthread_mutex_unlock(&disk->mutex);
+    return rc;
+}
+
+static void locked_close(void *ctx, int fd)
+{
+    struct disk *disk = ctx;
+
+    pthread_mutex_lock(&disk->mutex);
+    disk_close(ctx, fd);
+    pthread_mutex_unlock(&disk->mutex);
+}
+
+static int64_t locked_size(void *ctx, int fd)
+{
+    struct disk *disk = ctx;
+
+    pthread_mutex_lock(&disk->mutex);
+    int64_t rc = disk_size(ctx, fd);
+    pthread_mutex_unlock(&disk->mutex);
+    return rc;
+}
+
+static int64_t locked_read(void *ctx, int fd, void *buf, size_t len,
+                           uint64_t offset)
+{
+    struct disk *disk = ctx;
+
+    pthread_mutex_lock(&disk->mutex);
+    int64_t rc = disk_read(ctx, fd, buf, len, offset);
+    pthread_mutex_unlock(&disk->mutex);
+    return rc;
+}
+
+static int64_t locked_write(void *ctx, int fd, const void *data, size_t len,
+                            uint64_t offset)
+{
+    struct disk *disk = ctx;
+
+    pthread_mutex_lock(&disk->mutex);
+    int64_t rc = disk_write(ctx, fd, data, len, offset);
+    pthread_mutex_unlock(&disk->mutex);
+    return rc;
+}
+
+static int locked_preallocate(void *ctx, int fd, uint64_t size)
+{
+    struct disk *disk = ctx;
+
+    pthread_mutex_lock(&disk->mutex);
+    int rc = disk_preallocate(ctx, fd, size);
+    pthread_mutex_unlock(&disk->mutex);
+    return rc;
+}
+
+static int locked_truncate(void *ctx, int fd, uint64_t size)
+{
+    struct disk *disk = ctx;
+
+    pthread_mutex_lock(&disk->mutex);
+    int rc = disk_truncate(ctx, fd, size);
+    pthread_mutex_unlock(&disk->mutex);
+    return rc;
+}
+
+static int locked_sync(void *ctx, int fd)
+{
+    struct disk *disk = ctx;
+
+    pthread_mutex_lock(&disk->mutex);
+    int rc = disk_sync(ctx, fd);
+    pthread_mutex_unlock(&disk->mutex);
+    return rc;
+}
+
+static int locked_sync_dir(void *ctx, int dir)
+{
+    struct disk *disk = ctx;
+
+    pthread_mutex_lock(&disk->mutex);
+    int rc = disk_sync_dir(ctx, dir);
+    pthread_mutex_unlock(&disk->mutex);
+    return rc;
+}
+
+static int locked_rename(void *ctx, int dir, const char *from, const char *to)
+{
+    struct disk *disk = ctx;
+
+    pthread_mutex_lock(&disk->mutex);
+    int rc = disk_rename(ctx, dir, from, to);
+    pthread_mutex_unlock(&disk->mutex);
+    return rc;
+}
+
+static int locked_remove(void *ctx, int dir, const char *name)
+{
+    struct disk *disk = ctx;
+
+    pthread_mutex_lock(&disk->mutex);
+    int rc = disk_remove(ctx, dir, name);
+    pthread_mutex_unlock(&disk->mutex);
+    return rc;
+}
+
+static int locked_list(void *ctx, int dir,
+                       int (*found)(void *found_ctx, const char *name),
+                       void *found_ctx)
+{
+    struct disk *disk = ctx;
+
+    pthread_mutex_lock(&disk->mutex);
+    int rc = disk_list(ctx, dir, found, found_ctx);
+    pthread_mutex_unlock(&disk->mutex);
+    return rc;
+}
+
+static int locked_lock(void *ctx, int fd)
+{
+    struct disk *disk = ctx;
+
+    pthread_mutex_lock(&disk->mutex);
+    int rc = disk_lock(ctx, fd);
+    pthread_mutex_unlock(&disk->mutex);
+    return rc;
+}
+
+static uint64_t locked_salt(void *ctx)
+{
+    struct disk *disk = ctx;
+
+    pthread_mutex_lock(&disk->mutex);
+    uint64_t rc = disk_salt(ctx);
+    pthread_mutex_unlock(&disk->mutex);
+    return rc;
+}
+
 struct disk *disk_new(uint64_t seed)
 {
     struct disk *disk = calloc(1, sizeof(*disk));
 
+    pthread_mutex_init(&disk->mutex, NULL);
     swki_rng_init(&disk->rng, seed);
     disk->power_off_at = -1;
     disk->fail_at = -1;
     disk->history_count = 1;
     disk->io = (struct swki_file_io){
         .ctx = disk,
-        .make_dir = disk_make_dir,
-        .open_dir = disk_open_dir,
-        .open = disk_open,
-        .create = disk_create,
-        .close = disk_close,
-        .size = disk_size,
-        .read = disk_read,
-        .write = disk_write,
-        .preallocate = disk_preallocate,
-        .truncate = disk_truncate,
-        .sync = disk_sync,
-        .sync_dir = disk_sync_dir,
-        .rename = disk_rename,
-        .remove = disk_remove,
-        .list = disk_list,
-        .lock = disk_lock,
-        .salt = disk_salt,
+        .make_dir = locked_make_dir,
+        .open_dir = locked_open_dir,
+        .open = locked_open,
+        .create = locked_create,
+        .close = locked_close,
+        .size = locked_size,
+        .read = locked_read,
+        .write = locked_write,
+        .preallocate = locked_preallocate,
+        .truncate = locked_truncate,
+        .sync = locked_sync,
+        .sync_dir = locked_sync_dir,
+        .rename = locked_rename,
+        .remove = locked_remove,
+        .list = locked_list,
+        .lock = locked_lock,
+        .salt = locked_salt,
     };
     return disk;
 }
 
 void disk_free(struct disk *disk)
 {
+    pthread_mutex_destroy(&disk->mutex);
     free(disk);
 }
 
@@ -385,6 +594,7 @@ void disk_restart(struct disk *disk)
 {
     for (int i = 0; i < DISK_FILES; i++) {
         disk->files[i].locked = false;
+        disk->files[i].opens = 0;
     }
     disk->off = false;
     disk->power_off_at = -1;

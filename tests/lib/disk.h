@@ -7,11 +7,15 @@
  * After a loss of power each sector that was written and not synced has its
  * old or its new content, at random; of the changes to the directory since its
  * last sync a random number of the first ones is there.
+ *
+ * The calls may come from several threads; what a test does to the disk itself
+ * it does while nobody uses it.
  */
 
 #ifndef TESTS_LIB_DISK_H
 #define TESTS_LIB_DISK_H
 
+#include <pthread.h>
 #include <stdbool.h>
 
 #include "base/rng.h"
@@ -38,6 +42,7 @@ enum disk_call {
 struct disk_file {
     bool used;
     bool locked;
+    int opens; /* descriptors of it */
     uint64_t cached_size;
     uint64_t durable_size;
     uint8_t cached[DISK_FILE_SIZE];
@@ -54,6 +59,7 @@ struct disk_dir {
 
 struct disk {
     struct swki_file_io io;
+    pthread_mutex_t mutex; /* held during each call */
     struct swki_rng rng;
     struct disk_file files[DISK_FILES];
     struct disk_dir dir;          /* as it is now */

@@ -17,13 +17,14 @@
 #include "base/log.h"
 #include "base/options.h"
 #include "runtime/file/conf_state.h"
-#include "runtime/file/number.h"
 #include "runtime/file/snapshot_reader.h"
+#include "runtime/file/snapshot_writer.h"
 #include "runtime/file/wal.h"
 
 enum {
     SPARE_SIZE_MAX = 1024 * 1024, /* larger buffers are not kept */
     PID_TEXT_SIZE = 24,
+    SNAPSHOT_CHUNKS_MIN = 8, /* of a snapshot, in what a segment takes */
 };
 
 static const char lock_name[] = "lock";
@@ -34,11 +35,9 @@ struct batch {
     struct swki_buf records;
     uint64_t first_ticket; /* of the records */
     uint64_t last_ticket;
-    bool has_snapshot;
+    struct swki_snapshot_job *snapshot; /* NULL: none */
     uint64_t snapshot_ticket;
     bool install;
-    struct swk_snapshot_meta meta;
-    struct swki_buf data;
 };
 
 struct storage {
@@ -54,6 +53,7 @@ struct storage {
     bool started;        /* the thread runs */
     struct swki_wal wal; /* load()'s, then the thread's */
     struct swki_snapshot_reader reader;
+    struct swki_snapshot_writer writer;
     pthread_t thread;
 
     pthread_mutex_t mutex; /* guards what follows */
@@ -66,15 +66,12 @@ struct storage {
     uint64_t snapshot_index; /* of the newest accepted snapshot */
     bool closing;
     struct swk_error failure; /* code 0: none */
-    struct swk_snapshot_meta part; /* place of what was begun; 0: none */
-    struct swki_buf part_data;
 };
 
 static void free_batch(struct storage *s, struct batch *batch)
 {
     if (batch != NULL) {
         swki_buf_fini(&batch->records);
-        swki_buf_fini(&batch->data);
         swki_free(s->alloc, batch);
     }
 }
@@ -91,7 +88,6 @@ static struct batch *add_batch(struct storage *s)
             return NULL;
         }
         swki_buf_init(&batch->records, s->alloc, SIZE_MAX);
-        swki_buf_init(&batch->data, s->alloc, SIZE_MAX);
     }
     if (s->newest != NULL) {
         s->newest->next = batch;
@@ -106,7 +102,6 @@ static struct batch *add_batch(struct storage *s)
 static void recycle_batch(struct storage *s, struct batch *batch)
 {
     s->pending_size -= batch->records.len;
-    swki_buf_fini(&batch->data);
     if (s->spare != NULL || batch->records.size > SPARE_SIZE_MAX) {
         free_batch(s, batch);
         return;
@@ -114,7 +109,6 @@ static void recycle_batch(struct storage *s, struct batch *batch)
     struct swki_buf records = batch->records;
     swki_buf_clear(&records);
     *batch = (struct batch){.records = records};
-    swki_buf_init(&batch->data, s->alloc, SIZE_MAX);
     s->spare = batch;
 }
 
@@ -147,7 +141,7 @@ static int add_record(struct storage *s, const struct swk_hard_state *state,
                          "storage: more than %llu bytes wait to be written",
                          (unsigned long long)s->pending_size_max);
     }
-    if (batch == NULL || batch->has_snapshot) {
+    if (batch == NULL || batch->snapshot != NULL) {
         batch = add_batch(s);
     }
     uint8_t *at =
@@ -186,85 +180,69 @@ static int append(void *ctx, const struct swk_hard_state *state,
     return rc;
 }
 
-static int add_snapshot(struct storage *s, bool install, uint64_t ticket,
-                        struct swk_error *err)
+/* A batch that ends in the snapshot. */
+static int add_snapshot(struct storage *s, struct swki_snapshot_job *job,
+                        bool install, uint64_t ticket, struct swk_error *err)
 {
+    int rc = check_accepting(s, ticket, err);
     struct batch *batch = s->newest;
 
-    if (s->part.index == 0) {
-        return swki_fail(err, SWK_EPRECONDITION, "no snapshot was begun");
+    if (rc != SWK_OK) {
+        return rc;
     }
-    if (batch == NULL || batch->has_snapshot) {
+    if (batch == NULL || batch->snapshot != NULL) {
         batch = add_batch(s);
     }
     if (batch == NULL) {
         return swki_fail_nomem(err);
     }
-    batch->has_snapshot = true;
+    batch->snapshot = job;
     batch->install = install;
     batch->snapshot_ticket = ticket;
-    batch->meta = s->part;
-    batch->data = s->part_data;
-    s->snapshot_index = s->part.index;
+    s->snapshot_index = swki_snapshot_job_place(job).index;
     s->last_ticket = ticket;
-    s->part.index = 0;
-    swki_buf_init(&s->part_data, s->alloc, SIZE_MAX);
+    pthread_cond_signal(&s->work);
     return SWK_OK;
 }
 
-static int begin_part(struct storage *s, const struct swk_snapshot_meta *meta,
-                      struct swk_error *err)
+static int check_begin(struct storage *s, const struct swk_snapshot_meta *meta,
+                       struct swk_error *err)
 {
-    size_t len = swki_conf_state_len(&meta->conf_state);
-
-    if (s->part.index != 0) {
-        return swki_fail(err, SWK_EBUSY,
-                         "storage: a snapshot is being written");
+    pthread_mutex_lock(&s->mutex);
+    int rc = check_accepting(s, s->last_ticket + 1, err);
+    if (rc == SWK_OK && (meta->index <= s->snapshot_index ||
+                         swki_conf_state_len(&meta->conf_state) == 0)) {
+        rc = swki_fail(err, SWK_EINVAL,
+                       "storage: snapshots must ascend in index");
     }
-    if (meta->index <= s->snapshot_index || len == 0) {
-        return swki_fail(err, SWK_EINVAL,
-                         "storage: snapshots must ascend in index");
-    }
-    uint8_t *room = swki_buf_reserve(&s->part_data, 4 + len);
-    if (room == NULL) {
-        return swki_fail_nomem(err);
-    }
-    swki_put32(room, (uint32_t)len);
-    swki_conf_state_encode(&meta->conf_state, room + 4);
-    s->part_data.len += 4 + len;
-    s->part = *meta;
-    return SWK_OK;
+    pthread_mutex_unlock(&s->mutex);
+    return rc;
 }
 
 static int begin_snapshot(void *ctx, const struct swk_snapshot_meta *meta,
                           uint64_t *out_offset, struct swk_error *err)
 {
     struct storage *s = ctx;
+    int rc = check_begin(s, meta, err);
 
-    pthread_mutex_lock(&s->mutex);
-    int rc = check_accepting(s, s->last_ticket + 1, err);
-    if (rc == SWK_OK) {
-        rc = begin_part(s, meta, err);
-    }
-    if (rc == SWK_OK && out_offset != NULL) {
-        *out_offset = 0;
-    }
-    pthread_mutex_unlock(&s->mutex);
-    return rc;
+    return rc != SWK_OK
+               ? rc
+               : swki_snapshot_writer_begin(&s->writer, meta, out_offset, err);
 }
 
 static int write_snapshot(void *ctx, const uint8_t *data, size_t len,
                           struct swk_error *err)
 {
     struct storage *s = ctx;
-    int rc = SWK_OK;
 
+    return swki_snapshot_writer_write(&s->writer, data, len, err);
+}
+
+static int check_ticket(struct storage *s, uint64_t ticket,
+                        struct swk_error *err)
+{
     pthread_mutex_lock(&s->mutex);
-    if (s->part.index == 0) {
-        rc = swki_fail(err, SWK_EPRECONDITION, "no snapshot was begun");
-    } else if (!swki_buf_append(&s->part_data, data, len)) {
-        rc = swki_fail_nomem(err);
-    }
+    int rc = check_accepting(s, ticket, err);
     pthread_mutex_unlock(&s->mutex);
     return rc;
 }
@@ -273,16 +251,21 @@ static int finish_snapshot(void *ctx, int32_t install, uint64_t ticket,
                            struct swk_error *err)
 {
     struct storage *s = ctx;
+    struct swki_snapshot_job *job;
+    int rc = check_ticket(s, ticket, err);
 
+    if (rc == SWK_OK) {
+        rc = swki_snapshot_writer_finish(&s->writer, &job, err);
+    }
+    if (rc != SWK_OK) {
+        return rc;
+    }
     pthread_mutex_lock(&s->mutex);
-    int rc = check_accepting(s, ticket, err);
-    if (rc == SWK_OK) {
-        rc = add_snapshot(s, install != 0, ticket, err);
-    }
-    if (rc == SWK_OK) {
-        pthread_cond_signal(&s->work);
-    }
+    rc = add_snapshot(s, job, install != 0, ticket, err);
     pthread_mutex_unlock(&s->mutex);
+    if (rc != SWK_OK) { /* without its record it is removed at the next load */
+        swki_snapshot_job_release(&s->writer, job);
+    }
     return rc;
 }
 
@@ -290,11 +273,7 @@ static void abort_snapshot(void *ctx, int32_t keep)
 {
     struct storage *s = ctx;
 
-    (void)keep;
-    pthread_mutex_lock(&s->mutex);
-    s->part.index = 0;
-    swki_buf_clear(&s->part_data);
-    pthread_mutex_unlock(&s->mutex);
+    swki_snapshot_writer_abort(&s->writer, keep != 0);
 }
 
 static int read_snapshot(void *ctx, uint64_t index, uint64_t term,
@@ -303,9 +282,15 @@ static int read_snapshot(void *ctx, uint64_t index, uint64_t term,
                          struct swk_error *err)
 {
     struct storage *s = ctx;
-    const struct swki_place place = {index, term};
+    char name[SWKI_WAL_NAME_SIZE];
+    struct swki_snapshot_source source = {.name = name, .place = {index, term}};
 
-    return swki_snapshot_reader_read(&s->reader, &place, offset, buf, size,
+    source.good = swki_snapshot_writer_found(&s->writer, &source.place);
+    swki_wal_snapshot_name(&source.place, name);
+    if (source.good > 0) {
+        source.name = swki_snapshot_part;
+    }
+    return swki_snapshot_reader_read(&s->reader, &source, offset, buf, size,
                                      out_len, out_total, err);
 }
 
@@ -358,6 +343,23 @@ static void report(struct storage *s, uint64_t first_ticket,
     s->done(s->done_ctx, first_ticket, code, err);
 }
 
+/* The snapshot's bytes are durable, or will be; then its record follows. */
+static void write_snapshot_record(struct storage *s, const struct batch *batch)
+{
+    const struct swki_place place = swki_snapshot_job_place(batch->snapshot);
+    struct swk_error err = {0};
+
+    if (s->failure.code == 0) {
+        int rc = swki_snapshot_job_wait(&s->writer, batch->snapshot, &err);
+
+        if (rc == SWK_OK) {
+            rc = swki_wal_save_snapshot(&s->wal, &place, batch->install, &err);
+        }
+        report(s, batch->snapshot_ticket, batch->snapshot_ticket, rc, &err);
+    }
+    swki_snapshot_job_release(&s->writer, batch->snapshot);
+}
+
 /* Nothing is tried after a failure: not even a sync that "succeeds" would tell
  * what is on the disk. Only the thread sets the failure, so it may read it. */
 static void write_batch(struct storage *s, struct batch *batch)
@@ -370,12 +372,8 @@ static void write_batch(struct storage *s, struct batch *batch)
 
         report(s, batch->first_ticket, batch->last_ticket, rc, &err);
     }
-    if (s->failure.code == 0 && batch->has_snapshot) {
-        int rc = swki_wal_save_snapshot(
-            &s->wal, &(struct swki_place){batch->meta.index, batch->meta.term},
-            batch->install, batch->data.data, batch->data.len, &err);
-
-        report(s, batch->snapshot_ticket, batch->snapshot_ticket, rc, &err);
+    if (batch->snapshot != NULL) {
+        write_snapshot_record(s, batch);
     }
     pthread_mutex_lock(&s->mutex);
     recycle_batch(s, batch);
@@ -408,6 +406,7 @@ static int load(void *ctx, const struct swk_storage_replay *replay,
         return rc;
     }
     s->snapshot_index = s->wal.snapshot.index;
+    swki_snapshot_writer_recover(&s->writer, s->snapshot_index);
     int error = pthread_create(&s->thread, NULL, run, s);
     if (error != 0) {
         return swki_fail(err, SWK_ENOMEM, "cannot start a thread: %s",
@@ -420,6 +419,7 @@ static int load(void *ctx, const struct swk_storage_replay *replay,
 /* Also of a half-opened one. */
 static void destroy(struct storage *s)
 {
+    swki_snapshot_writer_fini(&s->writer);
     swki_snapshot_reader_fini(&s->reader);
     swki_wal_close(&s->wal);
     if (s->lock_fd >= 0) {
@@ -429,7 +429,6 @@ static void destroy(struct storage *s)
         s->io->close(s->io->ctx, s->dir);
     }
     free_batch(s, s->spare);
-    swki_buf_fini(&s->part_data);
     pthread_cond_destroy(&s->work);
     pthread_mutex_destroy(&s->mutex);
     swki_free(s->alloc, s->dir_path);
@@ -535,6 +534,14 @@ static int open_dir(struct storage *s, struct swk_error *err)
     return take_lock(s, err);
 }
 
+/* Who wants small segments has little room, and gets small buffers too. */
+static uint32_t chunk_size(const struct swk_file_storage_config *config)
+{
+    uint64_t share = config->segment_size / SNAPSHOT_CHUNKS_MIN;
+
+    return share < SWKI_SNAPSHOT_CHUNK ? (uint32_t)share : SWKI_SNAPSHOT_CHUNK;
+}
+
 static struct storage *new_storage(const struct swk_file_storage_config *config,
                                    const struct swki_file_io *io)
 {
@@ -551,7 +558,6 @@ static struct storage *new_storage(const struct swk_file_storage_config *config,
     s->dir = -1;
     s->lock_fd = -1;
     s->dir_path = swki_strdup(config->alloc, config->dir);
-    swki_buf_init(&s->part_data, config->alloc, SIZE_MAX);
     pthread_mutex_init(&s->mutex, NULL);
     pthread_cond_init(&s->work, NULL);
     s->wal = (struct swki_wal){
@@ -563,7 +569,16 @@ static struct storage *new_storage(const struct swk_file_storage_config *config,
         .snapshots_max = (size_t)config->snapshots_max,
         .fd = -1,
     };
-    swki_snapshot_reader_init(&s->reader, &s->wal);
+    s->wal.files = (struct swki_snapshot_place){
+        .io = io,
+        .alloc = config->alloc,
+        .logger = config->logger,
+        .dir_path = s->dir_path,
+        .dir = -1,
+        .chunk_size = chunk_size(config),
+    };
+    swki_snapshot_reader_init(&s->reader, &s->wal.files);
+    swki_snapshot_writer_init(&s->writer, &s->wal.files);
     return s;
 }
 
@@ -591,6 +606,7 @@ int swki_file_storage_open(const struct swk_file_storage_config *config,
         return rc;
     }
     s->wal.dir = s->dir;
+    s->wal.files.dir = s->dir;
     *out_storage = (struct swk_storage){
         .size = sizeof(*out_storage),
         .ctx = s,

@@ -9,12 +9,10 @@
 #include "runtime/file/number.h"
 
 static const char segment_magic[8] = {'S', 'W', 'K', 'L', 'O', 'G', '\r', '\n'};
-static const char snapshot_magic[8] = {'S', 'W', 'K', 'S', 'N', 'A', 'P', '\n'};
 
 enum {
     SEGMENT_CRC_AT = SWKI_SEGMENT_HEADER_SIZE - 4,
     RECORD_CRC_AT = 28,
-    SNAPSHOT_CRC_AT = 44,
     APPEND_HEAD_LEN = 8,
     STATE_LEN = 24,
     ENTRY_HEAD_LEN = 24,
@@ -289,33 +287,4 @@ bool swki_snapshot_payload_decode(const uint8_t *payload, size_t len,
     get_place(payload, out_place);
     *out_install = swki_get64(payload + 16) == SNAPSHOT_INSTALL;
     return out_place->index > 0;
-}
-
-void swki_snapshot_header_encode(const struct swki_snapshot_header *header,
-                                 uint8_t out[SWKI_SNAPSHOT_HEADER_SIZE])
-{
-    memset(out, 0, SWKI_SNAPSHOT_HEADER_SIZE);
-    memcpy(out, snapshot_magic, sizeof(snapshot_magic));
-    out[8] = SWKI_FORMAT_VERSION;
-    put_place(out + 16, &header->place);
-    swki_put64(out + 32, header->data_len);
-    swki_put32(out + 40, header->data_crc);
-    swki_put32(out + SNAPSHOT_CRC_AT, swki_crc32c(0, out, SNAPSHOT_CRC_AT));
-}
-
-int swki_snapshot_header_decode(const uint8_t bytes[SWKI_SNAPSHOT_HEADER_SIZE],
-                                struct swki_snapshot_header *out_header)
-{
-    if (memcmp(bytes, snapshot_magic, sizeof(snapshot_magic)) != 0 ||
-        swki_get32(bytes + SNAPSHOT_CRC_AT) !=
-            swki_crc32c(0, bytes, SNAPSHOT_CRC_AT)) {
-        return SWK_ECORRUPT;
-    }
-    if (bytes[8] != SWKI_FORMAT_VERSION || bytes[9] != 0) {
-        return SWK_ENOTSUP;
-    }
-    get_place(bytes + 16, &out_header->place);
-    out_header->data_len = swki_get64(bytes + 32);
-    out_header->data_crc = swki_get32(bytes + 40);
-    return SWK_OK;
 }

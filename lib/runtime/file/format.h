@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * The bytes of the write-ahead log and of snapshots. All numbers are little
- * endian; all padding is zero.
+ * The bytes of the write-ahead log. All numbers are little endian; all padding
+ * is zero.
  *
  * The log is a sequence of segments "log-ID", ID being 16 hexadecimal digits
  * that count up by one. A segment is a header of one sector, then records up
@@ -36,12 +36,6 @@
  * Append payload: u32 flags (1: hard state follows), u32 number of entries,
  * [term, vote, commit], then for each entry index, term, i32 type, u32 length,
  * data. Snapshot payload: index, term, u64 flags (1: replaces the log before).
- *
- * A snapshot is a file "snapshot-INDEX-TERM" of a header, then the data: u32
- * length of the members, the members (conf_state.h), what was given.
- *     0 magic "SWKSNAP\n"     8 version (2)     9 flags (0)
- *    16 index                24 term           32 data length
- *    40 CRC of the data      44 CRC of bytes 0 to 43
  */
 
 #ifndef SWKI_RUNTIME_FILE_FORMAT_H
@@ -56,7 +50,6 @@ enum {
     SWKI_SEGMENT_HEADER_SIZE = 512,
     SWKI_RECORD_HEADER_SIZE = 32,
     SWKI_RECORD_ALIGN = 8,
-    SWKI_SNAPSHOT_HEADER_SIZE = 48,
     /* Payload of one record; keeps offsets within 32 bits. */
     SWKI_RECORD_PAYLOAD_MAX = 1 << 30,
 };
@@ -158,18 +151,5 @@ void swki_snapshot_payload_encode(uint8_t *payload,
 bool swki_snapshot_payload_decode(const uint8_t *payload, size_t len,
                                   struct swki_place *out_place,
                                   bool *out_install);
-
-struct swki_snapshot_header {
-    struct swki_place place;
-    uint64_t data_len;
-    uint32_t data_crc;
-};
-
-void swki_snapshot_header_encode(const struct swki_snapshot_header *header,
-                                 uint8_t out[SWKI_SNAPSHOT_HEADER_SIZE]);
-
-/* As swki_segment_header_decode(). */
-int swki_snapshot_header_decode(const uint8_t bytes[SWKI_SNAPSHOT_HEADER_SIZE],
-                                struct swki_snapshot_header *out_header);
 
 #endif

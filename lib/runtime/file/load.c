@@ -618,7 +618,7 @@ static int replay_all(struct load *load,
                       const struct swk_storage_replay *replay)
 {
     const struct swk_hard_state *state = &load->wal->state;
-    struct swki_loaded_snapshot snapshot = {.bytes = NULL};
+    struct swki_loaded_snapshot snapshot = {.data = NULL};
     int rc = choose_snapshot(load, &snapshot);
     uint64_t index = snapshot.meta.is.index;
 

@@ -15,6 +15,7 @@
 #include "base/snapshot_meta.h"
 #include "runtime/file/format.h"
 #include "runtime/file/io.h"
+#include "runtime/file/snapshot_file.h"
 
 enum {
     SWKI_WAL_NAME_SIZE = 64,
@@ -36,6 +37,7 @@ struct swki_wal {
     int dir;
     uint64_t segment_size;
     size_t snapshots_max; /* good ones kept */
+    struct swki_snapshot_place files; /* where they are */
 
     /* The segment being written; fd is negative if there is none. */
     int fd;
@@ -75,11 +77,10 @@ void swki_wal_close(struct swki_wal *wal);
 int swki_wal_write(struct swki_wal *wal, uint8_t *bytes, size_t len,
                    struct swk_error *err);
 
-/* Stores a snapshot and removes what it makes needless; install makes it take
- * the place of the whole log. */
+/* Makes a snapshot count whose file is there, and removes what it makes
+ * needless; install makes it take the place of the whole log. */
 int swki_wal_save_snapshot(struct swki_wal *wal, const struct swki_place *place,
-                           bool install, const uint8_t *data, size_t data_len,
-                           struct swk_error *err);
+                           bool install, struct swk_error *err);
 
 /* Stores whose log this is. */
 int swki_wal_identify(struct swki_wal *wal, const uint8_t *identity, size_t len,
@@ -104,18 +105,11 @@ bool swki_wal_add_closed(struct swki_wal *wal, uint64_t id,
 bool swki_wal_add_snapshot(struct swki_wal *wal,
                            const struct swki_place *place);
 
-/* Reads the header of a snapshot's file, which must be that of its place. */
-int swki_wal_read_snapshot_header(struct swki_wal *wal, int fd,
-                                  const char *name,
-                                  const struct swki_place *place,
-                                  struct swki_snapshot_header *out_header,
-                                  struct swk_error *err);
-
 struct swki_loaded_snapshot {
     struct swki_snapshot_meta meta;
-    uint8_t *bytes; /* of the file */
-    const uint8_t *data;
+    uint8_t *data;
     size_t data_len;
+    uint32_t key; /* its number; 0 for none */
 };
 
 /* Reads a snapshot file, or tells why it cannot be used. */
