@@ -326,31 +326,35 @@ static int finish_saving(struct swki_manager *m, struct swk_error *err)
     swki_manager_stop_saving(m);
     rc = storage->finish_snapshot(storage->ctx, 0, ticket, err);
     if (rc != 0) {
+        storage->abort_snapshot(storage->ctx, 0);
         swk_raft_storage_failed(m->raft, err);
     }
     return SWK_OK;
 }
 
+/* The next piece, or what is left of it; after the last one, that it was. */
 static int save_piece(struct swki_manager *m, struct swk_error *err)
 {
     const struct swk_storage *storage = m->config.storage;
     struct swki_saving *saving = &m->saving;
     int rc = SWK_OK;
 
-    if (saving->piece.len == 0) {
+    if (saving->piece.len == 0 && !swki_saver_done(&saving->saver)) {
         rc = swki_saver_next(&saving->saver, PIECE_SIZE, &saving->piece, err);
     }
-    if (rc == 0) {
+    if (rc != 0) {
+        return rc;
+    }
+    if (saving->piece.len > 0) {
         rc = storage->write_snapshot(storage->ctx, saving->piece.data,
                                      saving->piece.len, err);
-    }
-    if (rc == 0) {
-        swki_buf_clear(&saving->piece);
-        if (swki_saver_done(&saving->saver)) {
-            rc = finish_saving(m, err);
+        if (rc == 0) {
+            swki_buf_clear(&saving->piece);
         }
+        return rc;
     }
-    return rc;
+    rc = storage->write_snapshot(storage->ctx, NULL, 0, err);
+    return rc == 0 ? finish_saving(m, err) : rc;
 }
 
 swk_time swki_manager_save(struct swki_manager *m)

@@ -132,7 +132,7 @@ static int write_snapshot(void *ctx, const uint8_t *data, size_t len,
     if (s->part.is.index == 0 || s->part_kept) {
         return swki_fail(err, SWK_EPRECONDITION, "no snapshot was begun");
     }
-    bool added = swki_buf_append(&s->part_data, data, len);
+    bool added = data == NULL || swki_buf_append(&s->part_data, data, len);
     assert(added);
     (void)added;
     return 0;

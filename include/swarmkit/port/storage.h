@@ -115,6 +115,11 @@ struct swk_storage {
     /**
      * Adds a part; data is copied. SWK_EUNAVAILABLE when too much waits to be
      * written: the same part is to be given again later. Does not block.
+     *
+     * NULL for data says that all parts were given: SWK_EUNAVAILABLE
+     * until they are durable, then 0. Without it finish_snapshot() has to wait
+     * for them, what is appended after it too, and a failure to write them is
+     * one of the log; with it only abort_snapshot() need follow a failure.
      */
     int (*write_snapshot)(void *ctx, const uint8_t *data, size_t len,
                           struct swk_error *err);
@@ -133,6 +138,9 @@ struct swk_storage {
      * Reads a part of a durable snapshot, of which the newest is there at
      * least. Stores the bytes read, 0 at the end, and the length of the whole.
      * SWK_ENOTFOUND if there is none at that place. May block for a read.
+     *
+     * Of a snapshot that was begun and not finished, what begin_snapshot()
+     * found from before can be read.
      */
     int (*read_snapshot)(void *ctx, uint64_t index, uint64_t term,
                          uint64_t offset, uint8_t *buf, size_t size,

@@ -120,7 +120,7 @@ static int write_snapshot(void *ctx, const uint8_t *data, size_t len,
 
     (void)err;
     assert_int_not_equal(s->part.is.index, 0);
-    assert_true(swki_buf_append(&s->part_data, data, len));
+    assert_true(data == NULL || swki_buf_append(&s->part_data, data, len));
     return SWK_OK;
 }
 
