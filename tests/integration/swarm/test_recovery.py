@@ -5,6 +5,7 @@
 import json
 import os
 import shutil
+import subprocess
 
 from swarm import (Swarm, exactly, expect, free_port, main, run, tool,
                    wait_for)
@@ -143,6 +144,40 @@ def a_dry_run_tells_what_would_happen_and_changes_nothing():
         wait_for(lambda: exactly(swarm.voters(), 3), "three managers again")
 
 
+def what_may_have_been_acknowledged_is_kept():
+    with Swarm() as swarm:
+        swarm.manager.stop()
+        # It believes to lead for seconds after it has lost the others.
+        swarm.manager.words += ["--election-tick", "50"]
+        swarm.again(swarm.manager)
+        three(swarm)
+        expect(swarm.leader() == "manager", "another leads")
+        swarm.named("m2").crash()
+        swarm.named("m3").crash()
+        with open(swarm.path("note"), "w") as f:
+            f.write("half")
+        asked = subprocess.Popen(
+            [tool("swarmctl"), "-s", swarm.socket, "config", "create",
+             "--file", swarm.path("note"), "half"],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        wait_for(lambda: "leads the swarm no more" in swarm.manager.text(),
+                 "it leads no more")
+        expect(asked.poll() is None or asked.returncode != 0,
+               "acknowledged without a quorum")
+        asked.kill()
+        asked.wait()
+        swarm.manager.stop()
+        report = inspect(swarm, "manager")
+        expect(report["uncommittedCount"] > 0 and
+               next(o for o in report["objects"]
+                    if o["kind"] == "config")["created"] == 1,
+               "report: %s" % report)
+        look(swarm, "manager").says("not known to be committed",
+                                    "config     1 created")
+        force(swarm, "manager")
+        expect(notes(swarm) == ["half"], "notes: %s" % notes(swarm))
+
+
 def forcing_twice_does_no_harm():
     with Swarm() as swarm:
         three(swarm)
@@ -238,6 +273,7 @@ def what_cannot_be_recovered_is_refused():
 main([
     the_survivor_goes_on_with_all_that_was_acknowledged,
     a_dry_run_tells_what_would_happen_and_changes_nothing,
+    what_may_have_been_acknowledged_is_kept,
     forcing_twice_does_no_harm,
     an_old_manager_is_refused_until_it_is_wiped,
     a_survivor_may_move_to_another_address,
