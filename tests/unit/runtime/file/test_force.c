@@ -264,8 +264,10 @@ static int member_entry(void *ctx, const struct swk_log_entry *entry,
     if (entry->type != SWK_RAFT_ENTRY_NORMAL) {
         assert_int_equal(
             swk_raft_read_conf_change(entry, changes, &change, NULL), 0);
-        memcpy(m->contexts[entry->index], change.context,
-               change.context_len < 15 ? change.context_len : 15);
+        if (change.context_len > 0 && change.context_len < 16) {
+            memcpy(m->contexts[entry->index], change.context,
+                   change.context_len);
+        }
     }
     return swk_raft_restore_entry(m->raft, entry, err);
 }
