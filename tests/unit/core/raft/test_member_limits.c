@@ -359,59 +359,6 @@ static void malformed_changes_are_refused(void **state)
     assert_int_equal(cluster_status(m).last_index, last);
 }
 
-static void changes_are_applied_once_and_in_order(void **state)
-{
-    struct f *f = *state;
-    struct cluster_member *m = cluster_found(f->c, 1);
-    const struct swk_raft_change one = {.type = SWK_RAFT_ADD_LEARNER, .id = 2};
-    const struct swk_raft_conf_change change = {
-        .size = sizeof(change), .changes = &one, .changes_count = 1};
-    const struct swk_raft_actions *a;
-
-    assert_int_equal(cluster_propose(m, "before"), 0);
-    assert_int_equal(propose(m, change), 0);
-    a = swk_raft_take_actions(m->raft);
-    assert_int_equal(swk_raft_persisted(m->raft, a->persist_ticket, NULL), 0);
-    a = swk_raft_take_actions(m->raft);
-    assert_int_equal(a->committed_count, 2);
-    struct swk_log_entry entry = a->committed[1];
-    struct swk_log_entry wrong = entry;
-
-    assert_int_equal(
-        swk_raft_apply_conf_change(m->raft, &a->committed[0], 0, NULL),
-        SWK_EINVAL);
-    wrong.index++;
-    assert_int_equal(swk_raft_apply_conf_change(m->raft, &wrong, 0, NULL),
-                     SWK_EINVAL);
-    assert_int_equal(swk_raft_apply_conf_change(m->raft, &entry, 0, NULL), 0);
-    assert_int_equal(swk_raft_apply_conf_change(m->raft, &entry, 0, NULL),
-                     SWK_EINVAL);
-    assert_int_equal(swk_raft_applied(m->raft, entry.index, NULL), 0);
-    assert_int_equal(swk_raft_apply_conf_change(m->raft, &entry, 0, NULL),
-                     SWK_EINVAL);
-    assert_int_equal(swk_raft_peers(m->raft, NULL, 0), 2);
-}
-
-static void a_change_must_be_applied_before_it_is_said_to_be(void **state)
-{
-    struct f *f = *state;
-    struct cluster_member *m = cluster_found(f->c, 1);
-    const struct swk_raft_change one = {.type = SWK_RAFT_ADD_LEARNER, .id = 2};
-    const struct swk_raft_conf_change change = {
-        .size = sizeof(change), .changes = &one, .changes_count = 1};
-    const struct swk_raft_actions *a;
-
-    assert_int_equal(propose(m, change), 0);
-    a = swk_raft_take_actions(m->raft);
-    assert_int_equal(swk_raft_persisted(m->raft, a->persist_ticket, NULL), 0);
-    a = swk_raft_take_actions(m->raft);
-    struct swk_log_entry entry = a->committed[0];
-    assert_int_equal(swk_raft_applied(m->raft, entry.index, NULL), SWK_EINVAL);
-    assert_int_equal(swk_raft_apply_conf_change(m->raft, &entry, 1, NULL), 0);
-    assert_int_equal(swk_raft_applied(m->raft, entry.index, NULL), 0);
-    assert_int_equal(swk_raft_peers(m->raft, NULL, 0), 1); /* it was voided */
-}
-
 static void other_entries_are_no_changes(void **state)
 {
     struct swk_raft_change changes[SWK_RAFT_CHANGES_MAX];
@@ -666,8 +613,6 @@ int main(void)
         MEMBER_TEST(r_pro_3_uncommitted_bytes_are_limited),
         MEMBER_TEST(r_app_1_entries_to_apply_are_limited_in_bytes),
         MEMBER_TEST(malformed_changes_are_refused),
-        MEMBER_TEST(changes_are_applied_once_and_in_order),
-        MEMBER_TEST(a_change_must_be_applied_before_it_is_said_to_be),
         cmocka_unit_test(other_entries_are_no_changes),
         MEMBER_TEST(messages_that_no_member_sends_are_refused),
         MEMBER_TEST(tickets_come_back_in_any_number),
