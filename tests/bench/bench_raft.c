@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "core/raft/configuration.h"
 #include "lib/heap.h"
 #include "lib/raft_direct.h"
 
@@ -126,11 +127,37 @@ static void bench_codec(unsigned entries_count)
     swk_raft_decoder_free(decoder);
 }
 
+/* How far a quorum of so many voters is (R-QUO-4: below 100 ns for 5). */
+static void bench_quorum(size_t voters_count)
+{
+    static const uint64_t ids[] = {1, 2, 3, 4, 5, 6, 7};
+    const struct swk_conf_state lists = {.voters = ids,
+                                         .voters_count = voters_count};
+    struct swki_raft_configuration c;
+    struct swki_raft_configuration next;
+    uint64_t sum = 0;
+
+    swki_raft_configuration_init(&c, NULL, 1, 0);
+    require(swki_raft_configuration_prepare_restored(&c, &lists, 1, &next) ==
+            SWKI_RAFT_CHANGE_OK);
+    swki_raft_configuration_replace(&c, &next);
+    double start = now();
+    for (unsigned i = 0; i < MESSAGES; i++) {
+        c.peers[i % voters_count].match = i;
+        sum += swki_raft_configuration_matched(&c);
+    }
+    printf("raft commit index of %zu voters: %.0f ns\n", voters_count,
+           (now() - start) * 1e9 / MESSAGES);
+    require(sum > 0);
+    swki_raft_configuration_fini(&c);
+}
+
 int main(void)
 {
     bench_commits(1000000, 1);
     bench_commits(6400000, 64);
     bench_codec(1);
     bench_codec(64);
+    bench_quorum(5);
     return 0;
 }

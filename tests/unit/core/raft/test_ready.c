@@ -152,6 +152,7 @@ static void r_rdy_1_each_part_alone_is_a_reason(void **state)
 
 static void r_rdy_1_a_commit_that_cannot_be_applied_yet_is_one(void **state)
 {
+    struct swk_raft_message own;
     struct alone *a = *state;
 
     follow(a);
@@ -161,6 +162,16 @@ static void r_rdy_1_a_commit_that_cannot_be_applied_yet_is_one(void **state)
     assert_int_equal(take_parts(a), SEND);
     append(a, FIRST, 0, FIRST); /* commits what is being stored */
     assert_int_equal(take_parts(a), HARD | HELD);
+
+    /* Its own acknowledgement, and not yet that of the storage. */
+    alone_start(a, 1);
+    alone_lead(a);
+    (void)alone_propose(a, "x");
+    (void)alone_take(a);
+    own = *alone_held(a, SWK_RAFT_MSG_APP_RESP, ALONE_ID);
+    assert_int_equal(alone_step(a, &own), 0);
+    assert_int_equal(take_parts(a), HARD | HELD);
+    assert_int_equal(a->ready->responses_count, 1); /* of the storage */
 }
 
 /* -- Taking ---------------------------------------------------------------- */

@@ -274,6 +274,56 @@ static void r_rep_8_a_snapshot_under_way_is_another_matter(void **state)
     assert_int_equal(alone_peer(a, 3)->pending_snapshot, meta.index);
 }
 
+/* -- Proposals (section 16) ------------------------------------------------ */
+
+static void r_pro_2_a_proposal_has_its_place_at_once(void **state)
+{
+    struct alone *a = *state;
+
+    lead(a, 3);
+    for (uint64_t i = 1; i <= 5; i++) {
+        assert_int_equal(alone_propose(a, "x"), FIRST + i);
+        assert_int_equal(swki_machine_term_at(a->m, FIRST + i),
+                         alone_status(a).hard_state.term);
+    }
+    assert_int_equal(alone_status(a).hard_state.commit, FIRST);
+}
+
+/* Its index says what became of it when that is applied: the same term, and it
+ * was done; another, and it never will be. */
+static void r_pro_2_what_another_leader_replaced_is_of_its_term(void **state)
+{
+    struct alone *a = *state;
+    const struct swk_log_entry other = {.index = FIRST + 2,
+                                        .term = ALONE_TERM + 2};
+
+    lead(a, 3);
+    for (uint64_t i = 1; i <= 2; i++) {
+        assert_int_equal(alone_propose(a, "x"), FIRST + i);
+    }
+    alone_settle(a);
+    assert_int_equal(alone_step(a,
+                                &(struct swk_raft_message){
+                                    .type = SWK_RAFT_MSG_APP,
+                                    .from = 2,
+                                    .term = ALONE_TERM + 2,
+                                    .index = FIRST + 1,
+                                    .log_term = ALONE_TERM + 1,
+                                    .commit = FIRST + 2,
+                                    .entries = &other,
+                                    .entries_count = 1,
+                                }),
+                     0);
+    (void)alone_take(a);
+    assert_int_equal(a->ready->role, SWK_RAFT_FOLLOWER);
+    assert_int_equal(a->ready->committed_count, 2);
+    assert_int_equal(a->ready->committed[0].index, FIRST + 1);
+    assert_int_equal(a->ready->committed[0].term, ALONE_TERM + 1);
+    assert_int_equal(a->ready->committed[1].index, FIRST + 2);
+    assert_int_equal(a->ready->committed[1].term, ALONE_TERM + 2);
+    alone_finish(a);
+}
+
 /* -- Commits by a change of members (section 10) --------------------------- */
 
 static void r_com_2_fewer_voters_commit_what_they_have(void **state)
@@ -332,6 +382,8 @@ int main(void)
         TEST(r_rep_7_one_that_is_probed_is_asked_even_so),
         TEST(r_rep_8_an_unreachable_member_is_probed),
         TEST(r_rep_8_a_snapshot_under_way_is_another_matter),
+        TEST(r_pro_2_a_proposal_has_its_place_at_once),
+        TEST(r_pro_2_what_another_leader_replaced_is_of_its_term),
         TEST(r_com_2_fewer_voters_commit_what_they_have),
         TEST(r_com_2_a_new_member_need_not_wait),
     };
