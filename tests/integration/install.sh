@@ -50,7 +50,7 @@ try c++ -std=c++11 -x c++ "$source/examples/join_token.c" \
 try cc -std=c11 "$source/examples/join_token.c" $(at --cflags swarmkit) \
     "$libdir/libswarmkit.a" "$libdir/libswarmkit-proto.a" \
     $(at --libs --static swarmkit | sed 's/-lswarmkit-proto//; s/-lswarmkit//')
-for tool in bin/swarmd bin/swarm-agent bin/swarmctl \
+for tool in bin/swarmd bin/swarm-agent bin/swarmctl bin/swarm-rafttool \
     libexec/swarmkit/swarm-shim; do
     [ -x "$prefix$root/$tool" ]
 done
