@@ -9,7 +9,7 @@
 /* -- Answers -------------------------------------------------------------- */
 
 void member_reply(struct member *m, const struct pending *to, int code,
-                  int64_t result)
+                  int64_t result, uint64_t version)
 {
     struct sim *sim = m->sim;
     struct event *event = sim_event(sim, EVENT_REPLY, m->slot);
@@ -20,6 +20,7 @@ void member_reply(struct member *m, const struct pending *to, int code,
         .attempt = to->attempt,
         .code = code,
         .result = result,
+        .version = version,
         .hint = m->seen.leader,
     };
     net_client(sim, event);
@@ -34,7 +35,7 @@ static void drop_pending(struct member *m, size_t i)
 void member_fail_pending(struct member *m)
 {
     while (m->pending_count > 0) {
-        member_reply(m, &m->pending[0], SWK_EIO, 0);
+        member_reply(m, &m->pending[0], SWK_EIO, 0, 0);
         drop_pending(m, 0);
     }
 }
@@ -44,6 +45,7 @@ static void answer_proposals(struct member *m, const struct blob *blob)
     for (size_t i = m->pending_count; i-- > 0;) {
         struct pending *p = &m->pending[i];
         int64_t result = 0;
+        uint64_t version = 0;
         bool by_index = p->index == blob->entry.index;
 
         if (p->context != 0 ||
@@ -52,10 +54,11 @@ static void answer_proposals(struct member *m, const struct blob *blob)
             continue;
         }
         if (by_index && blob->entry.term != p->term) {
-            member_reply(m, p, SWK_EUNAVAILABLE, 0); /* it was replaced */
+            member_reply(m, p, SWK_EUNAVAILABLE, 0, 0); /* it was replaced */
         } else {
-            (void)machine_answer(m->machine, p->client, p->request, &result);
-            member_reply(m, p, SWK_OK, result);
+            (void)machine_answer(m->machine, p->client, p->request, &result,
+                                 &version);
+            member_reply(m, p, SWK_OK, result, version);
             if (blob->entry.index > m->sim->answered) {
                 m->sim->answered = blob->entry.index;
             }
@@ -91,6 +94,22 @@ static void apply_conf_change(struct member *m, const struct blob *blob)
     rules_conf(m, blob->entry.index);
 }
 
+/* All members are in the same state after an entry. */
+static void compare_state(struct member *m, uint64_t digest)
+{
+    struct commit_slot *slot = &m->sim->commits[m->applied];
+
+    if (digest == 0) {
+        return;
+    }
+    if (slot->state != 0 && slot->state != digest) {
+        sim_broken(m->sim, "19 state machine safety",
+                   "%s has another state at %llu", m->name,
+                   (unsigned long long)m->applied);
+    }
+    slot->state = digest;
+}
+
 static void apply_one(struct member *m, const struct blob *blob)
 {
     rules_applied(m, blob);
@@ -102,15 +121,7 @@ static void apply_one(struct member *m, const struct blob *blob)
     }
     machine_apply(m->machine, blob);
     m->applied = blob->entry.index;
-    uint64_t digest = machine_digest(m->machine);
-    struct commit_slot *slot = &m->sim->commits[blob->entry.index];
-
-    if (digest != 0 && slot->state != 0 && slot->state != digest) {
-        sim_broken(m->sim, "19 state machine safety",
-                   "%s has another state at %llu", m->name,
-                   (unsigned long long)blob->entry.index);
-    }
-    slot->state = digest;
+    compare_state(m, machine_digest_at(m->machine, m->applied));
     answer_proposals(m, blob);
 }
 
@@ -184,11 +195,21 @@ void member_take_committed(struct member *m,
 
 /* -- Snapshots ------------------------------------------------------------ */
 
+/* The next slice of it comes. */
+static void save_later(struct member *m)
+{
+    struct sim *sim = m->sim;
+    struct event *event = sim_event(sim, EVENT_SAVE, m->slot);
+
+    event->incarnation = m->incarnation;
+    sim_post(sim, sim->now + swki_rng_below(&sim->rng, 2 * sim->s.tick_ns),
+             event);
+}
+
 void member_save(struct member *m)
 {
     struct sim *sim = m->sim;
     struct swk_snapshot_meta meta;
-    struct event *event;
 
     if (swki_rng_below(&sim->rng, 20) == 0 && !sim->resting) {
         swk_raft_snapshot_abandoned(m->raft);
@@ -206,10 +227,8 @@ void member_save(struct member *m)
     snapshot_unref(m->saving);
     m->saving = machine_save(m->machine, &meta);
     rules_saved(m, m->saving);
-    event = sim_event(sim, EVENT_SAVE, m->slot);
-    event->incarnation = m->incarnation;
-    sim_post(sim, sim->now + swki_rng_below(&sim->rng, 2 * sim->s.tick_ns),
-             event);
+    compare_state(m, machine_digest(m->machine));
+    save_later(m);
 }
 
 void member_save_ready(struct member *m)
@@ -218,6 +237,10 @@ void member_save_ready(struct member *m)
     uint64_t ticket = 0;
 
     if (snapshot == NULL) {
+        return;
+    }
+    if (!machine_save_more(m->machine, snapshot)) {
+        save_later(m);
         return;
     }
     m->saving = NULL;
@@ -250,6 +273,7 @@ void member_installed(struct member *m)
     machine_restore(m->machine, snapshot);
     rules_installed(m, snapshot);
     m->applied = snapshot->meta.index;
+    compare_state(m, machine_digest(m->machine));
     snapshot_unref(snapshot);
 }
 
@@ -290,7 +314,10 @@ void member_answer_reads(struct member *m)
         }
         rules_read(m, p);
         /* The register is named where a proposal has its term. */
-        member_reply(m, p, SWK_OK, machine_read(m->machine, (uint32_t)p->term));
+        uint64_t version = 0;
+        int64_t value = machine_read(m->machine, (uint32_t)p->term, &version);
+
+        member_reply(m, p, SWK_OK, value, version);
         drop_pending(m, i);
     }
 }
@@ -332,28 +359,58 @@ static int request_write(struct member *m, struct pending *p,
     return rc;
 }
 
+/* A request that is under way already: its newest attempt gets the answer. */
+static bool joins(struct member *m, const struct request *request)
+{
+    for (size_t i = 0; i < m->pending_count; i++) {
+        struct pending *p = &m->pending[i];
+
+        if (p->context == 0 && p->client == request->client &&
+            p->request == request->request) {
+            p->attempt = request->attempt;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* With the store, as a manager does it: what was carried out is recognised,
+ * and what is under way waits. Registers sort that out when they apply. */
+static bool is_known(struct member *m, const struct request *request,
+                     const struct pending *p)
+{
+    int64_t result = 0;
+    uint64_t version = 0;
+
+    if (request->kind == LINEAR_READ || m->sim->s.plant == PLANT_TWICE) {
+        return false;
+    }
+    if (machine_answer(m->machine, request->client, request->request, &result,
+                       &version)) {
+        member_reply(m, p, SWK_OK, result, version);
+        return true;
+    }
+    return m->sim->s.use_store && joins(m, request);
+}
+
 void member_request(struct member *m, const struct request *request)
 {
     struct pending p = {.client = request->client,
                         .request = request->request,
                         .attempt = request->attempt};
-    int64_t result = 0;
     int rc;
 
-    if (request->kind != LINEAR_READ &&
-        machine_answer(m->machine, request->client, request->request,
-                       &result)) {
-        member_reply(m, &p, SWK_OK, result);
+    if (is_known(m, request, &p)) {
         return;
     }
     if (m->pending_count == PENDING_MAX) {
-        member_reply(m, &p, SWK_EUNAVAILABLE, 0);
+        member_reply(m, &p, SWK_EUNAVAILABLE, 0, 0);
         return;
     }
     rc = request->kind == LINEAR_READ ? request_read(m, &p, request)
                                       : request_write(m, &p, request);
     if (rc != 0) {
-        member_reply(m, &p, rc, 0);
+        member_reply(m, &p, rc, 0, 0);
         return;
     }
     m->pending[m->pending_count++] = p;

@@ -27,12 +27,41 @@ static swk_time draw(struct sim *sim, swk_time mean)
 
 /* -- Operations ----------------------------------------------------------- */
 
-static void choose(struct sim *sim, struct client *client)
+/* Values of the store's objects are never used twice, so that a value stands
+ * for a version. */
+static void choose_store(struct sim *sim, size_t number)
 {
     struct swki_rng *rng = &sim->client_rng;
+    struct client *client = &sim->clients[number];
     struct request *op = &client->op;
+    int64_t fresh =
+        (int64_t)(client->number + 1) << 8 | (int64_t)number | 1 << 7;
+
+    if (!client->seen[op->key].known ||
+        swki_rng_below(rng, 100) < sim->s.reads_percent) {
+        op->kind = LINEAR_READ;
+        return;
+    }
+    op->kind = LINEAR_WRITE;
+    op->a = fresh;
+    if (swki_rng_below(rng, 4) != 0) {
+        op->kind = LINEAR_CAS;
+        op->a = client->seen[op->key].value;
+        op->version = client->seen[op->key].version;
+        op->b = op->a != 0 && swki_rng_below(rng, 4) == 0 ? 0 : fresh;
+    }
+}
+
+static void choose(struct sim *sim, size_t number)
+{
+    struct swki_rng *rng = &sim->client_rng;
+    struct request *op = &sim->clients[number].op;
 
     op->key = (uint32_t)swki_rng_below(rng, sim->s.keys);
+    if (sim->s.use_store) {
+        choose_store(sim, number);
+        return;
+    }
     op->a = (int64_t)swki_rng_below(rng, 5);
     op->b = (int64_t)swki_rng_below(rng, 5);
     if (swki_rng_below(rng, 100) < sim->s.reads_percent) {
@@ -42,6 +71,22 @@ static void choose(struct sim *sim, struct client *client)
                                                  LINEAR_CAS};
 
         op->kind = kinds[swki_rng_below(rng, 3)];
+    }
+}
+
+/* What an answer tells of an object. */
+static void learn(struct client *client, const struct request *reply)
+{
+    const struct request *op = &client->op;
+    bool is_read = op->kind == LINEAR_READ;
+
+    client->seen[op->key].known = true;
+    client->seen[op->key].value = is_read                    ? reply->result
+                                  : op->kind == LINEAR_WRITE ? op->a
+                                                             : op->b;
+    client->seen[op->key].version = reply->version;
+    if (client->seen[op->key].value == 0) {
+        client->seen[op->key].version = 0;
     }
 }
 
@@ -78,7 +123,7 @@ static void begin(struct sim *sim, size_t number)
 {
     struct client *client = &sim->clients[number];
 
-    choose(sim, client);
+    choose(sim, number);
     if (client->op.kind != LINEAR_READ) {
         client->number++; /* only writes are remembered by it */
     }
@@ -195,11 +240,18 @@ void client_reply(struct sim *sim, const struct request *reply)
             linear_end(&sim->keys[client->op.key], client->handle,
                        reply->result);
         }
+        learn(client, reply);
         judge(sim, client->op.key);
         rest_or_go_on(sim, reply->client);
         return;
     }
     if (client->stage != CLIENT_WAITS) {
+        return;
+    }
+    if (reply->code == SWK_ECONFLICT) {
+        /* By what the leader has proposed so far: no answer to rely on. */
+        client->seen[client->op.key].known = false;
+        give_up(sim, reply->client);
         return;
     }
     client->maybe_logged =

@@ -34,6 +34,17 @@ struct snapshot *snapshot_new(const struct swk_snapshot_meta *meta, size_t len)
     return snapshot;
 }
 
+void snapshot_fill(struct snapshot *snapshot, const void *data, size_t len)
+{
+    free(snapshot->data);
+    snapshot->data = malloc(len + 1);
+    if (snapshot->data == NULL) {
+        abort();
+    }
+    memcpy(snapshot->data, data, len);
+    snapshot->len = len;
+}
+
 struct snapshot *snapshot_ref(struct snapshot *snapshot)
 {
     snapshot->refs++;

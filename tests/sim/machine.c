@@ -37,6 +37,7 @@ struct state {
 
 struct machine {
     struct member *member;
+    struct store_machine *store; /* NULL: registers */
     struct state state;
 };
 
@@ -48,12 +49,18 @@ struct machine *machine_new(struct member *m)
         abort();
     }
     machine->member = m;
+    if (m->sim->s.use_store) {
+        machine->store = store_machine_new(m);
+    }
     return machine;
 }
 
 void machine_free(struct machine *machine)
 {
-    free(machine);
+    if (machine != NULL) {
+        store_machine_free(machine->store);
+        free(machine);
+    }
 }
 
 /* -- Commands ------------------------------------------------------------- */
@@ -107,6 +114,10 @@ void machine_apply(struct machine *machine, const struct blob *blob)
     struct command command;
     struct session *session;
 
+    if (machine->store != NULL) {
+        store_machine_apply(machine->store, blob);
+        return;
+    }
     if (!read_command(blob, &command)) {
         return;
     }
@@ -120,10 +131,16 @@ void machine_apply(struct machine *machine, const struct blob *blob)
 }
 
 bool machine_answer(const struct machine *machine, uint32_t client,
-                    uint32_t request, int64_t *out_result)
+                    uint32_t request, int64_t *out_result,
+                    uint64_t *out_version)
 {
     const struct session *session = &machine->state.sessions[client];
 
+    *out_version = 0;
+    if (machine->store != NULL) {
+        return store_machine_answer(machine->store, client, request, out_result,
+                                    out_version);
+    }
     if (session->request != request) {
         return false;
     }
@@ -131,8 +148,13 @@ bool machine_answer(const struct machine *machine, uint32_t client,
     return true;
 }
 
-int64_t machine_read(const struct machine *machine, uint32_t key)
+int64_t machine_read(const struct machine *machine, uint32_t key,
+                     uint64_t *out_version)
 {
+    *out_version = 0;
+    if (machine->store != NULL) {
+        return store_machine_read(machine->store, key, out_version);
+    }
     return machine->state.values[key];
 }
 
@@ -154,6 +176,9 @@ int machine_propose(struct machine *machine, const struct request *request,
     size_t room = sim->s.payload_max < 4096 ? sim->s.payload_max : 4096;
     size_t len = sizeof(command) + (size_t)swki_rng_below(&sim->rng, room + 1);
 
+    if (machine->store != NULL) {
+        return store_machine_propose(machine->store, request, out_index);
+    }
     memcpy(data, &command, sizeof(command));
     return swk_raft_propose(m->raft, data, len, out_index, NULL);
 }
@@ -165,10 +190,20 @@ uint64_t machine_digest(struct machine *machine)
     const uint8_t *bytes = (const uint8_t *)&machine->state;
     uint64_t digest = UINT64_C(0xcbf29ce484222325);
 
+    if (machine->store != NULL) {
+        return store_machine_digest(machine->store);
+    }
     for (size_t i = 0; i < sizeof(machine->state); i++) {
         digest = (digest ^ bytes[i]) * UINT64_C(0x100000001b3);
     }
     return digest | 1;
+}
+
+uint64_t machine_digest_at(struct machine *machine, uint64_t index)
+{
+    return machine->store != NULL
+               ? store_machine_digest_at(machine->store, index)
+               : machine_digest(machine);
 }
 
 struct snapshot *machine_save(struct machine *machine,
@@ -176,17 +211,33 @@ struct snapshot *machine_save(struct machine *machine,
 {
     struct snapshot *snapshot = snapshot_new(meta, sizeof(machine->state));
 
-    memcpy(snapshot->data, &machine->state, sizeof(machine->state));
+    if (machine->store != NULL) {
+        store_machine_save(machine->store);
+    } else {
+        memcpy(snapshot->data, &machine->state, sizeof(machine->state));
+    }
     return snapshot;
+}
+
+bool machine_save_more(struct machine *machine, struct snapshot *snapshot)
+{
+    return machine->store == NULL ||
+           store_machine_save_more(machine->store, snapshot);
 }
 
 void machine_restore(struct machine *machine, const struct snapshot *snapshot)
 {
-    memcpy(&machine->state, snapshot->data, sizeof(machine->state));
+    if (machine->store != NULL) {
+        store_machine_restore(machine->store, snapshot);
+    } else {
+        memcpy(&machine->state, snapshot->data, sizeof(machine->state));
+    }
 }
 
-/* What was proposed is in the log or not; nothing was applied ahead of it. */
+/* Of registers, nothing was applied ahead of the log. */
 void machine_lose_leadership(struct machine *machine)
 {
-    (void)machine;
+    if (machine->store != NULL) {
+        store_machine_lose_leadership(machine->store);
+    }
 }

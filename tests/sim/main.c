@@ -24,6 +24,7 @@ static const char help[] =
     "  --seconds N      of faults, instead of what the seed says\n"
     "  --without LIST   faults that never happen, such as loss,pause\n"
     "  --plant BUG      plants a known bug, to see that it is found\n"
+    "  --store          the library's store instead of registers\n"
     "  --outcome        checks alone what is seen from outside\n"
     "  --trace          shows all that happens\n"
     "  --cmocka NAME    reports as a test of that name\n"
@@ -113,6 +114,7 @@ static int parse(int argc, char **argv, struct options *o)
         {"without", required_argument, NULL, 'w'},
         {"plant", required_argument, NULL, 'b'},
         {"outcome", no_argument, NULL, 'o'},
+        {"store", no_argument, NULL, 'S'},
         {"trace", no_argument, NULL, 't'},
         {"cmocka", required_argument, NULL, 'c'},
         {"list", no_argument, NULL, 'l'},
@@ -152,6 +154,9 @@ static int parse(int argc, char **argv, struct options *o)
             break;
         case 'o':
             o->overrides.outcome_only = true;
+            break;
+        case 'S':
+            o->overrides.use_store = true;
             break;
         case 't':
             o->overrides.trace = 2;
@@ -284,6 +289,9 @@ static void explain(const struct options *o, uint64_t seed,
            (unsigned long long)seed, failed->s.profile);
     if (o->overrides.plant != PLANT_NONE) {
         printf(" --plant %s", plants[o->overrides.plant].name);
+    }
+    if (o->overrides.use_store) {
+        printf(" --store");
     }
     print_without(smallest.without);
     printf(" --trace\n");

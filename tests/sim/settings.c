@@ -48,6 +48,8 @@ const struct plant_info plants[PLANT_COUNT] = {
     [PLANT_TWICE] = {"twice", "R-PRO-2"},
     [PLANT_READ_EARLY] = {"read-early", "R-RDI-8"},
     [PLANT_SAME_CONTEXT] = {"same-context", "R-RDI-9"},
+    [PLANT_ANY_VERSION] = {"any-version", "store"},
+    [PLANT_KEEP_HEAD] = {"keep-head", "store"},
     [PLANT_OLD_CONF] = {"old-conf", "R-SNP-7"},
     [PLANT_ELE_4] = {"ele-4", "R-ELE-4"},
     [PLANT_COM_1] = {"com-1", "R-COM-1"},
@@ -187,7 +189,7 @@ static const struct profile {
      .always = BIT(FAULT_SPLIT) | BIT(FAULT_CAMPAIGN),
      .machine = REGISTERS,
      .busy = true},
-    {.name = "store", .faults = ALL_FAULTS, .machine = STORE},
+    {.name = "store", .faults = ALL_FAULTS, .machine = STORE, .busy = true},
     {.name = "idle", .faults = ALL_FAULTS, .idle = true},
     {.name = "snapshots",
      .faults = NET_FAULTS | CRASH_FAULTS | BIT(FAULT_DISK_FAIL),
@@ -376,6 +378,7 @@ static void apply_overrides(struct settings *s, const struct overrides *o)
     s->plant = o->plant;
     s->trace = o->trace;
     s->outcome_only = o->outcome_only;
+    s->use_store = s->use_store || o->use_store;
 }
 
 bool settings_draw(struct settings *s, uint64_t seed, const struct overrides *o)

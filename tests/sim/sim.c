@@ -373,6 +373,9 @@ void sim_free(struct sim *sim)
     for (size_t i = 0; i < sim->memory_count; i++) {
         free(sim->memory[i]);
     }
+    for (size_t i = 0; i < CLIENTS_MAX; i++) {
+        free(sim->done_requests[i]);
+    }
     swk_raft_decoder_free(sim->decoder);
     free(sim->memory);
     free(sim->heap);

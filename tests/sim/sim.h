@@ -13,7 +13,8 @@
  *     net.c        messages between members
  *     disk.c       what is written, durable, torn, lost
  *     member.c     the driver: events in, actions out
- *     machine.c    the state machines: registers, or the library's store
+ *     machine.c    the state machines: registers,
+ *     machine_store.c  or the library's store
  *     client.c     those who propose and read
  *     faults.c     what goes wrong
  *     admin.c      changes of membership
@@ -95,6 +96,8 @@ enum plant {
     PLANT_READ_EARLY,       /* R-RDI-8: a read does not wait for its index */
     PLANT_SAME_CONTEXT,     /* R-RDI-9: contexts repeat after a restart */
     PLANT_OLD_CONF,         /* a snapshot names members as of later */
+    PLANT_ANY_VERSION,      /* of the store: versions are not compared */
+    PLANT_KEEP_HEAD,        /* of the store: head outlives leadership */
     /* In the core; only where it is built with SWKI_RAFT_FAULTS. */
     PLANT_CORE,
     PLANT_COM_1 = PLANT_CORE, /* commits older terms by counting */
@@ -174,6 +177,7 @@ struct overrides {
     enum plant plant;
     int trace;
     bool outcome_only;
+    bool use_store; /* whatever the profile */
 };
 
 extern const char *const profile_names[];
@@ -214,6 +218,10 @@ struct stats {
     uint64_t checked;   /* operations found linearizable */
     uint64_t undecided; /* registers with too much at once */
     uint64_t store_compares;
+    uint64_t store_committed; /* proposals, as their proposers were told */
+    uint64_t store_unknown;
+    uint64_t store_slices;   /* of snapshots */
+    uint64_t conflicts;      /* of versions */
     uint64_t quorum_unknown; /* runs that ended without a possible quorum */
 };
 
@@ -410,7 +418,8 @@ struct request {
     uint32_t key;
     int64_t a;
     int64_t b;
-    int code; /* of a reply */
+    uint64_t version; /* of the store's object: seen, or of a reply */
+    int code;         /* of a reply */
     int64_t result;
     uint64_t hint; /* who leads */
 };
@@ -453,6 +462,11 @@ struct client {
     struct request op;
     int handle;        /* in the history of the key */
     bool maybe_logged; /* it may be in a log */
+    struct {
+        bool known;
+        int64_t value;
+        uint64_t version;
+    } seen[KEYS_MAX]; /* with the store: what it has read */
     size_t target;
     uint32_t wake; /* generation of its EVENT_CLIENT */
     bool finished;
@@ -525,6 +539,9 @@ struct sim {
     size_t commits_size;
     uint64_t committed; /* the highest that any member knew */
     uint64_t answered;  /* the highest of a write whose client was told */
+    uint64_t done_index; /* of the store's entries: whose requests are known */
+    bool *done_requests[CLIENTS_MAX]; /* by number */
+    size_t done_sizes[CLIENTS_MAX];
     struct commit_mark *marks; /* by term */
     size_t marks_count;
     size_t marks_size;
@@ -587,7 +604,7 @@ void member_set_clock(struct member *m, swk_time jump, int32_t drift_permille);
 void member_fail_pending(struct member *m);
 /* Answers a request, through the network. */
 void member_reply(struct member *m, const struct pending *to, int code,
-                  int64_t result);
+                  int64_t result, uint64_t version);
 
 /* apply.c */
 void member_take_committed(struct member *m,
@@ -606,20 +623,48 @@ struct machine *machine_new(struct member *m);
 void machine_free(struct machine *machine);
 void machine_apply(struct machine *machine, const struct blob *blob);
 uint64_t machine_digest(struct machine *machine);
+/* The same, or 0 where it would cost too much. */
+uint64_t machine_digest_at(struct machine *machine, uint64_t index);
+/* A snapshot of the state as it is; its data comes in slices, while entries are
+ * applied. */
 struct snapshot *machine_save(struct machine *machine,
                               const struct swk_snapshot_meta *meta);
+bool machine_save_more(struct machine *machine, struct snapshot *snapshot);
 void machine_restore(struct machine *machine, const struct snapshot *snapshot);
 void machine_lose_leadership(struct machine *machine);
-int64_t machine_read(const struct machine *machine, uint32_t key);
+int64_t machine_read(const struct machine *machine, uint32_t key,
+                     uint64_t *out_version);
 /* The stored answer to a request, if it was applied. */
 bool machine_answer(const struct machine *machine, uint32_t client,
-                    uint32_t request, int64_t *out_result);
+                    uint32_t request, int64_t *out_result,
+                    uint64_t *out_version);
 /* Proposes; gives the index. */
 int machine_propose(struct machine *machine, const struct request *request,
                     uint64_t *out_index);
 /* Is the entry this request's? */
 bool machine_is_request(const struct blob *blob, uint32_t client,
                         uint32_t request);
+
+/* machine_store.c: the same for the store */
+struct store_machine;
+struct store_machine *store_machine_new(struct member *m);
+void store_machine_free(struct store_machine *s);
+void store_machine_apply(struct store_machine *s, const struct blob *blob);
+uint64_t store_machine_digest(const struct store_machine *s);
+uint64_t store_machine_digest_at(const struct store_machine *s, uint64_t index);
+void store_machine_save(struct store_machine *s);
+bool store_machine_save_more(struct store_machine *s,
+                             struct snapshot *snapshot);
+void store_machine_restore(struct store_machine *s,
+                           const struct snapshot *snapshot);
+void store_machine_lose_leadership(struct store_machine *s);
+int64_t store_machine_read(const struct store_machine *s, uint32_t key,
+                           uint64_t *out_version);
+bool store_machine_answer(const struct store_machine *s, uint32_t client,
+                          uint32_t request, int64_t *out_result,
+                          uint64_t *out_version);
+int store_machine_propose(struct store_machine *s,
+                          const struct request *request, uint64_t *out_index);
 
 /* disk.c */
 void disk_append(struct member *m, const struct swk_hard_state *hard,
@@ -643,6 +688,7 @@ void disk_fini(struct disk *disk);
 void snapshot_unref(struct snapshot *snapshot);
 struct snapshot *snapshot_ref(struct snapshot *snapshot);
 struct snapshot *snapshot_new(const struct swk_snapshot_meta *meta, size_t len);
+void snapshot_fill(struct snapshot *snapshot, const void *data, size_t len);
 void conf_copy(struct conf *conf, const struct swk_conf_state *state);
 void conf_view(const struct conf *conf, struct swk_conf_state *state);
 bool conf_same(const struct conf *a, const struct conf *b);

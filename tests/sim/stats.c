@@ -41,6 +41,11 @@ void stats_print(const struct stats *s, double cpu_seconds, FILE *out)
             "%llu\n",
             N(operations), N(reads), N(lease_reads), N(repeated), N(abandoned),
             N(checked), N(undecided));
+    fprintf(out,
+            "stores: proposals committed %llu, lost from sight %llu, conflicts "
+            "%llu, slices of snapshots %llu, compared %llu\n",
+            N(store_committed), N(store_unknown), N(conflicts), N(store_slices),
+            N(store_compares));
     fprintf(out, "runs without a possible quorum at the end: %llu\nfaults:",
             N(quorum_unknown));
     for (int i = 0; i < FAULT_COUNT; i++) {
