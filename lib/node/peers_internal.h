@@ -87,15 +87,16 @@ struct swki_peer {
 };
 
 enum swki_receive_state {
-    SWKI_RECEIVE_NONE,  /* nothing, or what is kept of a broken stream */
+    SWKI_RECEIVE_NONE, /* nothing, or what is kept of a broken stream */
+    SWKI_RECEIVE_READING, /* what the storage has, for its digests */
     SWKI_RECEIVE_PARTS,
-    SWKI_RECEIVE_WHOLE, /* the digest has come; parts may wait to be written */
+    SWKI_RECEIVE_WHOLE, /* the digest has come; not all may be durable yet */
 };
 
 /* The one snapshot that is received. */
 struct swki_snapshot_receive {
     enum swki_receive_state state;
-    struct swki_rpc_call *call; /* NULL in state NONE */
+    struct swki_rpc_call *call; /* NULL in state NONE; maybe in WHOLE */
     /* Which one; they stay while parts of it are kept. */
     bool kept;
     uint64_t from;
@@ -107,6 +108,8 @@ struct swki_snapshot_receive {
     uint8_t *message; /* the encoded raftpb.Message */
     size_t message_len;
 
+    uint64_t stored;  /* bytes that the storage had when this one began */
+    size_t skip;      /* of them, those of the next part */
     uint64_t offset;  /* of the next part that is to come */
     uint64_t written; /* what the storage has taken */
     bool began;       /* a part of this stream has come */
@@ -116,6 +119,7 @@ struct swki_snapshot_receive {
     size_t waiting;
     uint8_t digest[SWKI_SHA256_SIZE]; /* that the sender names */
     swk_time heard_at;
+    swk_time told_at;  /* when the sender was last told how far it has come */
     swk_time write_at; /* when to try again; SWK_NEVER if nothing waits */
 };
 

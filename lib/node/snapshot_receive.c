@@ -4,8 +4,11 @@
  * Receiving a snapshot, part by part, into the storage; one at a time.
  *
  * The digest is a chain over the parts, and every link of it is kept: so a
- * stream that broke off goes on at any part that the storage kept, in the same
- * process, and what it kept need not be read again.
+ * stream that broke off goes on at any part that the storage kept. After a
+ * restart what the storage has is read again for that.
+ *
+ * The storage keeps no whole parts, but what suits it. So the first part that
+ * comes may be there in its front already: it must be the same then.
  */
 
 #include "node/peers_internal.h"
@@ -21,11 +24,13 @@
 enum {
     WAITING_PARTS_MAX = 8, /* of a sender that minds no acknowledgements */
     PART_SIZE_MIN = 1024,
+    READ_PARTS = 4, /* of what the storage has, in one turn */
 };
 
 #define LENGTH_MAX (UINT64_C(64) << 30)
 #define DIGESTS_SIZE_MAX (64 * 1024 * 1024)
 #define WRITE_AGAIN_NS (5 * SWK_MILLISECOND)
+#define TELL_NS SWK_SECOND /* while nothing comes, as a sign of life */
 
 void swki_snapshot_receive_init(struct swki_peers *peers)
 {
@@ -78,7 +83,9 @@ static void end(struct swki_peers *peers, enum swki_status status,
              "a snapshot of member %llx is not taken: %s",
              (unsigned long long)peers->receive.from, text);
     give_up(peers, keep);
-    swki_rpc_call_end(call, (int)status, text);
+    if (call != NULL) {
+        swki_rpc_call_end(call, (int)status, text);
+    }
 }
 
 void swki_snapshot_receive_fini(struct swki_peers *peers)
@@ -87,7 +94,8 @@ void swki_snapshot_receive_fini(struct swki_peers *peers)
     swki_buf_fini(&peers->receive.digests);
 }
 
-/* -- Beginning -------------------------------------------------------------- */
+/* -- Beginning --------------------------------------------------------------
+ */
 
 /* Tells how far it has come; with the digest at the beginning. */
 static void answer(struct swki_peers *peers, uint64_t offset,
@@ -97,6 +105,9 @@ static void answer(struct swki_peers *peers, uint64_t offset,
         SWKPB__RPC__STREAM_SNAPSHOT_RESPONSE__INIT;
     struct swki_buf *out = &peers->scratch;
 
+    if (peers->receive.call == NULL) {
+        return;
+    }
     response.offset = offset;
     if (digest != NULL) {
         response.digest.data = (uint8_t *)(uintptr_t)digest;
@@ -113,55 +124,130 @@ static bool forget_digests(struct swki_snapshot_receive *r)
     static const uint8_t zeros[SWKI_SHA256_SIZE];
 
     swki_buf_clear(&r->digests);
-    r->offset = 0;
-    r->written = 0;
     return swki_buf_append(&r->digests, zeros, sizeof(zeros));
 }
 
-/* The parts that the storage has kept, if they are those whose digests are
- * kept here: back to the end of the last of them. */
-static bool resume_at(struct swki_snapshot_receive *r, uint64_t offset)
+static bool add_digest(struct swki_snapshot_receive *r, const uint8_t *data,
+                       size_t len)
 {
-    uint64_t parts = offset / r->part_size +
-                     (offset == r->length && offset % r->part_size != 0);
+    uint8_t digest[SWKI_SHA256_SIZE];
 
-    if ((offset % r->part_size != 0 && offset != r->length) ||
-        offset > r->length ||
-        parts >= r->digests.len / SWKI_SHA256_SIZE) {
-        return false;
-    }
-    r->digests.len = (size_t)(parts + 1) * SWKI_SHA256_SIZE;
-    r->offset = offset;
-    r->written = offset;
-    return true;
+    memcpy(digest, r->digests.data + r->digests.len - sizeof(digest),
+           sizeof(digest));
+    return swki_snapshot_digest(digest, data, len) &&
+           swki_buf_append(&r->digests, digest, sizeof(digest));
 }
 
-/* Makes the storage ready for the parts. */
+/* Makes the storage ready for the parts; same: the digests are those of what
+ * it may have. */
 static int begin_storage(struct swki_peers *peers,
                          const struct swk_snapshot_meta *meta, bool same,
                          struct swk_error *err)
 {
     struct swki_snapshot_receive *r = &peers->receive;
     const struct swk_storage *storage = peers->config.storage;
-    uint64_t offset = 0;
-    int rc = storage->begin_snapshot(storage->ctx, meta,
-                                     same ? &offset : NULL, err);
+    uint64_t stored = 0;
+    int rc = storage->begin_snapshot(storage->ctx, meta, &stored, err);
 
+    if (rc == SWK_OK && stored > r->length) { /* it is of another */
+        storage->abort_snapshot(storage->ctx, FORGET);
+        rc = storage->begin_snapshot(storage->ctx, meta, &stored, err);
+    }
     if (rc != SWK_OK) {
         return rc;
     }
-    if (same && offset > 0 && resume_at(r, offset)) {
-        return SWK_OK;
-    }
-    if (same && offset > 0) {
+    if (stored > r->length || ((!same || stored == 0) && !forget_digests(r))) {
         storage->abort_snapshot(storage->ctx, FORGET);
-        rc = storage->begin_snapshot(storage->ctx, meta, NULL, err);
+        return swki_fail_nomem(err);
     }
-    if (rc == SWK_OK && !forget_digests(r)) {
-        storage->abort_snapshot(storage->ctx, FORGET);
-        rc = swki_fail_nomem(err);
+    r->stored = stored;
+    return SWK_OK;
+}
+
+/* How many parts the storage has whole. */
+static size_t stored_parts(const struct swki_snapshot_receive *r)
+{
+    return (size_t)(r->stored / r->part_size);
+}
+
+static size_t known_parts(const struct swki_snapshot_receive *r)
+{
+    return r->digests.len / SWKI_SHA256_SIZE - 1;
+}
+
+/* Tells the sender where to go on: after the parts that are stored whole. */
+static void ask_for_parts(struct swki_peers *peers)
+{
+    struct swki_snapshot_receive *r = &peers->receive;
+    size_t parts = stored_parts(r);
+
+    r->digests.len = (parts + 1) * SWKI_SHA256_SIZE;
+    r->offset = parts * (uint64_t)r->part_size;
+    r->written = r->offset;
+    r->skip = (size_t)(r->stored - r->offset);
+    r->state = SWKI_RECEIVE_PARTS;
+    answer(peers, r->offset,
+           r->digests.data + r->digests.len - SWKI_SHA256_SIZE);
+}
+
+/* Reads len bytes that the storage had from before. */
+static int read_stored(struct swki_peers *peers, uint64_t offset, uint8_t *buf,
+                       size_t len, struct swk_error *err)
+{
+    const struct swki_snapshot_receive *r = &peers->receive;
+    const struct swk_storage *storage = peers->config.storage;
+    size_t done = 0;
+
+    while (done < len) {
+        uint64_t total;
+        size_t count = 0;
+        int rc = storage->read_snapshot(
+            storage->ctx, r->index, r->snapshot_term, offset + done, buf + done,
+            len - done, &count, &total, err);
+
+        if (rc != SWK_OK) {
+            return rc;
+        }
+        if (count == 0) {
+            return swki_fail(err, SWK_ECORRUPT,
+                             "the storage has less of it than it said");
+        }
+        done += count;
     }
+    return SWK_OK;
+}
+
+/* Adds the digests of some parts that the storage has. */
+static int read_parts(struct swki_peers *peers, struct swk_error *err)
+{
+    struct swki_snapshot_receive *r = &peers->receive;
+    uint8_t *part = swki_alloc(peers->config.alloc, r->part_size);
+    int rc = part != NULL ? SWK_OK : swki_fail_nomem(err);
+
+    for (int i = 0;
+         rc == SWK_OK && i < READ_PARTS && known_parts(r) < stored_parts(r);
+         i++) {
+        rc = read_stored(peers, known_parts(r) * (uint64_t)r->part_size, part,
+                         r->part_size, err);
+        if (rc == SWK_OK && !add_digest(r, part, r->part_size)) {
+            rc = swki_fail_nomem(err);
+        }
+    }
+    swki_free(peers->config.alloc, part);
     return rc;
+}
+
+/* A turn of reading what the storage has. */
+static void read_more(struct swki_peers *peers, swk_time now)
+{
+    struct swk_error err;
+
+    peers->receive.heard_at = now;
+    if (read_parts(peers, &err) != SWK_OK) {
+        end(peers, swki_status_from_error(err.code), err.text, FORGET);
+    } else if (known_parts(&peers->receive) >= stored_parts(&peers->receive)) {
+        ask_for_parts(peers);
+    }
 }
 
 /* Whether the new stream is to take the place of the one that goes on. */
@@ -188,8 +274,7 @@ static bool header_valid(const struct swki_peers *peers,
     return message->type == SWK_RAFT_MSG_SNAP && message->snapshot != NULL &&
            message->snapshot->index > 0 && message->to != 0 &&
            message->to == peers->config.raft_id && header->length > 0 &&
-           header->length <= LENGTH_MAX &&
-           header->part_size >= PART_SIZE_MIN &&
+           header->length <= LENGTH_MAX && header->part_size >= PART_SIZE_MIN &&
            header->part_size <= SWKI_PEERS_PART_SIZE &&
            header->length / header->part_size <
                DIGESTS_SIZE_MAX / SWKI_SHA256_SIZE - 2;
@@ -228,7 +313,8 @@ static void begin(struct swki_peers *peers, struct swki_rpc_call *call,
     bool same;
     int rc;
 
-    if (r->state != SWKI_RECEIVE_NONE && !supersedes(r, message)) {
+    if (r->state == SWKI_RECEIVE_WHOLE ||
+        (r->state != SWKI_RECEIVE_NONE && !supersedes(r, message))) {
         swki_rpc_call_end(call, SWKI_STATUS_UNAVAILABLE,
                           "another snapshot is being received");
         return;
@@ -251,12 +337,13 @@ static void begin(struct swki_peers *peers, struct swki_rpc_call *call,
                           err.text);
         return;
     }
-    r->state = SWKI_RECEIVE_PARTS;
+    r->state = SWKI_RECEIVE_READING;
     r->call = call;
     r->heard_at = now;
     swki_peers_wake(peers);
-    answer(peers, r->offset,
-           r->digests.data + r->digests.len - SWKI_SHA256_SIZE);
+    if (known_parts(r) >= stored_parts(r)) {
+        ask_for_parts(peers);
+    }
 }
 
 /* The first message of a stream. */
@@ -288,14 +375,39 @@ static void take_header(struct swki_peers *peers, struct swki_rpc_call *call,
     }
 }
 
-/* -- Parts ------------------------------------------------------------------ */
+/* -- Parts ------------------------------------------------------------------
+ */
 
-/* All is there, and is what was sent. */
-static void complete(struct swki_peers *peers)
+static void write_failed(struct swki_peers *peers, const struct swk_error *err)
+{
+    end(peers, swki_status_from_error(err->code), err->text, FORGET);
+}
+
+/* All is there, and durable. */
+static void deliver(struct swki_peers *peers)
 {
     struct swki_snapshot_receive *r = &peers->receive;
     struct swki_rpc_call *call = r->call;
     uint8_t *message = r->message;
+
+    r->message = NULL;
+    r->call = NULL;
+    r->kept = false;
+    r->state = SWKI_RECEIVE_NONE;
+    r->write_at = SWK_NEVER;
+    if (call != NULL) {
+        swki_rpc_call_end(call, SWKI_STATUS_OK, "");
+    }
+    swki_peers_deliver(peers, message, r->message_len);
+    swki_free(peers->config.alloc, message);
+}
+
+/* All was given to the storage, and is delivered once it is durable. */
+static void complete(struct swki_peers *peers, swk_time now)
+{
+    struct swki_snapshot_receive *r = &peers->receive;
+    const struct swk_storage *storage = peers->config.storage;
+    struct swk_error err;
 
     if (!swki_ct_equal(r->digest,
                        r->digests.data + r->digests.len - SWKI_SHA256_SIZE,
@@ -303,13 +415,22 @@ static void complete(struct swki_peers *peers)
         end(peers, SWKI_STATUS_DATA_LOSS, "its digest is another", FORGET);
         return;
     }
-    r->message = NULL;
-    r->call = NULL;
-    r->kept = false;
-    r->state = SWKI_RECEIVE_NONE;
-    swki_rpc_call_end(call, SWKI_STATUS_OK, "");
-    swki_peers_deliver(peers, message, r->message_len);
-    swki_free(peers->config.alloc, message);
+    int rc = storage->write_snapshot(storage->ctx, NULL, 0, &err);
+    if (rc == SWK_OK) {
+        deliver(peers);
+        return;
+    }
+    if (rc != SWK_EUNAVAILABLE) {
+        write_failed(peers, &err);
+        return;
+    }
+    r->heard_at = now; /* there is nothing more to hear */
+    r->write_at = now + WRITE_AGAIN_NS;
+    if (now >= r->told_at + TELL_NS) {
+        r->told_at = now;
+        answer(peers, r->written, NULL);
+    }
+    swki_peers_wake(peers);
 }
 
 /* Gives a part to the storage; SWK_EUNAVAILABLE if it cannot take it yet. */
@@ -325,11 +446,6 @@ static int write_part(struct swki_peers *peers, const uint8_t *data, size_t len,
         answer(peers, r->written, NULL);
     }
     return rc;
-}
-
-static void write_failed(struct swki_peers *peers, const struct swk_error *err)
-{
-    end(peers, swki_status_from_error(err->code), err->text, FORGET);
 }
 
 /* What had to wait. */
@@ -357,7 +473,7 @@ static void write_waiting(struct swki_peers *peers, swk_time now)
     r->last = NULL;
     r->write_at = SWK_NEVER;
     if (r->state == SWKI_RECEIVE_WHOLE) {
-        complete(peers);
+        complete(peers, now);
     }
 }
 
@@ -391,31 +507,61 @@ static int begin_anew(struct swki_peers *peers, struct swk_error *err)
     struct swki_snapshot_receive *r = &peers->receive;
     const struct swk_storage *storage = peers->config.storage;
     struct swk_raft_message message;
-    int rc = swk_raft_message_decode(peers->decoder, r->message,
-                                     r->message_len, &message, err);
+    uint64_t stored = 0;
+    int rc = swk_raft_message_decode(peers->decoder, r->message, r->message_len,
+                                     &message, err);
 
     if (rc == SWK_OK) {
         storage->abort_snapshot(storage->ctx, FORGET);
-        rc = storage->begin_snapshot(storage->ctx, message.snapshot, NULL, err);
-        if (rc != SWK_OK) {
-            r->state = SWKI_RECEIVE_NONE; /* there is nothing to abort */
-        }
+        rc = storage->begin_snapshot(storage->ctx, message.snapshot, &stored,
+                                     err);
     }
-    if (rc == SWK_OK && !forget_digests(r)) {
+    if (rc == SWK_OK && (stored != 0 || !forget_digests(r))) {
         rc = swki_fail_nomem(err);
     }
+    r->offset = 0;
+    r->written = 0;
+    r->skip = 0;
     return rc;
 }
 
-static bool add_digest(struct swki_snapshot_receive *r, const uint8_t *data,
-                       size_t len)
+/* Whether the front of a part is what the storage has of it. */
+static bool is_stored(struct swki_peers *peers, const uint8_t *data)
 {
-    uint8_t digest[SWKI_SHA256_SIZE];
+    struct swki_snapshot_receive *r = &peers->receive;
+    uint8_t *stored = swki_alloc(peers->config.alloc, r->skip);
+    bool same =
+        stored != NULL &&
+        read_stored(peers, r->offset, stored, r->skip, NULL) == SWK_OK &&
+        memcmp(stored, data, r->skip) == 0;
 
-    memcpy(digest, r->digests.data + r->digests.len - sizeof(digest),
-           sizeof(digest));
-    return swki_snapshot_digest(digest, data, len) &&
-           swki_buf_append(&r->digests, digest, sizeof(digest));
+    swki_free(peers->config.alloc, stored);
+    return same;
+}
+
+/* Stores a part that is in its place, or lets it wait. */
+static void store_part(struct swki_peers *peers, const uint8_t *data,
+                       size_t len, swk_time now)
+{
+    struct swki_snapshot_receive *r = &peers->receive;
+    struct swk_error err = {0};
+    int rc = r->first != NULL ? SWK_EUNAVAILABLE
+                              : write_part(peers, data, len, &err);
+
+    if (rc == SWK_OK) {
+        return;
+    }
+    if (rc != SWK_EUNAVAILABLE) {
+        write_failed(peers, &err);
+        return;
+    }
+    if (!keep_part(peers, data, len)) {
+        end(peers, SWKI_STATUS_RESOURCE_EXHAUSTED,
+            "parts come faster than they can be stored", KEEP);
+        return;
+    }
+    r->write_at = r->write_at == SWK_NEVER ? now + WRITE_AGAIN_NS : r->write_at;
+    swki_peers_wake(peers);
 }
 
 static void take_part(struct swki_peers *peers,
@@ -423,15 +569,13 @@ static void take_part(struct swki_peers *peers,
 {
     struct swki_snapshot_receive *r = &peers->receive;
     uint64_t left;
+    size_t skip;
     struct swk_error err = {0};
-    int rc = SWK_OK;
 
-    if (part->offset == 0 && !r->began && r->offset > 0) {
-        rc = begin_anew(peers, &err);
-        if (rc != SWK_OK) {
-            write_failed(peers, &err);
-            return;
-        }
+    if (part->offset == 0 && !r->began && r->offset + r->skip > 0 &&
+        begin_anew(peers, &err) != SWK_OK) {
+        write_failed(peers, &err);
+        return;
     }
     r->began = true;
     left = r->length - r->offset;
@@ -441,30 +585,23 @@ static void take_part(struct swki_peers *peers,
             "a part of a snapshot out of order", FORGET);
         return;
     }
+    if (r->skip > 0 && !is_stored(peers, part->data.data)) {
+        end(peers, SWKI_STATUS_DATA_LOSS, "it became another", FORGET);
+        return;
+    }
     if (!add_digest(r, part->data.data, part->data.len)) {
         end(peers, SWKI_STATUS_RESOURCE_EXHAUSTED, "out of memory", KEEP);
         return;
     }
+    skip = r->skip;
+    r->skip = 0;
     r->offset += part->data.len;
-    rc = r->first != NULL ? SWK_EUNAVAILABLE
-                          : write_part(peers, part->data.data, part->data.len,
-                                       &err);
-    if (rc == SWK_EUNAVAILABLE) {
-        if (!keep_part(peers, part->data.data, part->data.len)) {
-            end(peers, SWKI_STATUS_RESOURCE_EXHAUSTED,
-                "parts come faster than they can be stored", KEEP);
-            return;
-        }
-        r->write_at = r->write_at == SWK_NEVER ? now + WRITE_AGAIN_NS
-                                               : r->write_at;
-        swki_peers_wake(peers);
-    } else if (rc != SWK_OK) {
-        write_failed(peers, &err);
-    }
+    r->written += skip;
+    store_part(peers, part->data.data + skip, part->data.len - skip, now);
 }
 
 static void take_digest(struct swki_peers *peers,
-                        const ProtobufCBinaryData *digest)
+                        const ProtobufCBinaryData *digest, swk_time now)
 {
     struct swki_snapshot_receive *r = &peers->receive;
 
@@ -475,8 +612,9 @@ static void take_digest(struct swki_peers *peers,
     }
     memcpy(r->digest, digest->data, sizeof(r->digest));
     r->state = SWKI_RECEIVE_WHOLE;
+    r->told_at = now;
     if (r->first == NULL) {
-        complete(peers);
+        complete(peers, now);
     }
 }
 
@@ -493,14 +631,15 @@ static void take_step(struct swki_peers *peers,
     } else if (r->state == SWKI_RECEIVE_PARTS &&
                request->step_case ==
                    SWKPB__RPC__STREAM_SNAPSHOT_REQUEST__STEP_DIGEST) {
-        take_digest(peers, &request->digest);
+        take_digest(peers, &request->digest, now);
     } else {
         end(peers, SWKI_STATUS_INVALID_ARGUMENT,
             "a step of a snapshot out of order", FORGET);
     }
 }
 
-/* -- Events ----------------------------------------------------------------- */
+/* -- Events -----------------------------------------------------------------
+ */
 
 void swki_snapshot_receive_request(struct swki_peers *peers,
                                    struct swki_rpc_call *call,
@@ -543,7 +682,14 @@ void swki_snapshot_receive_finished(struct swki_peers *peers,
 void swki_snapshot_receive_closed(struct swki_peers *peers,
                                   const struct swki_rpc_call *call)
 {
-    if (call == peers->receive.call) {
+    struct swki_snapshot_receive *r = &peers->receive;
+
+    if (call != r->call) {
+        return;
+    }
+    if (r->state == SWKI_RECEIVE_WHOLE) { /* the sender is needed no more */
+        r->call = NULL;
+    } else {
         give_up(peers, KEEP);
     }
 }
@@ -553,7 +699,8 @@ void swki_snapshot_receive_new_term(struct swki_peers *peers, uint64_t from,
 {
     const struct swki_snapshot_receive *r = &peers->receive;
 
-    if (r->state != SWKI_RECEIVE_NONE && from != r->from && term > r->term) {
+    if (r->state != SWKI_RECEIVE_NONE && r->state != SWKI_RECEIVE_WHOLE &&
+        from != r->from && term > r->term) {
         end(peers, SWKI_STATUS_ABORTED, "another leads now", KEEP);
     }
 }
@@ -566,8 +713,14 @@ swk_time swki_snapshot_receive_turn(struct swki_peers *peers, swk_time now)
     if (now >= r->write_at) {
         write_waiting(peers, now);
     }
+    if (r->state == SWKI_RECEIVE_READING) {
+        read_more(peers, now);
+    }
     if (r->state == SWKI_RECEIVE_NONE) {
         return SWK_NEVER;
+    }
+    if (r->state == SWKI_RECEIVE_READING) {
+        return now; /* there is more */
     }
     silence = r->heard_at + peers->config.silence_ns;
     if (now >= silence) {

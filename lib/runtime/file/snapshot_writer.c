@@ -37,7 +37,8 @@ struct swki_snapshot_job {
     bool ended;        /* all of it was given */
     bool finished;     /* and the writer's caller has no more to do with it */
     bool given_up;
-    bool keep; /* what there is of one that was given up */
+    bool keep;  /* what there is of one that was given up */
+    bool begun; /* the thread has come to it */
     bool durable;
     bool over;                /* the thread has no more to do with it */
     struct swk_error failure; /* code 0: none */
@@ -272,6 +273,16 @@ static void note_failure(struct swki_snapshot_writer *writer,
     pthread_mutex_unlock(&writer->mutex);
 }
 
+/* What was given of the one before is written. */
+static void note_begun(struct swki_snapshot_writer *writer,
+                       struct swki_snapshot_job *job)
+{
+    pthread_mutex_lock(&writer->mutex);
+    job->begun = true;
+    pthread_cond_broadcast(&writer->over);
+    pthread_mutex_unlock(&writer->mutex);
+}
+
 /* It counts by its name now; parts of one at or before it are of no use. */
 static void note_durable(struct swki_snapshot_writer *writer,
                          struct swki_snapshot_job *job)
@@ -301,6 +312,7 @@ static void do_job(struct swki_snapshot_writer *writer,
     struct swk_error err = {0};
     int rc = begin_file(writer, job, &err);
 
+    note_begun(writer, job);
     for (;;) {
         struct part *part = NULL;
 
@@ -665,15 +677,21 @@ void swki_snapshot_writer_abort(struct swki_snapshot_writer *writer, bool keep)
     pthread_mutex_unlock(&writer->mutex);
 }
 
+static bool goes_on(const struct swki_snapshot_job *job,
+                    const struct swki_place *place)
+{
+    return job != NULL && job->place.index == place->index &&
+           job->place.term == place->term && job->offset > 0 && !job->ended;
+}
+
 uint64_t swki_snapshot_writer_found(struct swki_snapshot_writer *writer,
                                     const struct swki_place *place)
 {
     pthread_mutex_lock(&writer->mutex);
-    const struct swki_snapshot_job *job = writer->open;
-    uint64_t found = job != NULL && job->place.index == place->index &&
-                             job->place.term == place->term && !job->ended
-                         ? job->offset
-                         : 0;
+    while (goes_on(writer->open, place) && !writer->open->begun) {
+        pthread_cond_wait(&writer->over, &writer->mutex);
+    }
+    uint64_t found = goes_on(writer->open, place) ? writer->open->offset : 0;
     pthread_mutex_unlock(&writer->mutex);
     return found;
 }

@@ -77,7 +77,8 @@ int swki_snapshot_writer_write(struct swki_snapshot_writer *writer,
 void swki_snapshot_writer_abort(struct swki_snapshot_writer *writer, bool keep);
 
 /* The length of what the snapshot at that place, which was begun, goes on
- * with; 0 if it is another, or goes on with nothing. Any thread. */
+ * with, once all of that is written; 0 if it is another, or goes on with
+ * nothing. */
 uint64_t swki_snapshot_writer_found(struct swki_snapshot_writer *writer,
                                     const struct swki_place *place);
 

@@ -10,6 +10,7 @@
 
 #include <stdlib.h>
 
+#include "base/error.h"
 #include "lib/heap.h"
 #include "node/peers_internal.h"
 
@@ -34,8 +35,12 @@ struct store {
     struct swk_storage port;
     uint8_t data[LENGTH];
     size_t len;
+    uint64_t index; /* of what there is */
+    size_t granule; /* what it keeps is a multiple of this */
     bool begun;
     unsigned forgotten; /* how often a part was given up for good */
+    unsigned slow;      /* how often it is still asked before all is durable */
+    bool full;          /* it never is */
 };
 
 struct swki_rpc_call {
@@ -96,15 +101,16 @@ static int begin_snapshot(void *ctx, const struct swk_snapshot_meta *meta,
 {
     struct store *store = ctx;
 
-    (void)meta;
     (void)err;
     assert_false(store->begun);
     store->begun = true;
-    if (out_offset == NULL) {
+    if (out_offset == NULL || store->index != meta->index) {
         store->len = 0;
-    } else {
+    }
+    if (out_offset != NULL) {
         *out_offset = store->len;
     }
+    store->index = meta->index;
     return SWK_OK;
 }
 
@@ -119,8 +125,12 @@ static int write_snapshot(void *ctx, const uint8_t *data, size_t len,
     if (data != NULL) { /* else it is asked whether all is durable */
         memcpy(store->data + store->len, data, len);
         store->len += len;
+        return SWK_OK;
     }
-    return SWK_OK;
+    if (store->full) {
+        return swki_fail(err, SWK_EIO, "the disk is full");
+    }
+    return store->slow > 0 && store->slow-- > 0 ? SWK_EUNAVAILABLE : SWK_OK;
 }
 
 static void abort_snapshot(void *ctx, int32_t keep)
@@ -129,6 +139,7 @@ static void abort_snapshot(void *ctx, int32_t keep)
 
     assert_true(store->begun);
     store->begun = false;
+    store->len -= store->len % store->granule;
     if (keep == 0) {
         store->len = 0;
         store->forgotten++;
@@ -156,6 +167,7 @@ static int read_snapshot(void *ctx, uint64_t index, uint64_t term,
 static void store_init(struct store *store)
 {
     *store = (struct store){
+        .granule = 1,
         .port = {.size = sizeof(store->port),
                  .ctx = store,
                  .begin_snapshot = begin_snapshot,
@@ -450,6 +462,7 @@ static void carry(struct wire *w, size_t packets)
             carry_down(w);
             idle = 0;
         }
+        (void)swki_snapshot_receive_turn(&w->f->receiver, w->f->now);
         if (w->peer.snapshot != NULL) {
             (void)swki_snapshot_send_turn(w->peer.snapshot, w->f->now);
         }
@@ -555,6 +568,130 @@ static void r_snp_8_only_the_same_bytes_are_gone_on_with(void **state)
     assert_int_equal(w->carried, 1 + PARTS + 2);
 }
 
+/* The receiver's process ends, and another one begins. */
+static void restart_receiver(struct f *f)
+{
+    peers_fini(&f->receiver);
+    peers_init(f, &f->receiver, RECEIVER, &f->received);
+}
+
+/* A stream breaks off after six parts, and another one comes. */
+static void go_on(struct f *f, bool restarts)
+{
+    struct wire *w = &f->wires[0];
+
+    start(w, TERM, INDEX);
+    carry(w, 1 + 6);
+    break_off(w);
+    if (restarts) {
+        restart_receiver(f);
+    }
+    w->carried = 0;
+    start(w, TERM, INDEX);
+    carry(w, ALL);
+}
+
+static void
+r_snp_8_a_storage_keeps_what_it_likes_of_a_broken_stream(void **state)
+{
+    struct f *f = *state;
+
+    f->received.granule = 700; /* five parts, and a half of the sixth */
+    go_on(f, false);
+    assert_arrived(f);
+    assert_int_equal(f->wires[0].carried, 1 + PARTS - 5 + 2);
+}
+
+static void
+r_snp_8_a_stream_goes_on_after_a_restart_of_the_receiver(void **state)
+{
+    struct f *f = *state;
+
+    f->received.granule = 700;
+    go_on(f, true);
+    assert_arrived(f);
+    assert_int_equal(f->wires[0].carried, 1 + PARTS - 5 + 2);
+    assert_int_equal(f->received.forgotten, 0);
+}
+
+static void
+r_snp_8_a_storage_that_keeps_less_than_a_part_begins_anew(void **state)
+{
+    struct f *f = *state;
+
+    f->received.granule = 6500;
+    go_on(f, true);
+    assert_arrived(f);
+    assert_int_equal(f->wires[0].carried, 1 + PARTS + 2);
+}
+
+/* What the storage has is not what the sender has: of a whole part, or of the
+ * front of one. */
+static void
+r_snp_8_only_the_same_bytes_are_gone_on_with_after_a_restart(void **state)
+{
+    struct f *f = *state;
+    struct wire *w = &f->wires[0];
+
+    f->received.granule = 700;
+    start(w, TERM, INDEX);
+    carry(w, 1 + 6);
+    break_off(w);
+    restart_receiver(f);
+    f->received.data[5 * PART_SIZE + 1] ^= 1;
+    start(w, TERM, INDEX);
+    carry(w, ALL);
+    assert_int_equal(w->status, SWKI_STATUS_DATA_LOSS);
+    assert_int_equal(f->delivered, 0);
+
+    start(w, TERM, INDEX);
+    carry(w, 1 + 6);
+    break_off(w);
+    restart_receiver(f);
+    f->received.data[PART_SIZE] ^= 1;
+    w->carried = 0;
+    start(w, TERM, INDEX);
+    carry(w, ALL);
+    assert_arrived(f);
+    assert_int_equal(w->carried, 1 + PARTS + 2);
+}
+
+static void r_snp_8_a_snapshot_is_delivered_when_it_is_durable(void **state)
+{
+    struct f *f = *state;
+    struct wire *w = &f->wires[0];
+
+    f->received.slow = 400;
+    start(w, TERM, INDEX);
+    carry(w, ALL);
+    assert_int_equal(f->delivered, 0);
+    for (int i = 0; i < 300; i++) { /* signs of life keep the sender waiting */
+        f->now += 50 * SWK_MILLISECOND;
+        carry(w, ALL);
+    }
+    assert_int_equal(f->delivered, 0);
+    assert_non_null(w->peer.snapshot);
+    break_off(w); /* the sender is needed no more */
+    for (int i = 0; i < 200; i++) {
+        f->now += 50 * SWK_MILLISECOND;
+        (void)swki_snapshot_receive_turn(&f->receiver, f->now);
+    }
+    assert_arrived(f);
+}
+
+static void r_snp_8_a_snapshot_that_cannot_be_stored_fails(void **state)
+{
+    struct f *f = *state;
+    struct wire *w = &f->wires[0];
+
+    f->received.full = true;
+    start(w, TERM, INDEX);
+    carry(w, ALL);
+    assert_int_equal(f->delivered, 0);
+    assert_int_equal(f->received.forgotten, 1);
+    assert_reported(w, false);
+}
+
 static void r_snp_8_a_later_term_ends_a_stream(void **state)
 {
     static const struct {
@@ -656,6 +793,12 @@ int main(void)
         TEST(r_snp_8_what_was_damaged_is_never_delivered),
         TEST(r_snp_8_a_broken_stream_goes_on_where_it_broke),
         TEST(r_snp_8_only_the_same_bytes_are_gone_on_with),
+        TEST(r_snp_8_a_storage_keeps_what_it_likes_of_a_broken_stream),
+        TEST(r_snp_8_a_stream_goes_on_after_a_restart_of_the_receiver),
+        TEST(r_snp_8_a_storage_that_keeps_less_than_a_part_begins_anew),
+        TEST(r_snp_8_only_the_same_bytes_are_gone_on_with_after_a_restart),
+        TEST(r_snp_8_a_snapshot_is_delivered_when_it_is_durable),
+        TEST(r_snp_8_a_snapshot_that_cannot_be_stored_fails),
         TEST(r_snp_8_a_later_term_ends_a_stream),
         TEST(r_snp_8_one_at_a_time_and_the_newest),
         TEST(r_snp_8_silence_ends_a_stream_on_either_side),
