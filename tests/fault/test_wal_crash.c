@@ -139,6 +139,24 @@ enum ending {
     NO_SPACE,
 };
 
+/* What was being installed is received again, and goes on with what there is
+ * of it from before. */
+static void receive_again(struct file_store *store, struct expected *e)
+{
+    uint64_t index = e->installing;
+    struct swk_error err = {0};
+
+    if (index <= store->found.snapshot.index) {
+        return;
+    }
+    assert_int_equal(file_store_receive(store, index, e->term, 1), 0);
+    assert_int_equal(file_store_wait(store), 0);
+    file_store_close(store);
+    assert_int_equal(file_store_open(store, &err), 0);
+    assert_int_equal(store->found.snapshot.index, index);
+    assert_int_equal(file_store_last(store), index);
+}
+
 /* Runs the scenario until it fails; returns the calls made. */
 static int run(struct file_store *store, struct expected *e)
 {
@@ -185,6 +203,7 @@ static void try_ending(enum ending ending, int call, uint64_t seed,
     if (e.term > 1 || e.last > 0) {
         check(&store, &e, call);
     }
+    receive_again(&store, &e);
     /* And the log goes on. */
     e.term = store.found.state.term + 1;
     e.last = file_store_last(&store);

@@ -215,6 +215,30 @@ int file_store_snapshot(struct file_store *store, uint64_t index, uint64_t term)
     return file_store_receive(store, index, term, 0);
 }
 
+/* One that is received breaks off in its middle, and goes on from there. */
+static int write_parts(const struct swk_storage *storage,
+                       const struct swk_snapshot_meta *meta, bool received,
+                       const uint8_t *data, size_t len)
+{
+    uint64_t from = 0;
+    uint64_t half = len / 2;
+    int rc = storage->begin_snapshot(storage->ctx, meta,
+                                     received ? &from : NULL, NULL);
+
+    if (rc == 0 && from < half) {
+        rc = storage->write_snapshot(storage->ctx, data + from,
+                                     (size_t)(half - from), NULL);
+        from = half;
+    }
+    if (rc == 0 && received) {
+        storage->abort_snapshot(storage->ctx, 1);
+        rc = storage->begin_snapshot(storage->ctx, meta, &from, NULL);
+    }
+    return rc != 0 ? rc
+                   : storage->write_snapshot(storage->ctx, data + from,
+                                             (size_t)(len - from), NULL);
+}
+
 int file_store_receive(struct file_store *store, uint64_t index, uint64_t term,
                        int32_t install)
 {
@@ -230,23 +254,17 @@ int file_store_receive(struct file_store *store, uint64_t index, uint64_t term,
                        .learners_count = 1},
     };
     size_t len = file_store_snapshot_len(index);
-    size_t half = len / 2;
     uint8_t data[4096];
 
     fill(data, index, 0, len);
     store->ticket++;
-    int rc = storage->begin_snapshot(storage->ctx, &meta, NULL, NULL);
-    if (rc != 0) {
-        return rc;
-    }
-    rc = storage->write_snapshot(storage->ctx, data, half, NULL);
-    if (rc == 0) {
-        rc = storage->write_snapshot(storage->ctx, data + half, len - half,
-                                     NULL);
-    }
+    int rc = write_parts(storage, &meta, install != 0, data, len);
     if (rc == 0) {
         rc = storage->finish_snapshot(storage->ctx, install, store->ticket,
                                       NULL);
+    }
+    if (rc != 0) {
+        storage->abort_snapshot(storage->ctx, install);
     }
     return rc;
 }

@@ -65,7 +65,7 @@ int file_store_snapshot(struct file_store *store, uint64_t index,
                         uint64_t term);
 
 /* A snapshot that comes in two parts; with install 1 one that replaces the
- * log. */
+ * log, and that breaks off and goes on in between. */
 int file_store_receive(struct file_store *store, uint64_t index, uint64_t term,
                        int32_t install);
 
