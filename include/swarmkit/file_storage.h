@@ -16,7 +16,10 @@
  * After the first failed write or sync nothing is written any more, whatever
  * the reason was: the way on is to open the directory again.
  *
- * Data is stored as it is given; this release does not encrypt.
+ * With a key everything is sealed by AES-256-GCM: nobody without it reads an
+ * entry or a snapshot, or changes, moves or repeats one unnoticed. Terms,
+ * indexes and members stay readable, but cannot be changed either. What cannot
+ * be noticed is a whole directory that is put back as it was earlier.
  */
 
 #ifndef SWARMKIT_FILE_STORAGE_H
@@ -37,6 +40,19 @@ enum {
     SWK_FILE_STORAGE_SEGMENT_SIZE_MAX = 1024 * 1024 * 1024,
     SWK_FILE_STORAGE_PENDING_SIZE_MAX = 256 * 1024 * 1024,
     SWK_FILE_STORAGE_SNAPSHOTS_MAX = 2,
+    SWK_FILE_STORAGE_KEY_SIZE = 32, /**< Bytes of a key. */
+    SWK_FILE_STORAGE_SPARES_MAX = 4,
+};
+
+/** Flags of struct swk_file_storage_config. */
+enum {
+    /** With a key, what was written without one is read all the same: whoever
+     *  can write to the directory can then put in what they like. */
+    SWK_FILE_STORAGE_ACCEPT_UNSEALED = 1 << 0,
+    /** To look at a directory that may be in use: it is not locked, nothing in
+     *  it is changed, and load() leaves out what it would repair. All writes
+     *  are SWK_EPRECONDITION. */
+    SWK_FILE_STORAGE_READ_ONLY = 1 << 1,
 };
 
 /** How to open a storage. Zero stands for the default of a field. */
@@ -57,6 +73,19 @@ struct swk_file_storage_config {
     /** Snapshots kept. With one, a damaged snapshot means a lost log; with
      *  two, the log is kept from the older one on. */
     uint64_t snapshots_max;
+    /** Seals what is written, SWK_FILE_STORAGE_KEY_SIZE bytes, *copied*; NULL
+     *  for none. */
+    const uint8_t *key;
+    /** Another key under which some of what is there may be, *copied*; NULL
+     *  for none. */
+    const uint8_t *old_key;
+    uint64_t flags; /**< SWK_FILE_STORAGE_*. */
+    /** Files of the log that are no longer needed and kept to be written
+     *  again: that is faster than to make new ones. */
+    uint64_t spares_max;
+    /** Bytes set aside for when the disk is full: enough for the next
+     *  snapshot, which makes room. 0 stands for two segments. */
+    uint64_t reserve_size;
 };
 
 /**
@@ -65,11 +94,13 @@ struct swk_file_storage_config {
  * The storage answers, beside what the port says:
  *
  * load: SWK_ECORRUPT for damage, with the file, the offset and what to do;
- * SWK_ENOTSUP for files of an earlier or later format; SWK_EIO or SWK_EDENIED when reading
- * fails; SWK_ENOMEM; SWK_EPRECONDITION when called again.
+ * SWK_EDENIED if a file is sealed by a key that was not given, or not sealed
+ * although a key was given; SWK_ENOTSUP for files of an earlier or later
+ * format; SWK_EIO or SWK_EDENIED when reading fails; SWK_ENOMEM;
+ * SWK_EPRECONDITION when called again. Nothing is changed then.
  *
- * append, begin_snapshot, finish_snapshot: after a failure its code and text, without accepting
- * anything; SWK_ELIMIT when too much is pending, or one append is over 1 GiB;
+ * append, begin_snapshot, finish_snapshot: after a failure its code and text,
+ * without accepting anything; SWK_ELIMIT when too much is pending, or one append is over 1 GiB;
  * SWK_EPRECONDITION before load() succeeded; SWK_EINVAL for a ticket or a
  * snapshot that does not ascend; SWK_ENOMEM. Failures of writing are reported
  * once, by done() with the first ticket that is not durable.
@@ -148,6 +179,56 @@ SWK_API SWK_MUST_CHECK int swk_file_storage_force_single(
     const struct swk_file_storage_config *config,
     const struct swk_force_single *what,
     struct swk_force_single_report *out_report, struct swk_error *err);
+
+/**
+ * Seals everything that is written from now on by another key.
+ *
+ * What is under the key so far stays readable as long as the storage is open;
+ * to open it again, that key is needed as old_key. A snapshot that was begun
+ * under it is given up: write_snapshot() and finish_snapshot() answer
+ * SWK_EPRECONDITION.
+ *
+ * @param storage  From swk_file_storage_open(), loaded; not NULL.
+ * @param key      SWK_FILE_STORAGE_KEY_SIZE bytes, *copied*; not NULL.
+ * @param err      Receives the reason on failure; may be NULL.
+ * @return 0, also if it is the key in use; SWK_EBUSY while something is still
+ *         under the key before the one in use, for two are kept;
+ *         SWK_EPRECONDITION before load() or without a key so far; SWK_EINVAL;
+ *         SWK_ENOMEM; after a failure its code.
+ * @threads one at a time
+ * @since   0.1
+ */
+SWK_API SWK_MUST_CHECK int
+swk_file_storage_set_key(const struct swk_storage *storage, const uint8_t *key,
+                         struct swk_error *err);
+
+/**
+ * Tells whether anything on the disk is under another key than the one in use,
+ * or under none.
+ *
+ * A snapshot at or above the index stored in out_index, written under the key
+ * in use, takes the place of all that is.
+ *
+ * @param storage    From swk_file_storage_open(), loaded; not NULL.
+ * @param out_index  Receives the highest index of what is under another key;
+ *                   may be NULL.
+ * @return 1 if something is; 0 if the old key is needed no more.
+ * @threads any
+ * @since   0.1
+ */
+SWK_API int swk_file_storage_uses_old_key(const struct swk_storage *storage,
+                                          uint64_t *out_index);
+
+/**
+ * Tells how often the group was forced, by swk_file_storage_force_single().
+ *
+ * @param storage  From swk_file_storage_open(), loaded; not NULL.
+ * @return 0 for never. Members of another generation must not be listened to.
+ * @threads any
+ * @since   0.1
+ */
+SWK_API uint64_t
+swk_file_storage_generation(const struct swk_storage *storage);
 
 SWK_END_DECLS
 

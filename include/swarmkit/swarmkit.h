@@ -30,6 +30,7 @@
 #include <swarmkit/raft.h>
 #include <swarmkit/recovery.h>
 #include <swarmkit/shim.h>
+#include <swarmkit/storage_inspector.h>
 #include <swarmkit/types.h>
 #include <swarmkit/unlock_key.h>
 
