@@ -216,7 +216,8 @@ static int on_entry(void *ctx, const struct swk_log_entry *entry,
     return swk_raft_restore_entry(((struct member *)ctx)->raft, entry, err);
 }
 
-static int begin(struct member *m, struct disk *disk, struct swk_error *err)
+static int begin(struct member *m, struct disk *disk, const uint8_t *key,
+                 struct swk_error *err)
 {
     const struct swk_raft_config raft_config = {
         .size = sizeof(raft_config),
@@ -230,6 +231,8 @@ static int begin(struct member *m, struct disk *disk, struct swk_error *err)
         .done = done,
         .done_ctx = m,
         .segment_size = SWK_FILE_STORAGE_SEGMENT_SIZE_MIN,
+        .key = key,
+        .reserve_size = DISK_FILE_SIZE / 2,
     };
     const struct swk_storage_replay replay = {
         .size = sizeof(replay),
@@ -293,7 +296,7 @@ static void run(struct member *m, uint64_t until)
     }
 }
 
-static void try_power_loss(int call, bool *out_reached)
+static void try_power_loss(const uint8_t *key, int call, bool *out_reached)
 {
     struct disk *disk = disk_new((uint64_t)call);
     struct member m;
@@ -301,7 +304,7 @@ static void try_power_loss(int call, bool *out_reached)
     uint64_t applied;
 
     disk->power_off_at = call;
-    if (begin(&m, disk, &err) == 0) {
+    if (begin(&m, disk, key, &err) == 0) {
         run(&m, PROPOSALS);
         assert_int_equal(m.failed, m.failure.code != 0);
     }
@@ -310,7 +313,7 @@ static void try_power_loss(int call, bool *out_reached)
     end(&m);
     disk_power_cycle(disk);
 
-    if (begin(&m, disk, &err) != 0) {
+    if (begin(&m, disk, key, &err) != 0) {
         fail_msg("call %d: %s", call, err.text);
     }
     assert_int_equal(m.leads, 1);
@@ -320,28 +323,42 @@ static void try_power_loss(int call, bool *out_reached)
     end(&m);
     disk_power_cycle(disk);
 
-    assert_int_equal(begin(&m, disk, &err), 0);
+    assert_int_equal(begin(&m, disk, key, &err), 0);
     assert_int_equal(m.count, applied);
     end(&m);
     disk_free(disk);
 }
 
-static void a_sole_member_survives_power_loss_at_every_call(void **state)
+static void try_everywhere(const uint8_t *key)
 {
     bool reached = true;
     int call = 0;
 
-    (void)state;
     for (; reached; call++) {
-        try_power_loss(call, &reached);
+        try_power_loss(key, call, &reached);
     }
     assert_true(call > 100); /* the scenario is worth its name */
+}
+
+static void a_sole_member_survives_power_loss_at_every_call(void **state)
+{
+    (void)state;
+    try_everywhere(NULL);
+}
+
+static void a_sole_member_with_a_sealed_log_survives_it_too(void **state)
+{
+    static const uint8_t key[SWK_FILE_STORAGE_KEY_SIZE] = "of the log";
+
+    (void)state;
+    try_everywhere(key);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_sole_member_survives_power_loss_at_every_call),
+        cmocka_unit_test(a_sole_member_with_a_sealed_log_survives_it_too),
     };
 
     return cmocka_run_group_tests_name("raft restart", tests, NULL, NULL);

@@ -179,8 +179,8 @@ static void end_at(enum ending ending, struct disk *disk, int call)
     disk->fail_at = call;
 }
 
-static void try_ending(enum ending ending, int call, uint64_t seed,
-                       bool *out_reached)
+static void try_ending(enum ending ending, const uint8_t *key, int call,
+                       uint64_t seed, bool *out_reached)
 {
     struct disk *disk = disk_new(seed);
     struct expected e = {.term = 1, .replaced = 1};
@@ -188,6 +188,7 @@ static void try_ending(enum ending ending, int call, uint64_t seed,
     struct swk_error err = {0};
 
     file_store_init(&store, disk);
+    store.config.key = key;
     end_at(ending, disk, call);
     *out_reached = run(&store, &e) > call;
     store.failures = 0;
@@ -218,7 +219,9 @@ static void try_ending(enum ending ending, int call, uint64_t seed,
     disk_free(disk);
 }
 
-static void try_everywhere(enum ending ending, uint64_t seeds)
+static const uint8_t seal_key[SWK_FILE_STORAGE_KEY_SIZE] = "of the log";
+
+static void try_with(enum ending ending, const uint8_t *key, uint64_t seeds)
 {
     for (uint64_t seed = 0; seed < seeds; seed++) {
         bool reached = true;
@@ -226,10 +229,16 @@ static void try_everywhere(enum ending ending, uint64_t seeds)
 
         for (; reached; call++) {
             assert_true(call < CALLS_MAX);
-            try_ending(ending, call, seed, &reached);
+            try_ending(ending, key, call, seed, &reached);
         }
         assert_true(call > 100); /* the scenario is worth its name */
     }
+}
+
+static void try_everywhere(enum ending ending, uint64_t seeds)
+{
+    try_with(ending, NULL, seeds);
+    try_with(ending, seal_key, seeds);
 }
 
 static void power_loss_at_every_call_keeps_what_was_acknowledged(void **state)
@@ -268,6 +277,7 @@ static void power_loss_during_repair_keeps_what_was_acknowledged(void **state)
             struct swk_error err = {0};
 
             file_store_init(&store, disk);
+            store.config.key = second % 2 == 0 ? seal_key : NULL;
             end_at(POWER_LOSS, disk, first);
             run(&store, &e);
             disk_power_cycle(disk);

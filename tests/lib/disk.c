@@ -204,7 +204,7 @@ static bool has_space(const struct disk *disk, int fd, uint64_t size)
     uint64_t used = 0;
 
     for (int i = 0; i < DISK_FILES; i++) {
-        if (disk->files[i].used && i != fd) {
+        if (disk->files[i].used && i != fd && has_name(&disk->dir, i)) {
             used += disk->files[i].cached_size;
         }
     }
@@ -566,6 +566,7 @@ struct disk *disk_new(uint64_t seed)
         .make_dir = locked_make_dir,
         .open_dir = locked_open_dir,
         .open = locked_open,
+        .open_to_read = locked_open,
         .create = locked_create,
         .close = locked_close,
         .size = locked_size,

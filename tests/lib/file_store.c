@@ -77,6 +77,7 @@ void file_store_init(struct file_store *store, struct disk *disk)
         .done_ctx = store,
         .logger = &store->logger,
         .segment_size = SWK_FILE_STORAGE_SEGMENT_SIZE_MIN,
+        .reserve_size = DISK_FILE_SIZE / 2,
     };
     pthread_mutex_init(&store->mutex, NULL);
     pthread_cond_init(&store->changed, NULL);

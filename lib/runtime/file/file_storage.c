@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/options.h"
 #include "runtime/file/conf_state.h"
+#include "runtime/file/inspect.h"
 #include "runtime/file/snapshot_reader.h"
 #include "runtime/file/snapshot_writer.h"
 #include "runtime/file/wal.h"
@@ -24,7 +25,7 @@
 enum {
     SPARE_SIZE_MAX = 1024 * 1024, /* larger buffers are not kept */
     PID_TEXT_SIZE = 24,
-    SNAPSHOT_CHUNKS_MIN = 8, /* of a snapshot, in what a segment takes */
+    SNAPSHOT_CHUNKS_MIN = 32, /* of a snapshot, in what a segment takes */
 };
 
 static const char lock_name[] = "lock";
@@ -41,6 +42,7 @@ struct batch {
 };
 
 struct storage {
+    struct swki_file_io own_io; /* when nothing may be written */
     const struct swki_file_io *io;
     const struct swk_alloc *alloc;
     char *dir_path;
@@ -49,8 +51,10 @@ struct storage {
     uint64_t pending_size_max;
     int dir;
     int lock_fd;
-    bool loaded;         /* load() was called */
-    bool started;        /* the thread runs */
+    bool read_only;
+    bool loaded;  /* load() was called */
+    bool started; /* the thread runs */
+    struct swki_keyring ring;
     struct swki_wal wal; /* load()'s, then the thread's */
     struct swki_snapshot_reader reader;
     struct swki_snapshot_writer writer;
@@ -66,6 +70,10 @@ struct storage {
     uint64_t snapshot_index; /* of the newest accepted snapshot */
     bool closing;
     struct swk_error failure; /* code 0: none */
+    uint64_t last_index;      /* highest index of an entry accepted */
+    bool uses_old_key;
+    uint64_t old_key_index; /* up to which something is under it */
+    uint64_t generation;
 };
 
 static void free_batch(struct storage *s, struct batch *batch)
@@ -116,7 +124,9 @@ static int check_accepting(const struct storage *s, uint64_t ticket,
                            struct swk_error *err)
 {
     if (!s->started) {
-        return swki_fail(err, SWK_EPRECONDITION, "%s was not loaded",
+        return swki_fail(err, SWK_EPRECONDITION,
+                         s->read_only ? "%s was opened for reading only"
+                                      : "%s was not loaded",
                          s->dir_path);
     }
     if (s->failure.code != 0) {
@@ -133,7 +143,8 @@ static int add_record(struct storage *s, const struct swk_hard_state *state,
                       uint64_t ticket, struct swk_error *err)
 {
     size_t payload_len = swki_append_size(state, entries, entries_count);
-    size_t size = swki_record_size(payload_len);
+    bool sealed = swki_keyring_newest(&s->ring) != 0;
+    size_t size = swki_record_size(payload_len, sealed);
     struct batch *batch = s->newest;
 
     if (payload_len == 0 || size > s->pending_size_max - s->pending_size) {
@@ -149,7 +160,7 @@ static int add_record(struct storage *s, const struct swk_hard_state *state,
     if (at == NULL) {
         return swki_fail_nomem(err);
     }
-    swki_record_begin(at, SWKI_RECORD_APPEND, payload_len);
+    swki_record_begin(at, SWKI_RECORD_APPEND, payload_len, sealed);
     swki_append_encode(at + SWKI_RECORD_HEADER_SIZE, state, entries,
                        entries_count);
     if (batch->records.len == 0) {
@@ -159,6 +170,9 @@ static int add_record(struct storage *s, const struct swk_hard_state *state,
     batch->last_ticket = ticket;
     s->pending_size += size;
     s->last_ticket = ticket;
+    if (entries_count > 0 && entries[entries_count - 1].index > s->last_index) {
+        s->last_index = entries[entries_count - 1].index;
+    }
     return SWK_OK;
 }
 
@@ -299,9 +313,15 @@ static int identify(void *ctx, const uint8_t *identity, size_t len,
 {
     struct storage *s = ctx;
 
-    if (len < 1 || len > SWKI_WAL_IDENTITY_MAX) {
+    if (len < 1 || len > SWKI_IDENTITY_MAX) {
         return swki_fail(err, SWK_EINVAL, "storage: identity of %zu bytes",
                          len);
+    }
+    pthread_mutex_lock(&s->mutex);
+    int rc = check_accepting(s, s->last_ticket + 1, err);
+    pthread_mutex_unlock(&s->mutex);
+    if (rc != SWK_OK) {
+        return rc;
     }
     return swki_wal_identify(&s->wal, identity, len, err);
 }
@@ -360,12 +380,34 @@ static void write_snapshot_record(struct storage *s, const struct batch *batch)
     swki_snapshot_job_release(&s->writer, batch->snapshot);
 }
 
+/* What others asked for since the last batch. */
+static void before_batch(struct storage *s)
+{
+    pthread_mutex_lock(&s->mutex);
+    if (s->generation != s->wal.generation) {
+        s->wal.generation = s->generation;
+        s->wal.generation_due = true;
+    }
+    pthread_mutex_unlock(&s->mutex);
+}
+
+static void after_batch(struct storage *s, struct batch *batch)
+{
+    pthread_mutex_lock(&s->mutex);
+    if (s->uses_old_key) {
+        s->uses_old_key = swki_wal_uses_old_key(&s->wal, &s->old_key_index);
+    }
+    recycle_batch(s, batch);
+    pthread_mutex_unlock(&s->mutex);
+}
+
 /* Nothing is tried after a failure: not even a sync that "succeeds" would tell
  * what is on the disk. Only the thread sets the failure, so it may read it. */
 static void write_batch(struct storage *s, struct batch *batch)
 {
     struct swk_error err = {0};
 
+    before_batch(s);
     if (s->failure.code == 0 && batch->records.len > 0) {
         int rc = swki_wal_write(&s->wal, batch->records.data,
                                 batch->records.len, &err);
@@ -375,9 +417,7 @@ static void write_batch(struct storage *s, struct batch *batch)
     if (batch->snapshot != NULL) {
         write_snapshot_record(s, batch);
     }
-    pthread_mutex_lock(&s->mutex);
-    recycle_batch(s, batch);
-    pthread_mutex_unlock(&s->mutex);
+    after_batch(s, batch);
 }
 
 static void *run(void *ctx)
@@ -406,6 +446,12 @@ static int load(void *ctx, const struct swk_storage_replay *replay,
         return rc;
     }
     s->snapshot_index = s->wal.snapshot.index;
+    s->last_index = s->wal.last.index;
+    s->generation = s->wal.generation;
+    s->uses_old_key = swki_wal_uses_old_key(&s->wal, &s->old_key_index);
+    if (s->read_only) {
+        return SWK_OK;
+    }
     swki_snapshot_writer_recover(&s->writer, s->snapshot_index);
     int error = pthread_create(&s->thread, NULL, run, s);
     if (error != 0) {
@@ -429,6 +475,7 @@ static void destroy(struct storage *s)
         s->io->close(s->io->ctx, s->dir);
     }
     free_batch(s, s->spare);
+    swki_keyring_fini(&s->ring);
     pthread_cond_destroy(&s->work);
     pthread_mutex_destroy(&s->mutex);
     swki_free(s->alloc, s->dir_path);
@@ -449,10 +496,42 @@ static void close_storage(void *ctx)
     destroy(s);
 }
 
+/* Fills in the defaults. */
+static int check_sizes(struct swk_file_storage_config *c, struct swk_error *err)
+{
+    if (c->segment_size == 0) {
+        c->segment_size = SWK_FILE_STORAGE_SEGMENT_SIZE;
+    }
+    if (c->segment_size < SWK_FILE_STORAGE_SEGMENT_SIZE_MIN ||
+        c->segment_size > SWK_FILE_STORAGE_SEGMENT_SIZE_MAX) {
+        return swki_fail(err, SWK_EINVAL,
+                         "file storage: segment_size out of range");
+    }
+    if (c->pending_size_max == 0) {
+        c->pending_size_max = SWK_FILE_STORAGE_PENDING_SIZE_MAX;
+    }
+    if (c->snapshots_max == 0) {
+        c->snapshots_max = SWK_FILE_STORAGE_SNAPSHOTS_MAX;
+    }
+    if (c->spares_max == 0) {
+        c->spares_max = SWK_FILE_STORAGE_SPARES_MAX;
+    }
+    if (c->spares_max > SWKI_WAL_SPARES) {
+        return swki_fail(err, SWK_EINVAL,
+                         "file storage: spares_max out of range");
+    }
+    if (c->reserve_size == 0) {
+        c->reserve_size = 2 * c->segment_size;
+    }
+    return SWK_OK;
+}
+
 static int read_config(const struct swk_file_storage_config *config,
                        struct swk_file_storage_config *out_config,
                        struct swk_error *err)
 {
+    static const uint64_t flags =
+        SWK_FILE_STORAGE_ACCEPT_UNSEALED | SWK_FILE_STORAGE_READ_ONLY;
     struct swk_file_storage_config c;
     int rc = swki_options_read(&c, sizeof(c), config, "swk_file_storage_config",
                                err);
@@ -460,26 +539,23 @@ static int read_config(const struct swk_file_storage_config *config,
     if (rc != SWK_OK) {
         return rc;
     }
-    if (c.dir == NULL || c.dir[0] == '\0' || c.done == NULL) {
+    bool writes = (c.flags & SWK_FILE_STORAGE_READ_ONLY) == 0;
+    if (c.dir == NULL || c.dir[0] == '\0' || (c.done == NULL && writes)) {
         return swki_fail(err, SWK_EINVAL,
                          "file storage: dir or done is missing");
     }
-    if (c.segment_size == 0) {
-        c.segment_size = SWK_FILE_STORAGE_SEGMENT_SIZE;
+    if ((c.flags & ~flags) != 0) {
+        return swki_fail(err, SWK_ENOTSUP, "file storage: unknown flags");
     }
-    if (c.segment_size < SWK_FILE_STORAGE_SEGMENT_SIZE_MIN ||
-        c.segment_size > SWK_FILE_STORAGE_SEGMENT_SIZE_MAX) {
+    if (c.key == NULL && c.old_key != NULL && writes) {
         return swki_fail(err, SWK_EINVAL,
-                         "file storage: segment_size out of range");
+                         "file storage: an old key, and no key to write with");
     }
-    if (c.pending_size_max == 0) {
-        c.pending_size_max = SWK_FILE_STORAGE_PENDING_SIZE_MAX;
+    rc = check_sizes(&c, err);
+    if (rc == SWK_OK) {
+        *out_config = c;
     }
-    if (c.snapshots_max == 0) {
-        c.snapshots_max = SWK_FILE_STORAGE_SNAPSHOTS_MAX;
-    }
-    *out_config = c;
-    return SWK_OK;
+    return rc;
 }
 
 static int in_use(struct storage *s, struct swk_error *err)
@@ -520,8 +596,22 @@ static int take_lock(struct storage *s, struct swk_error *err)
                   : SWK_OK;
 }
 
+static int open_to_read(struct storage *s, struct swk_error *err)
+{
+    s->dir = s->io->open_dir(s->io->ctx, s->dir_path);
+    if (s->dir == -ENOENT) {
+        return swki_fail(err, SWK_ENOTFOUND, "there is no %s", s->dir_path);
+    }
+    return s->dir < 0
+               ? swki_io_fail(err, s->dir, "open directory", s->dir_path, "")
+               : SWK_OK;
+}
+
 static int open_dir(struct storage *s, struct swk_error *err)
 {
+    if (s->read_only) {
+        return open_to_read(s, err);
+    }
     int rc = s->io->make_dir(s->io->ctx, s->dir_path);
 
     if (rc < 0) {
@@ -550,7 +640,10 @@ static struct storage *new_storage(const struct swk_file_storage_config *config,
     if (s == NULL) {
         return NULL;
     }
-    s->io = io;
+    s->read_only = (config->flags & SWK_FILE_STORAGE_READ_ONLY) != 0;
+    s->own_io = *io;
+    s->own_io.open = io->open_to_read;
+    s->io = s->read_only ? &s->own_io : io;
     s->alloc = config->alloc;
     s->done = config->done;
     s->done_ctx = config->done_ctx;
@@ -560,21 +653,31 @@ static struct storage *new_storage(const struct swk_file_storage_config *config,
     s->dir_path = swki_strdup(config->alloc, config->dir);
     pthread_mutex_init(&s->mutex, NULL);
     pthread_cond_init(&s->work, NULL);
+    swki_keyring_init(&s->ring, config->alloc, config->key, config->old_key);
     s->wal = (struct swki_wal){
-        .io = io,
+        .io = s->io,
         .alloc = config->alloc,
         .logger = config->logger,
         .dir_path = s->dir_path,
         .segment_size = config->segment_size,
         .snapshots_max = (size_t)config->snapshots_max,
+        .spares_max = (size_t)config->spares_max,
+        .reserve_size = config->reserve_size,
+        .ring = &s->ring,
+        .accept_unsealed =
+            (config->flags & SWK_FILE_STORAGE_ACCEPT_UNSEALED) != 0,
+        .read_only = s->read_only,
         .fd = -1,
+        .followed_fd = -1,
     };
     s->wal.files = (struct swki_snapshot_place){
-        .io = io,
+        .io = s->io,
         .alloc = config->alloc,
         .logger = config->logger,
         .dir_path = s->dir_path,
         .dir = -1,
+        .ring = &s->ring,
+        .accept_unsealed = s->wal.accept_unsealed,
         .chunk_size = chunk_size(config),
     };
     swki_snapshot_reader_init(&s->reader, &s->wal.files);
@@ -632,4 +735,120 @@ int swk_file_storage_open(const struct swk_file_storage_config *config,
     }
     return swki_file_storage_open(config, &swki_file_io_posix, out_storage,
                                   err);
+}
+
+/* -- Inspection ----------------------------------------------------------- */
+
+int swki_file_storage_inspect(const struct swk_file_storage_config *config,
+                              const struct swki_file_io *io,
+                              const struct swk_storage_inspector *inspector,
+                              struct swk_error *err)
+{
+    struct swk_storage_inspector known = {0};
+    struct swk_file_storage_config reading = {0};
+    struct swk_storage storage;
+    int rc = swki_options_read(&known, sizeof(known), inspector,
+                               "swk_storage_inspector", err);
+
+    if (rc == SWK_OK) {
+        rc = swki_options_read(&reading, sizeof(reading), config,
+                               "swk_file_storage_config", err);
+    }
+    if (rc != SWK_OK) {
+        return rc;
+    }
+    reading.size = sizeof(reading);
+    reading.flags =
+        SWK_FILE_STORAGE_READ_ONLY | SWK_FILE_STORAGE_ACCEPT_UNSEALED;
+    rc = swki_file_storage_open(&reading, io, &storage, err);
+    if (rc != SWK_OK) {
+        return rc;
+    }
+    rc = swki_wal_inspect(&((struct storage *)storage.ctx)->wal, &known, err);
+    storage.close(storage.ctx);
+    return rc;
+}
+
+int swk_file_storage_inspect(const struct swk_file_storage_config *config,
+                             const struct swk_storage_inspector *inspector,
+                             struct swk_error *err)
+{
+    return swki_file_storage_inspect(config, &swki_file_io_posix, inspector,
+                                     err);
+}
+
+/* -- Keys and generation -------------------------------------------------- */
+
+static int add_key(struct storage *s, const uint8_t *key, struct swk_error *err)
+{
+    uint64_t snapshot_next = s->snapshot_index > 0 ? s->snapshot_index + 1 : 0;
+
+    if (swki_keyring_newest(&s->ring) == 0) {
+        return swki_fail(err, SWK_EPRECONDITION, "%s has no key", s->dir_path);
+    }
+    if (swki_keyring_is_newest(&s->ring, key)) {
+        return SWK_OK;
+    }
+    if (s->uses_old_key) {
+        return swki_fail(err, SWK_EBUSY,
+                         "%s is in part still under the key before the one in "
+                         "use",
+                         s->dir_path);
+    }
+    swki_keyring_add(&s->ring, key);
+    s->uses_old_key = true;
+    s->old_key_index =
+        s->last_index > snapshot_next ? s->last_index : snapshot_next;
+    return SWK_OK;
+}
+
+int swk_file_storage_set_key(const struct swk_storage *storage,
+                             const uint8_t *key, struct swk_error *err)
+{
+    if (storage == NULL || key == NULL) {
+        return swki_fail(err, SWK_EINVAL, "file storage: NULL argument");
+    }
+    struct storage *s = storage->ctx;
+
+    pthread_mutex_lock(&s->mutex);
+    int rc = check_accepting(s, s->last_ticket + 1, err);
+    if (rc == SWK_OK) {
+        rc = add_key(s, key, err);
+    }
+    pthread_mutex_unlock(&s->mutex);
+    return rc;
+}
+
+int swk_file_storage_uses_old_key(const struct swk_storage *storage,
+                                  uint64_t *out_index)
+{
+    struct storage *s = storage->ctx;
+
+    pthread_mutex_lock(&s->mutex);
+    int uses = s->uses_old_key;
+    if (uses && out_index != NULL) {
+        *out_index = s->old_key_index;
+    }
+    pthread_mutex_unlock(&s->mutex);
+    return uses;
+}
+
+uint64_t swk_file_storage_generation(const struct swk_storage *storage)
+{
+    struct storage *s = storage->ctx;
+
+    pthread_mutex_lock(&s->mutex);
+    uint64_t generation = s->generation;
+    pthread_mutex_unlock(&s->mutex);
+    return generation;
+}
+
+void swki_file_storage_set_generation(const struct swk_storage *storage,
+                                      uint64_t generation)
+{
+    struct storage *s = storage->ctx;
+
+    pthread_mutex_lock(&s->mutex);
+    s->generation = generation;
+    pthread_mutex_unlock(&s->mutex);
 }

@@ -66,6 +66,12 @@ static int posix_open(void *ctx, int dir, const char *name)
     return result(openat(dir, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW));
 }
 
+static int posix_open_to_read(void *ctx, int dir, const char *name)
+{
+    (void)ctx;
+    return result(openat(dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+}
+
 static int posix_create(void *ctx, int dir, const char *name)
 {
     (void)ctx;
@@ -198,15 +204,17 @@ static int posix_lock(void *ctx, int fd)
     return 0;
 }
 
-/* Without entropy the salt is just guessable, which costs no safety against
- * accidents. */
+/* Never twice the same: seals rely on it. Waits for entropy while the system
+ * starts; no other failure is possible for so few bytes. */
 static uint64_t posix_salt(void *ctx)
 {
     uint64_t salt = 0;
 
     (void)ctx;
-    if (getrandom(&salt, sizeof(salt), GRND_NONBLOCK) != sizeof(salt)) {
-        return (uint64_t)getpid();
+    while (getrandom(&salt, sizeof(salt), 0) != sizeof(salt)) {
+        if (errno != EINTR) {
+            abort();
+        }
     }
     return salt;
 }
@@ -215,6 +223,7 @@ const struct swki_file_io swki_file_io_posix = {
     .make_dir = posix_make_dir,
     .open_dir = posix_open_dir,
     .open = posix_open,
+    .open_to_read = posix_open_to_read,
     .create = posix_create,
     .close = posix_close,
     .size = posix_size,
@@ -282,6 +291,8 @@ int swki_io_fail(struct swk_error *err, int error, const char *what,
     const char *slash = name[0] != '\0' ? "/" : "";
 
     switch (-error) {
+    case ENOMEM:
+        return swki_fail_nomem(err);
     case ENOSPC:
     case EDQUOT:
         return swki_fail(err, SWK_EIO,

@@ -24,6 +24,7 @@ struct swki_file_io {
     int (*open_dir)(void *ctx, const char *path);
     /* Opens for reading and writing. */
     int (*open)(void *ctx, int dir, const char *name);
+    int (*open_to_read)(void *ctx, int dir, const char *name);
     /* Makes an empty file, instead of one that exists. */
     int (*create)(void *ctx, int dir, const char *name);
     void (*close)(void *ctx, int fd);
@@ -45,7 +46,7 @@ struct swki_file_io {
                 void *found_ctx);
     /* -EAGAIN if another has the file locked. */
     int (*lock)(void *ctx, int fd);
-    /* A number that nobody can guess. */
+    /* A number that nobody can guess, and that never comes again. */
     uint64_t (*salt)(void *ctx);
 };
 

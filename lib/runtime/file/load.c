@@ -2,480 +2,184 @@
 
 /* Reading the log back, and making it fit to be written again. */
 
+#include "runtime/file/load.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
-#include "base/buf.h"
 #include "base/error.h"
 #include "base/log.h"
-#include "runtime/file/wal.h"
 
-/* A segment's bytes, as entries point into them until load ends. */
-struct piece {
-    uint8_t *bytes;
-    size_t size;
+enum {
+    TRIES_MAX = 5, /* while another process removes what is being read */
+    COPY_SIZE = 64 * 1024,
 };
 
-struct load {
-    struct swki_wal *wal;
-    struct swk_error *err;
-    uint64_t *ids; /* of segments, ascending */
-    size_t ids_count;
-    size_t ids_size;
-    struct piece *pieces; /* one a segment */
-    size_t pieces_count;
-    struct swk_log_entry *entries; /* those in force, after base */
-    size_t entries_count;
-    size_t entries_size;
-    struct swki_place base;
-    uint64_t settled; /* offset in the segment; what is before it is durable */
+/* What was made of what was read. */
+struct outcome {
+    struct swki_loaded_snapshot snapshot; /* index 0: none */
+    struct swki_entries *log;
+    bool lost; /* entries after it that may have been acknowledged */
 };
 
-static int damaged(struct load *load, uint64_t id, uint64_t offset,
-                   const char *why)
+/* -- Repair --------------------------------------------------------------- */
+
+/* What was read may be in the memory of the system alone: the process before
+ * may have ended before its sync, or because of it. So it is written again
+ * before anyone relies on it. */
+static int rewrite(struct swki_wal *wal, uint64_t from, uint64_t to)
 {
-    char name[SWKI_WAL_NAME_SIZE];
-
-    swki_wal_segment_name(id, name);
-    return swki_fail(load->err, SWK_ECORRUPT,
-                     "%s/%s is damaged at offset %" PRIu64 " (%s): restore "
-                     "the directory from a backup",
-                     load->wal->dir_path, name, offset, why);
-}
-
-static uint64_t last_index(const struct load *load)
-{
-    return load->base.index + load->entries_count;
-}
-
-/* The term at an index from that of base on; 0 for others. */
-static uint64_t term_at(const struct load *load, uint64_t index)
-{
-    if (index == load->base.index) {
-        return load->base.term;
-    }
-    if (index < load->base.index || index > last_index(load)) {
-        return 0;
-    }
-    return load->entries[index - load->base.index - 1].term;
-}
-
-/* Parses exactly digits hexadecimal digits. */
-static bool parse_hex(const char *text, uint64_t *out_value)
-{
-    uint64_t value = 0;
-
-    for (int i = 0; i < 16; i++) {
-        const char *digits = "0123456789abcdef";
-        const char *digit = text[i] != '\0' ? strchr(digits, text[i]) : NULL;
-
-        if (digit == NULL) {
-            return false;
-        }
-        value = value << 4 | (uint64_t)(digit - digits);
-    }
-    *out_value = value;
-    return true;
-}
-
-static bool add_id(struct load *load, uint64_t id)
-{
-    if (load->ids_count == load->ids_size) {
-        size_t size = load->ids_size > 0 ? 2 * load->ids_size : 16;
-        uint64_t *ids =
-            swki_realloc(load->wal->alloc, load->ids, size, sizeof(*ids));
-
-        if (ids == NULL) {
-            return false;
-        }
-        load->ids = ids;
-        load->ids_size = size;
-    }
-    load->ids[load->ids_count++] = id;
-    return true;
-}
-
-static int found_name(void *ctx, const char *name)
-{
-    struct load *load = ctx;
-    struct swki_place place;
-    size_t len = strlen(name);
-    uint64_t id;
-
-    if (len == 20 && memcmp(name, "log-", 4) == 0 && parse_hex(name + 4, &id)) {
-        return add_id(load, id) ? 0 : -ENOMEM;
-    }
-    if (len == 42 && memcmp(name, "snapshot-", 9) == 0 && name[25] == '-' &&
-        parse_hex(name + 9, &place.index) && parse_hex(name + 26, &place.term)) {
-        return swki_wal_add_snapshot(load->wal, &place) ? 0 : -ENOMEM;
-    }
-    return 0;
-}
-
-static int compare_ids(const void *a, const void *b)
-{
-    uint64_t left = *(const uint64_t *)a;
-    uint64_t right = *(const uint64_t *)b;
-
-    return left < right ? -1 : left > right;
-}
-
-static int list_files(struct load *load)
-{
-    struct swki_wal *wal = load->wal;
-    int rc = wal->io->list(wal->io->ctx, wal->dir, found_name, load);
-
-    if (rc == -ENOMEM) {
-        return swki_fail_nomem(load->err);
-    }
-    if (rc < 0) {
-        return swki_io_fail(load->err, rc, "list", wal->dir_path, "");
-    }
-    if (load->ids_count > 0) {
-        qsort(load->ids, load->ids_count, sizeof(load->ids[0]), compare_ids);
-    }
-    for (size_t i = 1; i < load->ids_count; i++) {
-        if (load->ids[i] != load->ids[i - 1] + 1) {
-            return damaged(load, load->ids[i - 1] + 1, 0, "it is missing");
-        }
-    }
-    if (load->ids_count == 0 && wal->snapshots_count > 0) {
-        return swki_fail(load->err, SWK_ECORRUPT,
-                         "%s has snapshots and no log: restore the directory "
-                         "from a backup",
-                         wal->dir_path);
-    }
-    return SWK_OK;
-}
-
-static bool add_entry(struct load *load, const struct swk_log_entry *entry)
-{
-    if (load->entries_count == load->entries_size) {
-        size_t size = load->entries_size > 0 ? 2 * load->entries_size : 256;
-        struct swk_log_entry *entries = swki_realloc(
-            load->wal->alloc, load->entries, size, sizeof(*entries));
-
-        if (entries == NULL) {
-            return false;
-        }
-        load->entries = entries;
-        load->entries_size = size;
-    }
-    load->entries[load->entries_count++] = *entry;
-    return true;
-}
-
-static int take_entry(struct load *load, const struct swk_log_entry *entry,
-                      uint64_t offset)
-{
-    uint64_t id = load->wal->segment.id;
-
-    if (entry->index > last_index(load) + 1) {
-        return damaged(load, id, offset, "entries are missing before it");
-    }
-    if (entry->index <= load->base.index) {
-        return damaged(load, id, offset, "an entry replaces a snapshot");
-    }
-    load->entries_count = (size_t)(entry->index - load->base.index - 1);
-    return add_entry(load, entry) ? SWK_OK : swki_fail_nomem(load->err);
-}
-
-static int take_append(struct load *load, const struct swki_record *record,
-                       uint64_t offset)
-{
-    struct swki_append_reader reader;
-    struct swk_log_entry entry;
-
-    if (!swki_append_read(&reader, record->payload, record->payload_len)) {
-        return damaged(load, load->wal->segment.id, offset, "bad record");
-    }
-    while (reader.entries_left > 0) {
-        if (!swki_append_next(&reader, &entry)) {
-            return damaged(load, load->wal->segment.id, offset, "bad record");
-        }
-        int rc = take_entry(load, &entry, offset);
-        if (rc != SWK_OK) {
-            return rc;
-        }
-    }
-    return SWK_OK;
-}
-
-/* A snapshot of this log changes nothing; the entries before it may still be
- * needed, should its file be bad. A received one replaces the log. */
-static void take_snapshot(struct load *load, const struct swki_record *record)
-{
-    struct swki_place place;
-    bool install;
-
-    if (swki_snapshot_payload_decode(record->payload, record->payload_len,
-                                     &place, &install) &&
-        install) {
-        load->entries_count = 0;
-        load->base = place;
-    }
-}
-
-static int take_record(struct load *load, const struct swki_record *record,
-                       uint64_t offset)
-{
-    struct swki_wal *wal = load->wal;
-
-    if (record->type != SWKI_RECORD_APPEND &&
-        record->type != SWKI_RECORD_SNAPSHOT) {
-        return swki_fail(load->err, SWK_ENOTSUP,
-                         "the log in %s was written by a later release",
-                         wal->dir_path);
-    }
-    if (!swki_wal_note(wal, record)) {
-        return damaged(load, wal->segment.id, offset, "bad record");
-    }
-    wal->chain = record->crc;
-    wal->sequence = record->sequence + 1;
-    if (record->type == SWKI_RECORD_SNAPSHOT) {
-        take_snapshot(load, record);
-        return SWK_OK;
-    }
-    return take_append(load, record, offset);
-}
-
-static int take_records(struct load *load, const struct piece *piece)
-{
-    struct swki_wal *wal = load->wal;
-    struct swki_record record;
-    uint64_t offset = SWKI_SEGMENT_HEADER_SIZE;
-
-    wal->segment_last_index = 0;
-    load->settled = offset;
-    while (swki_record_decode(piece->bytes + offset, piece->size - offset,
-                              &wal->segment, offset, &record) &&
-           record.sequence == wal->sequence && record.chain == wal->chain) {
-        int rc = take_record(load, &record, offset);
-
-        if (rc != SWK_OK) {
-            return rc;
-        }
-        offset += record.size;
-        load->settled = record.synced < offset ? record.synced : offset;
-    }
-    wal->offset = offset;
-    return SWK_OK;
-}
-
-static bool all_zero(const struct piece *piece, uint64_t from)
-{
-    for (uint64_t i = from; i < piece->size; i++) {
-        if (piece->bytes[i] != 0) {
-            return false;
-        }
-    }
-    return true;
-}
-
-/* Whether a good record behind a bad place was written when that place was
- * durable already: then no crash explains it (R-DSK-3). */
-static bool proves_damage(const struct load *load, const struct piece *piece,
-                          uint64_t bad)
-{
-    struct swki_record record;
-
-    for (uint64_t at = bad + SWKI_RECORD_ALIGN; at < piece->size;
-         at += SWKI_RECORD_ALIGN) {
-        if (swki_record_decode(piece->bytes + at, piece->size - at,
-                               &load->wal->segment, at, &record) &&
-            record.synced > bad) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Takes what is behind the last record off the file, and space for more. */
-static int clear_tail(struct load *load, const struct piece *piece,
-                      const char *name)
-{
-    struct swki_wal *wal = load->wal;
     const struct swki_file_io *io = wal->io;
-    bool torn = !all_zero(piece, wal->offset);
-    int rc = 0;
+    uint8_t *bytes = swki_alloc(wal->alloc, COPY_SIZE);
+    int rc = bytes != NULL ? 0 : -ENOMEM;
 
-    wal->segment_room =
-        piece->size < wal->segment_size ? wal->segment_size : piece->size;
-    if (torn) {
-        swki_log(wal->logger, SWK_LOG_WARN, "file",
-                 "%s/%s ends in a write that was cut off, at offset %" PRIu64
-                 ": removed what was not complete",
-                 wal->dir_path, name, wal->offset);
-        rc = io->truncate(io->ctx, wal->fd, wal->offset);
+    while (rc >= 0 && from < to) {
+        size_t len = to - from < COPY_SIZE ? (size_t)(to - from) : COPY_SIZE;
+        int64_t count = swki_io_read_all(io, wal->fd, bytes, len, from);
+
+        rc = count < 0 ? (int)count : 0;
+        if (count == 0) {
+            break;
+        }
+        if (rc >= 0) {
+            rc = swki_io_write_all(io, wal->fd, bytes, (size_t)count, from);
+            from += (uint64_t)count;
+        }
     }
-    if (rc >= 0 && (torn || piece->size < wal->segment_room)) {
-        rc = io->preallocate(io->ctx, wal->fd, wal->segment_room);
-    }
+    swki_free(wal->alloc, bytes);
     return rc;
 }
 
-/* What was read may be in the memory of the system alone: the process before
- * may have ended before its sync, or because of it. So the records of the last
- * write are written and synced again before anyone relies on them. */
-static int settle_tail(struct load *load, const struct piece *piece)
+/* Overwrites what is left of a write that was cut off: the space stays
+ * taken. */
+static int clear_tail(struct swki_wal *wal, uint64_t size)
+{
+    uint8_t *zeros = swki_calloc(wal->alloc, 1, COPY_SIZE);
+    int rc = zeros != NULL ? 0 : -ENOMEM;
+
+    for (uint64_t at = wal->offset; rc >= 0 && at < size; at += COPY_SIZE) {
+        size_t len = size - at < COPY_SIZE ? (size_t)(size - at) : COPY_SIZE;
+
+        rc = swki_io_write_all(wal->io, wal->fd, zeros, len, at);
+    }
+    swki_free(wal->alloc, zeros);
+    return rc;
+}
+
+/* Space for the rest of the segment, unless the disk is full: then this is all
+ * there is. */
+static int take_room(struct swki_wal *wal, uint64_t size)
+{
+    wal->segment_room = size;
+    if (size >= wal->segment_size) {
+        return 0;
+    }
+    int rc = wal->io->preallocate(wal->io->ctx, wal->fd, wal->segment_size);
+    if (rc >= 0) {
+        wal->segment_room = wal->segment_size;
+    }
+    return rc == -ENOSPC || rc == -EDQUOT ? 0 : rc;
+}
+
+static int settle_tail(struct swki_load *load, uint64_t size)
 {
     struct swki_wal *wal = load->wal;
     const struct swki_file_io *io = wal->io;
-    int rc =
-        swki_io_write_all(io, wal->fd, piece->bytes + load->settled,
-                          (size_t)(wal->offset - load->settled), load->settled);
+    int rc = rewrite(wal, load->settled, wal->offset);
 
+    if (rc >= 0) {
+        rc = rewrite(wal, load->bound_at, load->bound_at + SWKI_BOUND_SIZE);
+    }
+    if (rc >= 0 && load->torn) {
+        rc = clear_tail(wal, size);
+    }
+    if (rc >= 0) {
+        rc = take_room(wal, size);
+    }
     if (rc >= 0) {
         rc = io->sync(io->ctx, wal->fd);
     }
     return rc >= 0 ? io->sync_dir(io->ctx, wal->dir) : rc;
 }
 
-static int end_last_segment(struct load *load, const struct piece *piece)
+/* Goes on in the last segment. */
+static int go_on(struct swki_load *load)
 {
     struct swki_wal *wal = load->wal;
-
-    if (!all_zero(piece, wal->offset) &&
-        proves_damage(load, piece, wal->offset)) {
-        return damaged(load, wal->segment.id, wal->offset,
-                       "good records follow");
-    }
+    const struct swki_piece *piece = &load->pieces[load->pieces_count - 1];
     char name[SWKI_WAL_NAME_SIZE];
-    swki_wal_segment_name(wal->segment.id, name);
-    int rc = clear_tail(load, piece, name);
-    if (rc >= 0) {
-        rc = settle_tail(load, piece);
-    }
-    return rc < 0 ? swki_io_fail(load->err, rc, "repair", wal->dir_path, name)
-                  : SWK_OK;
-}
 
-static int other_format(struct load *load)
-{
-    return swki_fail(load->err, SWK_ENOTSUP,
-                     "the log in %s has another format than this release "
-                     "writes: use the release that wrote it, or remove the "
-                     "directory and join again",
-                     load->wal->dir_path);
-}
+    swki_wal_segment_name(piece->id, name);
+    wal->fd = wal->io->open(wal->io->ctx, wal->dir, name);
+    if (wal->fd < 0) {
+        return swki_io_fail(load->err, wal->fd, "open", wal->dir_path, name);
+    }
+    if (load->torn) {
+        swki_log(wal->logger, SWK_LOG_WARN, "file",
+                 "%s/%s ends in a write that was cut off, at offset %" PRIu64
+                 ": removed what was not complete",
+                 wal->dir_path, name, wal->offset);
+    }
+    int rc = settle_tail(load, piece->size);
+    if (rc < 0) {
+        return swki_io_fail(load->err, rc, "repair", wal->dir_path, name);
+    }
+    if (piece->seal->cipher != NULL) {
+        size_t which = (size_t)(piece->seal - load->seals);
 
-/* Whether a segment is what its name says, and goes on from the one before. */
-static int take_header(struct load *load, const struct piece *piece, size_t at)
-{
-    struct swki_wal *wal = load->wal;
-    struct swki_segment_header header;
-    uint64_t id = load->ids[at];
-    int rc = piece->size < SWKI_SEGMENT_HEADER_SIZE
-                 ? SWK_ECORRUPT
-                 : swki_segment_header_decode(piece->bytes, &header);
-
-    if (rc == SWK_ENOTSUP) {
-        return other_format(load);
+        if (swki_keyring_seal(wal->ring, which, &wal->seal) != SWK_OK) {
+            return swki_fail_nomem(load->err);
+        }
     }
-    if (rc != SWK_OK || header.id != id) {
-        return damaged(load, id, 0, "bad header");
-    }
-    if (at > 0 && (header.first_sequence != wal->sequence ||
-                   header.chain != wal->chain)) {
-        return damaged(load, id - 1, wal->offset,
-                       "records are missing at its end");
-    }
-    if (at == 0) {
-        wal->sequence = header.first_sequence;
-        wal->chain = header.chain;
-        wal->state = header.state;
-        wal->snapshot = header.snapshot;
-        wal->last = header.base;
-        load->base = header.base;
-    }
-    wal->segment = header;
+    wal->session.segment = &wal->segment;
+    wal->session.seal = &wal->seal;
+    wal->salt_due = wal->seal.cipher != NULL;
     return SWK_OK;
 }
 
-static int read_piece(struct load *load, int fd, const char *name)
+/* Goes on in a new segment, whose header says from where on what is before it
+ * is void. */
+static int cut(struct swki_load *load, const struct outcome *outcome)
 {
     struct swki_wal *wal = load->wal;
-    int64_t size = wal->io->size(wal->io->ctx, fd);
-    struct piece piece = {0};
+    const struct swki_piece *last = &load->pieces[load->pieces_count - 1];
+    const struct swki_wal_segment segment = {
+        .id = last->id,
+        .last_index = wal->segment_last_index,
+        .key = last->good ? last->seal->number : 0,
+    };
 
-    if (size < 0) {
-        return swki_io_fail(load->err, (int)size, "read", wal->dir_path, name);
-    }
-    if (size > UINT32_MAX) {
-        return swki_fail(load->err, SWK_ECORRUPT, "%s/%s is too large",
-                         wal->dir_path, name);
-    }
-    piece.bytes = swki_alloc(wal->alloc, (size_t)size);
-    if (piece.bytes == NULL) {
+    if (last->good && !swki_wal_add_closed(wal, &segment)) {
         return swki_fail_nomem(load->err);
     }
-    load->pieces[load->pieces_count] = piece;
-    load->pieces_count++;
-
-    int64_t count = swki_io_read_all(wal->io, fd, piece.bytes, (size_t)size, 0);
-    if (count < 0) {
-        return swki_io_fail(load->err, (int)count, "read", wal->dir_path, name);
+    if (outcome->lost) {
+        wal->sequence = load->gap.sequence;
+        wal->chain = load->gap.chain;
     }
-    load->pieces[load->pieces_count - 1].size = (size_t)count;
-    return SWK_OK;
+    wal->cut = wal->sequence;
+    int rc = swki_wal_next_segment(wal, 0, true, load->err);
+    return rc == SWK_OK ? swki_wal_flush(wal, load->err) : rc;
 }
 
-static int load_segment(struct load *load, size_t at)
+static int repair(struct swki_load *load, const struct outcome *outcome)
 {
     struct swki_wal *wal = load->wal;
-    bool is_last = at + 1 == load->ids_count;
-    char name[SWKI_WAL_NAME_SIZE];
 
-    swki_wal_segment_name(load->ids[at], name);
-    int fd = wal->io->open(wal->io->ctx, wal->dir, name);
-    if (fd < 0) {
-        return swki_io_fail(load->err, fd, "open", wal->dir_path, name);
+    if (wal->read_only) {
+        return SWK_OK;
     }
-    int rc = read_piece(load, fd, name);
-    if (is_last) {
-        wal->fd = fd;
-    } else {
-        wal->io->close(wal->io->ctx, fd);
-    }
-    const struct piece *piece = &load->pieces[at];
+    int rc =
+        outcome->lost || load->ends_badly ? cut(load, outcome) : go_on(load);
     if (rc == SWK_OK) {
-        rc = take_header(load, piece, at);
-    }
-    if (rc == SWK_OK) {
-        rc = take_records(load, piece);
-    }
-    if (rc == SWK_OK && is_last) {
-        rc = end_last_segment(load, piece);
-    }
-    if (rc == SWK_OK && !is_last &&
-        !swki_wal_add_closed(wal, load->ids[at], wal->segment_last_index)) {
-        rc = swki_fail_nomem(load->err);
+        swki_wal_make_reserve(wal);
     }
     return rc;
 }
 
-static int load_segments(struct load *load)
-{
-    struct swki_wal *wal = load->wal;
-
-    load->pieces =
-        swki_calloc(wal->alloc, load->ids_count, sizeof(load->pieces[0]));
-    if (load->pieces == NULL) {
-        return swki_fail_nomem(load->err);
-    }
-    for (size_t i = 0; i < load->ids_count; i++) {
-        int rc = load_segment(load, i);
-
-        if (rc != SWK_OK) {
-            return rc;
-        }
-    }
-    return SWK_OK;
-}
+/* -- Snapshots ------------------------------------------------------------ */
 
 static void forget_newest_snapshot(struct swki_wal *wal)
 {
@@ -483,7 +187,7 @@ static void forget_newest_snapshot(struct swki_wal *wal)
 }
 
 /* Snapshots that never got their record: the log does not know them. */
-static int remove_unfinished(struct load *load)
+static int remove_unfinished(struct swki_load *load)
 {
     struct swki_wal *wal = load->wal;
 
@@ -496,7 +200,8 @@ static int remove_unfinished(struct load *load)
             break;
         }
         swki_wal_snapshot_name(newest, name);
-        int rc = wal->io->remove(wal->io->ctx, wal->dir, name);
+        int rc =
+            wal->read_only ? 0 : wal->io->remove(wal->io->ctx, wal->dir, name);
         if (rc < 0) {
             return swki_io_fail(load->err, rc, "remove", wal->dir_path, name);
         }
@@ -507,21 +212,27 @@ static int remove_unfinished(struct load *load)
 
 /* Whether the state can be rebuilt from a snapshot, or from none (index 0),
  * and the log. */
-static bool covers(const struct load *load,
+static bool covers(const struct swki_load *load, const struct outcome *outcome,
                    const struct swki_place *place)
 {
-    if (load->base.index > place->index) {
+    const struct swki_place *newest = &load->wal->snapshot;
+    const struct swki_entries *log = outcome->log;
+
+    if (log->open) { /* nothing is behind the gap but, maybe, entries */
+        return place->index > 0 && load->bound.index <= place->index;
+    }
+    if (log->base.index > place->index) {
         return false;
     }
-    if (place->index == load->wal->snapshot.index) {
-        return place->term == load->wal->snapshot.term;
+    if (place->index == newest->index) {
+        return place->term == newest->term;
     }
-    return term_at(load, place->index) == place->term &&
-           last_index(load) >= load->wal->snapshot.index;
+    return swki_entries_term_at(log, place->index) == place->term &&
+           (outcome->lost || swki_entries_last_index(log) >= newest->index);
 }
 
 /* Moves a bad snapshot out of the way, where it can be looked at. */
-static int set_aside(struct load *load, const struct swki_place *place,
+static int set_aside(struct swki_load *load, const struct swki_place *place,
                      const struct swk_error *why)
 {
     struct swki_wal *wal = load->wal;
@@ -532,48 +243,42 @@ static int set_aside(struct load *load, const struct swki_place *place,
              "%s: using what is older, and the log", why->text);
     swki_wal_snapshot_name(place, name);
     snprintf(broken, sizeof(broken), "%s.broken", name);
-    int rc = wal->io->rename(wal->io->ctx, wal->dir, name, broken);
+    int rc = wal->read_only
+                 ? 0
+                 : wal->io->rename(wal->io->ctx, wal->dir, name, broken);
     return rc < 0 ? swki_io_fail(load->err, rc, "rename", wal->dir_path, name)
                   : SWK_OK;
 }
 
-static int no_snapshot(struct load *load, const struct swk_error *why)
-{
-    return swki_fail(load->err, SWK_ECORRUPT,
-                     "no good snapshot in %s for what the log lacks (%s): "
-                     "restore the directory from a backup",
-                     load->wal->dir_path, why->text);
-}
-
-/* Finds a snapshot to start from; index 0 if the log has everything. Bad ones
- * are set aside only when something replaces them. */
-static int choose_snapshot(struct load *load,
-                           struct swki_loaded_snapshot *out_snapshot)
+/* Finds a snapshot to start from; index 0 if the log has everything.
+ * SWK_ENOTFOUND if there is none. Bad ones are set aside only when something
+ * replaces them. */
+static int choose_snapshot(struct swki_load *load, struct outcome *outcome,
+                           struct swk_error *why)
 {
     static const struct swki_place none = {0, 0};
     struct swki_wal *wal = load->wal;
-    struct swk_error why = {.text = "its file is missing"};
     size_t newest = wal->snapshots_count;
 
     for (; newest > 0; newest--) {
-        if (!covers(load, &wal->snapshots[newest - 1])) {
+        if (!covers(load, outcome, &wal->snapshots[newest - 1])) {
             continue;
         }
         int rc = swki_wal_read_snapshot(wal, &wal->snapshots[newest - 1],
-                                        out_snapshot, &why);
+                                        &outcome->snapshot, why);
         if (rc == SWK_OK) {
             break;
         }
         if (rc != SWK_ECORRUPT) {
-            return swki_fail(load->err, rc, "%s", why.text);
+            return swki_fail(load->err, rc, "%s", why->text);
         }
     }
-    if (newest == 0 && !covers(load, &none)) {
-        return no_snapshot(load, &why);
+    if (newest == 0 && !covers(load, outcome, &none)) {
+        return SWK_ENOTFOUND;
     }
     while (wal->snapshots_count > newest) {
         int rc =
-            set_aside(load, &wal->snapshots[wal->snapshots_count - 1], &why);
+            set_aside(load, &wal->snapshots[wal->snapshots_count - 1], why);
         if (rc != SWK_OK) {
             return rc;
         }
@@ -582,91 +287,231 @@ static int choose_snapshot(struct load *load,
     return SWK_OK;
 }
 
-static int replay_identity(struct load *load,
-                           const struct swk_storage_replay *replay)
-{
-    struct swki_wal *wal = load->wal;
-    struct swki_buf buf;
+/* -- What is left --------------------------------------------------------- */
 
-    swki_buf_init(&buf, wal->alloc, SWKI_WAL_IDENTITY_MAX);
-    int rc = swki_wal_read_identity(wal, &buf, load->err);
-    if (rc == SWK_OK && buf.len > 0 && replay->identity != NULL) {
-        rc = replay->identity(replay->ctx, buf.data, buf.len, load->err);
+/* The log goes on from the snapshot, if it knows it. */
+static void fit_log(struct outcome *outcome)
+{
+    struct swki_entries *log = outcome->log;
+    const struct swki_place place = {outcome->snapshot.meta.is.index,
+                                     outcome->snapshot.meta.is.term};
+
+    if (place.index == 0) {
+        return;
     }
-    swki_buf_fini(&buf);
+    bool joins =
+        !log->open && (log->base.index == place.index ||
+                       swki_entries_term_at(log, place.index) == place.term);
+    if (!joins && (outcome->lost || log->open ||
+                   swki_entries_last_index(log) < place.index)) {
+        log->count = 0;
+        log->base = place;
+        log->open = false;
+    }
+}
+
+/* Entries behind the gap count if a snapshot takes the place of those before
+ * them. Else what is before it is left, and the rest may have been promised
+ * (R-DSK-3). */
+static int choose(struct swki_load *load,
+                  const struct swk_storage_replay *replay,
+                  struct outcome *outcome)
+{
+    struct swk_error why = {.text = "its file is missing"};
+    int rc;
+
+    outcome->log = &load->log;
+    rc = choose_snapshot(load, outcome, &why);
+    if (rc == SWK_ENOTFOUND && load->gap.is_there) {
+        if (replay->lost == NULL) {
+            return swki_load_damaged(load, load->gap.id, load->gap.offset,
+                                     load->gap.why);
+        }
+        outcome->lost = true;
+        outcome->log = &load->prefix;
+        rc = choose_snapshot(load, outcome, &why);
+    }
+    if (rc == SWK_ENOTFOUND) {
+        return swki_fail(load->err, SWK_ECORRUPT,
+                         "no good snapshot in %s for what the log lacks (%s): "
+                         "restore the directory from a backup, or remove this "
+                         "member and let it join again",
+                         load->wal->dir_path, why.text);
+    }
+    if (rc == SWK_OK) {
+        fit_log(outcome);
+    }
     return rc;
 }
 
-static int replay_entries(struct load *load,
-                          const struct swk_storage_replay *replay,
-                          uint64_t after)
+/* Without certainty where the gap ends one more entry is waited for: what
+ * follows from the leader proves all before it. */
+static void note_lost(struct swki_load *load, const struct outcome *outcome)
 {
-    for (size_t i = 0; i < load->entries_count; i++) {
-        int rc = SWK_OK;
+    struct swki_wal *wal = load->wal;
+    uint64_t up_to = swki_entries_last_index(outcome->log) + 1;
 
-        if (load->entries[i].index > after) {
-            rc = replay->entry(replay->ctx, &load->entries[i], load->err);
-        }
-        if (rc != SWK_OK) {
-            return rc;
-        }
-    }
-    return SWK_OK;
+    up_to = load->bound.index > up_to ? load->bound.index : up_to;
+    up_to = load->top > up_to ? load->top : up_to;
+    wal->lost = wal->lost > up_to ? wal->lost : up_to;
 }
 
-static int replay_all(struct load *load,
-                      const struct swk_storage_replay *replay)
+static void note_end(struct swki_load *load, const struct outcome *outcome)
 {
-    const struct swk_hard_state *state = &load->wal->state;
-    struct swki_loaded_snapshot snapshot = {.data = NULL};
-    int rc = choose_snapshot(load, &snapshot);
-    uint64_t index = snapshot.meta.is.index;
+    const struct swki_entries *log = outcome->log;
+    uint64_t last = swki_entries_last_index(log);
 
-    if (rc == SWK_OK) {
-        rc = replay_identity(load, replay);
+    load->wal->last =
+        (struct swki_place){last, swki_entries_term_at(log, last)};
+    if (load->gap.is_there && !outcome->lost &&
+        load->wal->state.commit > last) {
+        load->wal->state.commit = last; /* that of a write cut off */
     }
-    if (rc == SWK_OK && index > 0) {
-        rc = replay->snapshot(replay->ctx, &snapshot.meta.is, snapshot.data,
-                              snapshot.data_len, load->err);
+    if (outcome->lost) { /* newer ones cannot be used */
+        load->wal->snapshot = (struct swki_place){
+            outcome->snapshot.meta.is.index, outcome->snapshot.meta.is.term};
     }
-    swki_loaded_snapshot_fini(load->wal->alloc, &snapshot);
+    if (load->gap.is_there) {
+        swki_log(
+            load->wal->logger, SWK_LOG_ERROR, "file",
+            "%s/log-%016" PRIx64 " is damaged at offset %" PRIu64 " (%s): %s",
+            load->wal->dir_path, load->gap.id, load->gap.offset, load->gap.why,
+            outcome->lost ? "what follows must come from the leader again"
+                          : "a snapshot covers it");
+    }
+}
+
+static int replay_entries(struct swki_load *load,
+                          const struct swk_storage_replay *replay,
+                          const struct outcome *outcome)
+{
+    uint64_t after = outcome->snapshot.meta.is.index;
+    int rc = SWK_OK;
+
+    for (size_t i = 0; i < outcome->log->count && rc == SWK_OK; i++) {
+        if (outcome->log->list[i].index > after) {
+            rc = replay->entry(replay->ctx, &outcome->log->list[i], load->err);
+        }
+    }
+    return rc;
+}
+
+static int replay_all(struct swki_load *load,
+                      const struct swk_storage_replay *replay,
+                      const struct outcome *outcome)
+{
+    struct swki_wal *wal = load->wal;
+    const struct swk_hard_state *state = &wal->state;
+    const struct swki_loaded_snapshot *snapshot = &outcome->snapshot;
+    int rc = SWK_OK;
+
+    if (wal->identity_len > 0 && replay->identity != NULL) {
+        rc = replay->identity(replay->ctx, wal->identity, wal->identity_len,
+                              load->err);
+    }
+    if (rc == SWK_OK && snapshot->meta.is.index > 0) {
+        rc = replay->snapshot(replay->ctx, &snapshot->meta.is, snapshot->data,
+                              snapshot->data_len, load->err);
+    }
     if (rc == SWK_OK &&
         (state->term != 0 || state->vote != 0 || state->commit != 0)) {
         rc = replay->hard_state(replay->ctx, state, load->err);
     }
-    return rc == SWK_OK ? replay_entries(load, replay, index) : rc;
+    if (rc == SWK_OK) {
+        rc = replay_entries(load, replay, outcome);
+    }
+    if (rc == SWK_OK && wal->lost > 0) {
+        rc = replay->lost != NULL
+                 ? replay->lost(replay->ctx, wal->lost, load->err)
+                 : swki_fail(load->err, SWK_ECORRUPT,
+                             "the log in %s lost entries that were "
+                             "acknowledged, up to %" PRIu64
+                             ", and does not have them again yet",
+                             wal->dir_path, wal->lost);
+    }
+    return rc;
 }
 
-static void release(struct load *load)
+static int load_log(struct swki_load *load,
+                    const struct swk_storage_replay *replay)
 {
-    const struct swk_alloc *alloc = load->wal->alloc;
+    struct outcome outcome = {.log = &load->log};
+    int rc = swki_load_open(load);
 
-    for (size_t i = 0; i < load->pieces_count; i++) {
-        swki_free(alloc, load->pieces[i].bytes);
+    if (rc == SWK_OK) {
+        rc = swki_load_records(load);
     }
-    swki_free(alloc, load->pieces);
-    swki_free(alloc, load->entries);
-    swki_free(alloc, load->ids);
+    if (rc == SWK_OK) {
+        rc = remove_unfinished(load);
+    }
+    if (rc == SWK_OK) {
+        rc = choose(load, replay, &outcome);
+    }
+    if (rc == SWK_OK) {
+        load->wal->next_id = load->ids[load->ids_count - 1] + 1;
+        if (outcome.lost) {
+            note_lost(load, &outcome);
+        }
+        note_end(load, &outcome);
+        rc = replay_all(load, replay, &outcome);
+    }
+    if (rc == SWK_OK) {
+        rc = repair(load, &outcome);
+    }
+    swki_loaded_snapshot_fini(load->wal->alloc, &outcome.snapshot);
+    return rc;
+}
+
+static int begin_log(struct swki_load *load)
+{
+    struct swki_wal *wal = load->wal;
+
+    if (wal->snapshots_count > 0) {
+        return swki_fail(load->err, SWK_ECORRUPT,
+                         "%s has snapshots and no log: restore the directory "
+                         "from a backup",
+                         wal->dir_path);
+    }
+    wal->sequence = 1;
+    wal->next_id = 1;
+    if (wal->read_only) {
+        return SWK_OK;
+    }
+    int rc = swki_wal_next_segment(wal, 0, true, load->err);
+    if (rc == SWK_OK) {
+        rc = swki_wal_flush(wal, load->err);
+    }
+    if (rc == SWK_OK) {
+        swki_wal_make_reserve(wal);
+    }
+    return rc;
+}
+
+static int load_once(struct swki_wal *wal,
+                     const struct swk_storage_replay *replay,
+                     struct swk_error *err)
+{
+    struct swki_load load = {.wal = wal, .err = err};
+    int rc = swki_load_list(&load);
+
+    wal->closed_count = 0;
+    if (rc == SWK_OK) {
+        rc = load.ids_count == 0 ? begin_log(&load) : load_log(&load, replay);
+    }
+    swki_load_release(&load);
+    return rc;
 }
 
 int swki_wal_load(struct swki_wal *wal, const struct swk_storage_replay *replay,
                   struct swk_error *err)
 {
-    struct load load = {.wal = wal, .err = err};
-    int rc = list_files(&load);
+    int rc = load_once(wal, replay, err);
 
-    if (rc == SWK_OK && load.ids_count == 0) {
-        wal->sequence = 1;
-        rc = swki_wal_create_segment(wal, 1, 0, err);
-    } else if (rc == SWK_OK) {
-        rc = load_segments(&load);
-        if (rc == SWK_OK) {
-            rc = remove_unfinished(&load);
-        }
-        if (rc == SWK_OK) {
-            rc = replay_all(&load, replay);
-        }
+    for (int i = 1; rc == SWK_EUNAVAILABLE && i < TRIES_MAX; i++) {
+        rc = load_once(wal, replay, err);
     }
-    release(&load);
-    return rc;
+    return rc == SWK_EUNAVAILABLE
+               ? swki_fail(err, rc, "%s changes while it is read: try again",
+                           wal->dir_path)
+               : rc;
 }

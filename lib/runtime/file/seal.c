@@ -35,6 +35,15 @@ uint32_t swki_keyring_newest(struct swki_keyring *ring)
     return number;
 }
 
+bool swki_keyring_is_newest(struct swki_keyring *ring, const uint8_t *key)
+{
+    pthread_mutex_lock(&ring->mutex);
+    bool is_newest = ring->numbers[0] != 0 &&
+                     memcmp(ring->keys[0], key, SWKI_SEAL_KEY_SIZE) == 0;
+    pthread_mutex_unlock(&ring->mutex);
+    return is_newest;
+}
+
 bool swki_keyring_add(struct swki_keyring *ring, const uint8_t *key)
 {
     pthread_mutex_lock(&ring->mutex);
@@ -74,9 +83,8 @@ void swki_seal_fini(struct swki_seal *seal)
     *seal = (struct swki_seal){.cipher = NULL};
 }
 
-static struct swki_aead_frame
-frame_of(const struct swki_seal_frame *frame,
-         uint8_t nonce[SWKI_AEAD_NONCE_SIZE])
+static struct swki_aead_frame frame_of(const struct swki_seal_frame *frame,
+                                       uint8_t nonce[SWKI_AEAD_NONCE_SIZE])
 {
     swki_put64(nonce, frame->salt);
     swki_put32(nonce + 8, frame->count);

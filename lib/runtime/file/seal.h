@@ -24,7 +24,7 @@ enum {
 /* Two keys at most: the one in use and the one before. Any thread. */
 struct swki_keyring {
     const struct swk_alloc *alloc;
-    pthread_mutex_t mutex; /* guards what follows */
+    pthread_mutex_t mutex;               /* guards what follows */
     uint8_t keys[2][SWKI_SEAL_KEY_SIZE]; /* the newest first */
     uint32_t numbers[2];                 /* count up; 0: there is none */
 };
@@ -37,6 +37,8 @@ void swki_keyring_fini(struct swki_keyring *ring);
 
 /* The number of the key in use; 0 for none. */
 uint32_t swki_keyring_newest(struct swki_keyring *ring);
+
+bool swki_keyring_is_newest(struct swki_keyring *ring, const uint8_t *key);
 
 /* Makes key the newest and forgets the oldest; false if it is the newest
  * already. */

@@ -14,28 +14,13 @@
 #include "runtime/file/number.h"
 #include "runtime/file/wal.h"
 
-/* Removes a file for good. A file that cannot be removed costs space only:
- * that is logged, and told by a positive number. */
-static int remove_file(struct swki_wal *wal, const char *name)
-{
-    const struct swki_file_io *io = wal->io;
-    int rc = io->remove(io->ctx, wal->dir, name);
-
-    if (rc < 0) {
-        swki_log(wal->logger, SWK_LOG_WARN, "file", "cannot remove %s/%s: %s",
-                 wal->dir_path, name, strerror(-rc));
-        return 1;
-    }
-    return io->sync_dir(io->ctx, wal->dir);
-}
-
 static int remove_snapshots(struct swki_wal *wal)
 {
     while (wal->snapshots_count > wal->snapshots_max) {
         char name[SWKI_WAL_NAME_SIZE];
 
         swki_wal_snapshot_name(&wal->snapshots[0], name);
-        int rc = remove_file(wal, name);
+        int rc = swki_wal_remove_file(wal, name);
         if (rc != 0) {
             return rc;
         }
@@ -46,35 +31,19 @@ static int remove_snapshots(struct swki_wal *wal)
     return 0;
 }
 
-/* Oldest first, each for good before the next, so that a crash leaves no
- * gap. */
-static int remove_segments(struct swki_wal *wal)
-{
-    while (wal->closed_count > 0 &&
-           wal->closed[0].last_index <= wal->snapshots[0].index) {
-        char name[SWKI_WAL_NAME_SIZE];
-
-        swki_wal_segment_name(wal->closed[0].id, name);
-        int rc = remove_file(wal, name);
-        if (rc != 0) {
-            return rc;
-        }
-        wal->closed_count--;
-        memmove(wal->closed, wal->closed + 1,
-                wal->closed_count * sizeof(wal->closed[0]));
-    }
-    return 0;
-}
-
 static int write_record(struct swki_wal *wal, const struct swki_place *place,
                         bool install, struct swk_error *err)
 {
-    uint8_t bytes[SWKI_RECORD_HEADER_SIZE + SWKI_SNAPSHOT_PAYLOAD_LEN];
+    bool sealed = swki_keyring_newest(wal->ring) != 0;
+    uint8_t bytes[SWKI_RECORD_HEADER_SIZE + SWKI_SNAPSHOT_PAYLOAD_LEN +
+                  SWKI_SEAL_TAG_SIZE];
 
-    swki_record_begin(bytes, SWKI_RECORD_SNAPSHOT, SWKI_SNAPSHOT_PAYLOAD_LEN);
+    swki_record_begin(bytes, SWKI_RECORD_SNAPSHOT, SWKI_SNAPSHOT_PAYLOAD_LEN,
+                      sealed);
     swki_snapshot_payload_encode(bytes + SWKI_RECORD_HEADER_SIZE, place,
                                  install);
-    return swki_wal_write(wal, bytes, sizeof(bytes), err);
+    return swki_wal_write(
+        wal, bytes, swki_record_size(SWKI_SNAPSHOT_PAYLOAD_LEN, sealed), err);
 }
 
 /* Checked here, as it comes from a file. */
@@ -163,73 +132,7 @@ int swki_wal_save_snapshot(struct swki_wal *wal, const struct swki_place *place,
     }
     rc = remove_snapshots(wal);
     if (rc == 0) {
-        rc = remove_segments(wal);
+        rc = swki_wal_drop_segments(wal);
     }
     return rc < 0 ? swki_io_fail(err, rc, "sync", wal->dir_path, "") : SWK_OK;
-}
-
-static const char identity_name[] = "identity";
-static const char temporary_identity[] = "identity.tmp";
-
-/* u32 CRC, then the identity. */
-static int write_identity(struct swki_wal *wal, const uint8_t *bytes,
-                          size_t len)
-{
-    const struct swki_file_io *io = wal->io;
-    int fd = io->create(io->ctx, wal->dir, temporary_identity);
-
-    if (fd < 0) {
-        return fd;
-    }
-    int rc = swki_io_write_all(io, fd, bytes, len, 0);
-    if (rc >= 0) {
-        rc = io->sync(io->ctx, fd);
-    }
-    io->close(io->ctx, fd);
-    if (rc >= 0) {
-        rc = io->rename(io->ctx, wal->dir, temporary_identity, identity_name);
-    }
-    return rc >= 0 ? io->sync_dir(io->ctx, wal->dir) : rc;
-}
-
-int swki_wal_identify(struct swki_wal *wal, const uint8_t *identity, size_t len,
-                      struct swk_error *err)
-{
-    uint8_t bytes[4 + SWKI_WAL_IDENTITY_MAX];
-
-    swki_put32(bytes, swki_crc32c(0, identity, len));
-    memcpy(bytes + 4, identity, len);
-    int rc = write_identity(wal, bytes, 4 + len);
-    return rc < 0 ? swki_io_fail(err, rc, "write", wal->dir_path, identity_name)
-                  : SWK_OK;
-}
-
-int swki_wal_read_identity(struct swki_wal *wal, struct swki_buf *buf,
-                           struct swk_error *err)
-{
-    const struct swki_file_io *io = wal->io;
-    uint8_t bytes[4 + SWKI_WAL_IDENTITY_MAX];
-    int fd = io->open(io->ctx, wal->dir, identity_name);
-
-    if (fd == -ENOENT) {
-        return SWK_OK;
-    }
-    int64_t count =
-        fd < 0 ? fd : swki_io_read_all(io, fd, bytes, sizeof(bytes), 0);
-    if (fd >= 0) {
-        io->close(io->ctx, fd);
-    }
-    if (count < 0) {
-        return swki_io_fail(err, (int)count, "read", wal->dir_path,
-                            identity_name);
-    }
-    if (count < 5 ||
-        swki_get32(bytes) != swki_crc32c(0, bytes + 4, (size_t)count - 4)) {
-        return swki_fail(err, SWK_ECORRUPT,
-                         "%s/%s is damaged: this member must join again",
-                         wal->dir_path, identity_name);
-    }
-    return swki_buf_append(buf, bytes + 4, (size_t)count - 4)
-               ? SWK_OK
-               : swki_fail_nomem(err);
 }
