@@ -156,6 +156,13 @@ static int found_entry(void *ctx, const struct swk_log_entry *entry,
     return 0;
 }
 
+static int found_loss(void *ctx, uint64_t acknowledged, struct swk_error *err)
+{
+    (void)err;
+    ((struct file_store *)ctx)->found.lost = acknowledged;
+    return 0;
+}
+
 int file_store_open(struct file_store *store, struct swk_error *err)
 {
     const struct swk_storage_replay replay = {
@@ -165,6 +172,7 @@ int file_store_open(struct file_store *store, struct swk_error *err)
         .snapshot = found_snapshot,
         .hard_state = found_state,
         .entry = found_entry,
+        .lost = store->takes_loss ? found_loss : NULL,
     };
     int rc = swki_file_storage_open(&store->config, &store->disk->io,
                                     &store->storage, err);

@@ -30,6 +30,7 @@ struct file_store_found {
     uint64_t first; /* index of terms[0] */
     uint64_t terms[FILE_STORE_ENTRIES];
     size_t count;
+    uint64_t lost; /* entries up to this index may be; 0: none */
 };
 
 struct file_store {
@@ -38,6 +39,7 @@ struct file_store {
     struct swk_storage storage;
     struct swk_logger logger;
     bool is_open;
+    bool takes_loss; /* it goes on without entries that were lost */
     uint64_t ticket; /* last used */
     int warnings; /* records of the log at that level or above */
     struct file_store_found found;
