@@ -4,7 +4,8 @@
  * One scenario over the file storage, ended at every call to the disk: by a
  * loss of power, by the end of the process, by a call that fails. Afterwards
  * everything that was acknowledged is there, and nothing that was not asked
- * for.
+ * for. A loss of power undoes changes of the directory that were not synced
+ * (R-DSK-7).
  */
 
 #include "lib/cmocka_all.h"

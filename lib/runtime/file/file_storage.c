@@ -347,10 +347,20 @@ static struct batch *next_batch(struct storage *s)
     return batch;
 }
 
+static void note_keys(struct storage *s)
+{
+    pthread_mutex_lock(&s->mutex);
+    if (s->uses_old_key) {
+        s->uses_old_key = swki_wal_uses_old_key(&s->wal, &s->old_key_index);
+    }
+    pthread_mutex_unlock(&s->mutex);
+}
+
 /* Tells how a write ended. The first failure is the last word of all. */
 static void report(struct storage *s, uint64_t first_ticket,
                    uint64_t last_ticket, int code, const struct swk_error *err)
 {
+    note_keys(s);
     if (code == SWK_OK) {
         s->done(s->done_ctx, last_ticket, SWK_OK, NULL);
         return;
@@ -391,16 +401,6 @@ static void before_batch(struct storage *s)
     pthread_mutex_unlock(&s->mutex);
 }
 
-static void after_batch(struct storage *s, struct batch *batch)
-{
-    pthread_mutex_lock(&s->mutex);
-    if (s->uses_old_key) {
-        s->uses_old_key = swki_wal_uses_old_key(&s->wal, &s->old_key_index);
-    }
-    recycle_batch(s, batch);
-    pthread_mutex_unlock(&s->mutex);
-}
-
 /* Nothing is tried after a failure: not even a sync that "succeeds" would tell
  * what is on the disk. Only the thread sets the failure, so it may read it. */
 static void write_batch(struct storage *s, struct batch *batch)
@@ -417,7 +417,9 @@ static void write_batch(struct storage *s, struct batch *batch)
     if (batch->snapshot != NULL) {
         write_snapshot_record(s, batch);
     }
-    after_batch(s, batch);
+    pthread_mutex_lock(&s->mutex);
+    recycle_batch(s, batch);
+    pthread_mutex_unlock(&s->mutex);
 }
 
 static void *run(void *ctx)

@@ -193,6 +193,7 @@ static int take_header(struct swki_load *load, const char *name,
     int rc =
         swki_segment_header_decode(piece->bytes, piece->size, &piece->header);
 
+    piece->format = rc == SWK_ECORRUPT ? 0 : piece->bytes[8];
     if (rc == SWK_ENOTSUP) {
         return other_format(load, name);
     }

@@ -86,24 +86,30 @@ static bool is_full(int rc)
     return rc == -ENOSPC || rc == -EDQUOT;
 }
 
-static bool reserve_exists(struct swki_wal *wal)
+static bool reserve_is_whole(struct swki_wal *wal)
 {
-    int fd = wal->io->open(wal->io->ctx, wal->dir, reserve_name);
+    const struct swki_file_io *io = wal->io;
+    int fd = io->open(io->ctx, wal->dir, reserve_name);
 
-    if (fd >= 0) {
-        wal->io->close(wal->io->ctx, fd);
+    if (fd < 0) {
+        return false;
     }
-    return fd >= 0;
+    int64_t size = io->size(io->ctx, fd);
+    io->close(io->ctx, fd);
+    return size >= (int64_t)wal->reserve_size;
 }
 
 void swki_wal_make_reserve(struct swki_wal *wal)
 {
     const struct swki_file_io *io = wal->io;
 
-    if (wal->reserve_size == 0 || reserve_exists(wal)) {
+    if (wal->reserve_size == 0 || reserve_is_whole(wal)) {
         return;
     }
-    int fd = io->create(io->ctx, wal->dir, reserve_name);
+    int fd = io->open(io->ctx, wal->dir, reserve_name);
+    if (fd == -ENOENT) {
+        fd = io->create(io->ctx, wal->dir, reserve_name);
+    }
     if (fd < 0) {
         return;
     }
@@ -111,10 +117,15 @@ void swki_wal_make_reserve(struct swki_wal *wal)
     io->close(io->ctx, fd);
     if (rc < 0) {
         swki_log(wal->logger, SWK_LOG_WARN, "file",
-                 "%s: no space for what is to be set aside for a full disk",
-                 wal->dir_path);
-        io->remove(io->ctx, wal->dir, reserve_name);
+                 "%s: no space to set aside for a full disk", wal->dir_path);
     }
+}
+
+static void log_full(struct swki_wal *wal)
+{
+    swki_log(wal->logger, SWK_LOG_WARN, "file",
+             "no space left on %s: using what was set aside; free some",
+             wal->dir_path);
 }
 
 bool swki_wal_release_reserve(struct swki_wal *wal)
@@ -122,11 +133,29 @@ bool swki_wal_release_reserve(struct swki_wal *wal)
     if (wal->io->remove(wal->io->ctx, wal->dir, reserve_name) < 0) {
         return false;
     }
-    swki_log(wal->logger, SWK_LOG_WARN, "file",
-             "no space left on %s: what was set aside is used up now; free "
-             "some",
-             wal->dir_path);
+    log_full(wal);
     return true;
+}
+
+/* Frees a part of it, the rest being there for a snapshot. */
+static bool take_from_reserve(struct swki_wal *wal, uint64_t size)
+{
+    const struct swki_file_io *io = wal->io;
+    int fd = io->open(io->ctx, wal->dir, reserve_name);
+    int rc = -ENOSPC;
+
+    if (fd < 0) {
+        return false;
+    }
+    int64_t left = io->size(io->ctx, fd);
+    if (left >= (int64_t)size) {
+        rc = io->truncate(io->ctx, fd, (uint64_t)left - size);
+    }
+    io->close(io->ctx, fd);
+    if (rc >= 0) {
+        log_full(wal);
+    }
+    return rc >= 0;
 }
 
 /* -- New segments --------------------------------------------------------- */
@@ -174,13 +203,14 @@ static int make_file(struct swki_wal *wal, uint64_t need, bool urgent,
         return out_file->fd;
     }
     int rc = io->preallocate(io->ctx, out_file->fd, out_file->room);
-    if (is_full(rc) && urgent && swki_wal_release_reserve(wal)) {
-        out_file->room = need > SMALL_ROOM ? need : SMALL_ROOM;
-        if (out_file->room > wal->segment_size) {
-            out_file->room =
-                need > wal->segment_size ? need : wal->segment_size;
+    if (is_full(rc) && urgent) {
+        uint64_t small =
+            SMALL_ROOM < wal->segment_size ? SMALL_ROOM : wal->segment_size;
+
+        out_file->room = need > small ? need : small;
+        if (take_from_reserve(wal, out_file->room)) {
+            rc = io->preallocate(io->ctx, out_file->fd, out_file->room);
         }
-        rc = io->preallocate(io->ctx, out_file->fd, out_file->room);
     }
     if (rc < 0) {
         io->close(io->ctx, out_file->fd);
