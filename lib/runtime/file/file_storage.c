@@ -376,14 +376,18 @@ static void report(struct storage *s, uint64_t first_ticket,
 /* The snapshot's bytes are durable, or will be; then its record follows. */
 static void write_snapshot_record(struct storage *s, const struct batch *batch)
 {
-    const struct swki_place place = swki_snapshot_job_place(batch->snapshot);
+    const struct swki_wal_snapshot snapshot = {
+        .place = swki_snapshot_job_place(batch->snapshot),
+        .key = swki_snapshot_job_key(batch->snapshot),
+    };
     struct swk_error err = {0};
 
     if (s->failure.code == 0) {
         int rc = swki_snapshot_job_wait(&s->writer, batch->snapshot, &err);
 
         if (rc == SWK_OK) {
-            rc = swki_wal_save_snapshot(&s->wal, &place, batch->install, &err);
+            rc = swki_wal_save_snapshot(&s->wal, &snapshot, batch->install,
+                                        &err);
         }
         report(s, batch->snapshot_ticket, batch->snapshot_ticket, rc, &err);
     }
@@ -448,6 +452,7 @@ static int load(void *ctx, const struct swk_storage_replay *replay,
         return rc;
     }
     s->snapshot_index = s->wal.snapshot.index;
+    swki_wal_find_snapshot_keys(&s->wal);
     s->last_index = s->wal.last.index;
     s->generation = s->wal.generation;
     s->uses_old_key = swki_wal_uses_old_key(&s->wal, &s->old_key_index);
@@ -634,6 +639,12 @@ static uint32_t chunk_size(const struct swk_file_storage_config *config)
     return share < SWKI_SNAPSHOT_CHUNK ? (uint32_t)share : SWKI_SNAPSHOT_CHUNK;
 }
 
+/* A snapshot may use what is set aside, for it makes room (R-DSK-2). */
+static bool make_room(void *ctx)
+{
+    return swki_wal_release_reserve(ctx);
+}
+
 static struct storage *new_storage(const struct swk_file_storage_config *config,
                                    const struct swki_file_io *io)
 {
@@ -681,6 +692,8 @@ static struct storage *new_storage(const struct swk_file_storage_config *config,
         .ring = &s->ring,
         .accept_unsealed = s->wal.accept_unsealed,
         .chunk_size = chunk_size(config),
+        .make_room = make_room,
+        .make_room_ctx = &s->wal,
     };
     swki_snapshot_reader_init(&s->reader, &s->wal.files);
     swki_snapshot_writer_init(&s->writer, &s->wal.files);

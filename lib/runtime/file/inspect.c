@@ -401,7 +401,7 @@ int swki_wal_inspect(struct swki_wal *wal,
     for (size_t i = 0; i < wal->snapshots_count && rc == SWK_OK &&
                        inspector->snapshot != NULL;
          i++) {
-        rc = inspect_snapshot(wal, &wal->snapshots[i], inspector, err);
+        rc = inspect_snapshot(wal, &wal->snapshots[i].place, inspector, err);
     }
     return rc;
 }

@@ -193,7 +193,7 @@ static int remove_unfinished(struct swki_load *load)
 
     while (wal->snapshots_count > 0) {
         const struct swki_place *newest =
-            &wal->snapshots[wal->snapshots_count - 1];
+            &wal->snapshots[wal->snapshots_count - 1].place;
         char name[SWKI_WAL_NAME_SIZE];
 
         if (newest->index <= wal->snapshot.index) {
@@ -261,10 +261,10 @@ static int choose_snapshot(struct swki_load *load, struct outcome *outcome,
     size_t newest = wal->snapshots_count;
 
     for (; newest > 0; newest--) {
-        if (!covers(load, outcome, &wal->snapshots[newest - 1])) {
+        if (!covers(load, outcome, &wal->snapshots[newest - 1].place)) {
             continue;
         }
-        int rc = swki_wal_read_snapshot(wal, &wal->snapshots[newest - 1],
+        int rc = swki_wal_read_snapshot(wal, &wal->snapshots[newest - 1].place,
                                         &outcome->snapshot, why);
         if (rc == SWK_OK) {
             break;
@@ -277,8 +277,8 @@ static int choose_snapshot(struct swki_load *load, struct outcome *outcome,
         return SWK_ENOTFOUND;
     }
     while (wal->snapshots_count > newest) {
-        int rc =
-            set_aside(load, &wal->snapshots[wal->snapshots_count - 1], why);
+        int rc = set_aside(
+            load, &wal->snapshots[wal->snapshots_count - 1].place, why);
         if (rc != SWK_OK) {
             return rc;
         }

@@ -86,7 +86,9 @@ static int found_name(void *ctx, const char *name)
     if (len == 42 && memcmp(name, "snapshot-", 9) == 0 && name[25] == '-' &&
         parse_hex(name + 9, &place.index) &&
         parse_hex(name + 26, &place.term)) {
-        return swki_wal_add_snapshot(load->wal, &place) ? 0 : -ENOMEM;
+        const struct swki_wal_snapshot snapshot = {.place = place};
+
+        return swki_wal_add_snapshot(load->wal, &snapshot) ? 0 : -ENOMEM;
     }
     return 0;
 }

@@ -55,13 +55,14 @@ bool swki_wal_add_closed(struct swki_wal *wal,
     return true;
 }
 
-bool swki_wal_add_snapshot(struct swki_wal *wal, const struct swki_place *place)
+bool swki_wal_add_snapshot(struct swki_wal *wal,
+                           const struct swki_wal_snapshot *snapshot)
 {
     size_t at = wal->snapshots_count;
 
     if (wal->snapshots_count == wal->snapshots_size) {
         size_t size = wal->snapshots_size > 0 ? 2 * wal->snapshots_size : 4;
-        struct swki_place *snapshots =
+        struct swki_wal_snapshot *snapshots =
             swki_realloc(wal->alloc, wal->snapshots, size, sizeof(*snapshots));
 
         if (snapshots == NULL) {
@@ -70,11 +71,12 @@ bool swki_wal_add_snapshot(struct swki_wal *wal, const struct swki_place *place)
         wal->snapshots = snapshots;
         wal->snapshots_size = size;
     }
-    while (at > 0 && wal->snapshots[at - 1].index > place->index) {
+    while (at > 0 &&
+           wal->snapshots[at - 1].place.index > snapshot->place.index) {
         wal->snapshots[at] = wal->snapshots[at - 1];
         at--;
     }
-    wal->snapshots[at] = *place;
+    wal->snapshots[at] = *snapshot;
     wal->snapshots_count++;
     return true;
 }
@@ -390,7 +392,8 @@ static int drop_segment(struct swki_wal *wal,
  * gap. */
 int swki_wal_drop_segments(struct swki_wal *wal)
 {
-    uint64_t floor = wal->snapshots_count > 0 ? wal->snapshots[0].index : 0;
+    uint64_t floor =
+        wal->snapshots_count > 0 ? wal->snapshots[0].place.index : 0;
 
     while (wal->closed_count > 0 && wal->closed[0].last_index <= floor) {
         int rc = drop_segment(wal, &wal->closed[0]);
@@ -417,6 +420,14 @@ bool swki_wal_uses_old_key(const struct swki_wal *wal, uint64_t *out_index)
             uses = true;
             index = wal->closed[i].last_index > index
                         ? wal->closed[i].last_index
+                        : index;
+        }
+    }
+    for (size_t i = 0; i < wal->snapshots_count; i++) {
+        if (wal->snapshots[i].key != newest) {
+            uses = true;
+            index = wal->snapshots[i].place.index > index
+                        ? wal->snapshots[i].place.index
                         : index;
         }
     }

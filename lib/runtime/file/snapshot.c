@@ -14,12 +14,25 @@
 #include "runtime/file/number.h"
 #include "runtime/file/wal.h"
 
+/* One that is there for the case that the newest is damaged goes earlier if
+ * its key does. */
+static bool is_needless(const struct swki_wal *wal,
+                        const struct swki_wal_snapshot *snapshot)
+{
+    const struct swki_wal_snapshot *newest =
+        &wal->snapshots[wal->snapshots_count - 1];
+
+    return wal->snapshots_count > wal->snapshots_max ||
+           (newest->key == swki_keyring_newest(wal->ring) &&
+            snapshot->key != newest->key);
+}
+
 static int remove_snapshots(struct swki_wal *wal)
 {
-    while (wal->snapshots_count > wal->snapshots_max) {
+    while (is_needless(wal, &wal->snapshots[0])) {
         char name[SWKI_WAL_NAME_SIZE];
 
-        swki_wal_snapshot_name(&wal->snapshots[0], name);
+        swki_wal_snapshot_name(&wal->snapshots[0].place, name);
         int rc = swki_wal_remove_file(wal, name);
         if (rc != 0) {
             return rc;
@@ -29,6 +42,24 @@ static int remove_snapshots(struct swki_wal *wal)
                 wal->snapshots_count * sizeof(wal->snapshots[0]));
     }
     return 0;
+}
+
+/* One that cannot be opened needs no key. */
+void swki_wal_find_snapshot_keys(struct swki_wal *wal)
+{
+    for (size_t i = 0; i < wal->snapshots_count; i++) {
+        struct swki_wal_snapshot *snapshot = &wal->snapshots[i];
+        char name[SWKI_WAL_NAME_SIZE];
+        struct swki_snapshot_file file;
+
+        snapshot->key = swki_keyring_newest(wal->ring);
+        swki_wal_snapshot_name(&snapshot->place, name);
+        if (swki_snapshot_file_open(&wal->files, name, &snapshot->place, &file,
+                                    NULL) == SWK_OK) {
+            snapshot->key = file.seal.number;
+            swki_snapshot_file_close(&file);
+        }
+    }
 }
 
 static int write_record(struct swki_wal *wal, const struct swki_place *place,
@@ -119,15 +150,16 @@ int swki_wal_read_snapshot(struct swki_wal *wal, const struct swki_place *place,
 }
 
 /* The snapshot counts from the moment its record is in the log. */
-int swki_wal_save_snapshot(struct swki_wal *wal, const struct swki_place *place,
+int swki_wal_save_snapshot(struct swki_wal *wal,
+                           const struct swki_wal_snapshot *snapshot,
                            bool install, struct swk_error *err)
 {
-    int rc = write_record(wal, place, install, err);
+    int rc = write_record(wal, &snapshot->place, install, err);
 
     if (rc != SWK_OK) {
         return rc;
     }
-    if (!swki_wal_add_snapshot(wal, place)) {
+    if (!swki_wal_add_snapshot(wal, snapshot)) {
         return swki_fail_nomem(err);
     }
     rc = remove_snapshots(wal);

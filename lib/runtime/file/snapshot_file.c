@@ -51,6 +51,20 @@ static uint64_t chunk_at(const struct swki_snapshot_file *file, uint64_t number)
            number * (file->chunk_size + (uint64_t)SWKI_SNAPSHOT_CHUNK_EXTRA);
 }
 
+/* Writes all of it; once more after room was made. */
+static int write_bytes(const struct swki_snapshot_file *file,
+                       const uint8_t *data, size_t len, uint64_t offset)
+{
+    const struct swki_snapshot_place *at = file->at;
+    int rc = swki_io_write_all(at->io, file->fd, data, len, offset);
+
+    if ((rc == -ENOSPC || rc == -EDQUOT) && at->make_room != NULL &&
+        at->make_room(at->make_room_ctx)) {
+        rc = swki_io_write_all(at->io, file->fd, data, len, offset);
+    }
+    return rc;
+}
+
 /* -- The header ----------------------------------------------------------- */
 
 static uint32_t head_crc(const uint8_t *head, size_t len)
@@ -74,7 +88,6 @@ static struct swki_seal_frame head_frame(const struct swki_snapshot_file *file)
 
 static int write_head(struct swki_snapshot_file *file)
 {
-    const struct swki_file_io *io = file->at->io;
     uint8_t *head = file->head;
     int flags = (file->seal.cipher != NULL ? FLAG_SEALED : 0) |
                 (file->complete ? FLAG_COMPLETE : 0);
@@ -98,7 +111,7 @@ static int write_head(struct swki_snapshot_file *file)
         memcpy(head + TAG_AT, tag, sizeof(tag));
     }
     swki_put32(head + CRC_AT, head_crc(head, head_len(file)));
-    return swki_io_write_all(io, file->fd, head, head_len(file), 0);
+    return write_bytes(file, head, head_len(file), 0);
 }
 
 static int make_room(struct swki_snapshot_file *file, struct swk_error *err)
@@ -361,7 +374,6 @@ static uint32_t chunk_crc(const struct swki_seal_frame *frame,
 static int write_chunk(struct swki_snapshot_file *file, uint32_t flags,
                        struct swk_error *err)
 {
-    const struct swki_file_io *io = file->at->io;
     uint64_t number = file->length / file->chunk_size;
     uint8_t *data = file->chunk + SWKI_SNAPSHOT_CHUNK_HEAD;
     uint8_t *tag = data + file->fill;
@@ -381,9 +393,9 @@ static int write_chunk(struct swki_snapshot_file *file, uint32_t flags,
         memset(tag, 0, SWKI_SEAL_TAG_SIZE);
         swki_put32(tag, chunk_crc(&frame, data, file->fill));
     }
-    int rc = swki_io_write_all(io, file->fd, file->chunk,
-                               file->fill + (size_t)SWKI_SNAPSHOT_CHUNK_EXTRA,
-                               chunk_at(file, number));
+    int rc = write_bytes(file, file->chunk,
+                         file->fill + (size_t)SWKI_SNAPSHOT_CHUNK_EXTRA,
+                         chunk_at(file, number));
     if (rc < 0) {
         return fail_io(file, rc, "write to", err);
     }

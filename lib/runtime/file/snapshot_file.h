@@ -61,6 +61,10 @@ struct swki_snapshot_place {
     struct swki_keyring *ring; /* NULL: nothing is sealed */
     bool accept_unsealed;      /* although there is a key */
     uint32_t chunk_size;       /* of files that are made */
+    /* Called when the disk is full; false if that changes nothing. May be
+     * NULL. */
+    bool (*make_room)(void *ctx);
+    void *make_room_ctx;
 };
 
 /* One thread at a time. */

@@ -29,6 +29,12 @@ struct swki_wal_segment {
     uint32_t key;        /* number of the key it is under; 0: of none */
 };
 
+/* A snapshot's file. */
+struct swki_wal_snapshot {
+    struct swki_place place;
+    uint32_t key; /* number of the key it is under; 0: of none */
+};
+
 struct swki_wal {
     /* Set by the owner. */
     const struct swki_file_io *io;
@@ -37,9 +43,9 @@ struct swki_wal {
     const char *dir_path;
     int dir;
     uint64_t segment_size;
-    size_t snapshots_max; /* good ones kept */
+    size_t snapshots_max;             /* good ones kept */
     struct swki_snapshot_place files; /* where they are */
-    size_t spares_max;    /* segments kept to be written again */
+    size_t spares_max;                /* segments kept to be written again */
     uint64_t reserve_size;
     struct swki_keyring *ring;
     bool accept_unsealed; /* although there is a key */
@@ -86,7 +92,7 @@ struct swki_wal {
     size_t closed_count;
     size_t closed_size;
 
-    struct swki_place *snapshots; /* files, oldest first */
+    struct swki_wal_snapshot *snapshots; /* oldest first */
     size_t snapshots_count;
     size_t snapshots_size;
 
@@ -113,8 +119,12 @@ int swki_wal_write(struct swki_wal *wal, uint8_t *bytes, size_t len,
 
 /* Makes a snapshot count whose file is there, and removes what it makes
  * needless; install makes it take the place of the whole log. */
-int swki_wal_save_snapshot(struct swki_wal *wal, const struct swki_place *place,
+int swki_wal_save_snapshot(struct swki_wal *wal,
+                           const struct swki_wal_snapshot *snapshot,
                            bool install, struct swk_error *err);
+
+/* Finds out which keys the snapshots are under. */
+void swki_wal_find_snapshot_keys(struct swki_wal *wal);
 
 /* Stores whose log this is. */
 int swki_wal_identify(struct swki_wal *wal, const uint8_t *identity, size_t len,
@@ -165,7 +175,7 @@ int swki_wal_remove_file(struct swki_wal *wal, const char *name);
 bool swki_wal_add_closed(struct swki_wal *wal,
                          const struct swki_wal_segment *segment);
 bool swki_wal_add_snapshot(struct swki_wal *wal,
-                           const struct swki_place *place);
+                           const struct swki_wal_snapshot *snapshot);
 
 struct swki_loaded_snapshot {
     struct swki_snapshot_meta meta;

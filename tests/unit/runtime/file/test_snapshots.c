@@ -803,6 +803,82 @@ static void what_is_gone_on_with_can_be_read(void **state)
     disk_free(disk);
 }
 
+static void take_snapshot(struct file_store *store, uint64_t index)
+{
+    assert_int_equal(file_store_snapshot(store, index, 1), 0);
+    assert_int_equal(file_store_wait(store), 0);
+}
+
+/* As the rotation of keys needs it. */
+static void
+a_snapshot_under_the_new_key_makes_the_old_one_needless(void **state)
+{
+    struct disk *disk = disk_new(1);
+    struct file_store store;
+    uint64_t index = 0;
+
+    (void)state;
+    file_store_init(&store, disk);
+    store.config.key = key_a;
+    assert_int_equal(file_store_open(&store, NULL), 0);
+    assert_int_equal(file_store_append(&store, 1, 1, 20, 0), 0);
+    assert_int_equal(file_store_wait(&store), 0);
+    take_snapshot(&store, 5);
+    take_snapshot(&store, 10);
+    assert_int_equal(swk_file_storage_uses_old_key(&store.storage, NULL), 0);
+    assert_int_equal(swk_file_storage_set_key(&store.storage, key_b, NULL), 0);
+    assert_int_equal(swk_file_storage_uses_old_key(&store.storage, &index), 1);
+    assert_int_equal(index, 20);
+    file_store_close(&store);
+    store.config.key = key_b;
+    store.config.old_key = key_a;
+    assert_int_equal(file_store_open(&store, NULL), 0);
+    assert_int_equal(store.found.snapshot.index, 10);
+    assert_int_equal(swk_file_storage_uses_old_key(&store.storage, NULL), 1);
+    assert_int_equal(file_store_append(&store, 1, 21, 22, 0), 0);
+    assert_int_equal(file_store_wait(&store), 0);
+    take_snapshot(&store, 20);
+    assert_int_equal(swk_file_storage_uses_old_key(&store.storage, NULL), 0);
+    assert_int_equal(disk_count(disk, "snapshot-"), 1);
+    file_store_close(&store);
+    store.config.old_key = NULL;
+    assert_int_equal(file_store_open(&store, NULL), 0);
+    assert_int_equal(store.found.snapshot.index, 20);
+    assert_int_equal(file_store_last(&store), 22);
+    file_store_fini(&store);
+    disk_free(disk);
+}
+
+static void
+a_new_key_of_the_storage_ends_the_snapshot_that_is_written(void **state)
+{
+    struct disk *disk = disk_new(1);
+    const struct swk_snapshot_meta at = meta_at(5);
+    struct file_store store;
+    const struct swk_storage *storage = &store.storage;
+    static const uint8_t data[10];
+
+    (void)state;
+    file_store_init(&store, disk);
+    store.config.key = key_a;
+    assert_int_equal(file_store_open(&store, NULL), 0);
+    assert_int_equal(file_store_append(&store, 1, 1, 9, 0), 0);
+    assert_int_equal(file_store_wait(&store), 0);
+    assert_int_equal(storage->begin_snapshot(storage->ctx, &at, NULL, NULL), 0);
+    assert_int_equal(swk_file_storage_set_key(storage, key_b, NULL), 0);
+    assert_int_equal(
+        storage->write_snapshot(storage->ctx, data, sizeof(data), NULL),
+        SWK_EPRECONDITION);
+    assert_int_equal(
+        storage->finish_snapshot(storage->ctx, 0, store.ticket + 1, NULL),
+        SWK_EPRECONDITION);
+    storage->abort_snapshot(storage->ctx, 0);
+    take_snapshot(&store, 9);
+    assert_int_equal(swk_file_storage_uses_old_key(storage, NULL), 0);
+    file_store_fini(&store);
+    disk_free(disk);
+}
+
 #define SEALED(function)                                                       \
     cmocka_unit_test_setup_teardown(function, set_up_sealed, tear_down)
 #define PLAIN(function)                                                        \
@@ -849,6 +925,10 @@ int main(void)
         cmocka_unit_test(
             a_disk_too_full_for_a_snapshot_costs_the_snapshot_alone),
         cmocka_unit_test(what_is_gone_on_with_can_be_read),
+        cmocka_unit_test(
+            a_snapshot_under_the_new_key_makes_the_old_one_needless),
+        cmocka_unit_test(
+            a_new_key_of_the_storage_ends_the_snapshot_that_is_written),
     };
 
     return cmocka_run_group_tests_name("snapshots", tests, NULL, NULL);
