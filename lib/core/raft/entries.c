@@ -7,7 +7,7 @@
 #include "base/alloc.h"
 
 enum {
-    CHUNK_SIZE_MIN = 1024,      /* of the first one: an idle log is small */
+    CHUNK_SIZE_MIN = 256,       /* of the first one: an idle log is small */
     CHUNK_SIZE_MAX = 64 * 1024, /* those after it double up to this */
     SPARES_MAX = 64, /* of these are kept, for a log between snapshots */
     SLOTS_MIN = 16,

@@ -155,7 +155,7 @@ struct swki_machine {
     struct swki_machine_answers answers;
     struct swki_machine_answers answers_out;
     uint64_t ticks; /* since the start, for leases */
-    struct swki_machine_beat beats[SWKI_MACHINE_BEATS];
+    struct swki_machine_beat *beats; /* SWKI_MACHINE_BEATS; NULL: no leases */
     size_t beats_count;       /* ever recorded in this term of office */
     uint64_t lease_off_until; /* tick; R-TRF-6 */
 

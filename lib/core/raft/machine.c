@@ -57,6 +57,14 @@ int swki_machine_new(const struct swki_machine_config *config,
     if (m == NULL) {
         return swki_fail_nomem(err);
     }
+    if ((config->flags & SWKI_MACHINE_LEASE_READS) != 0) {
+        m->beats = swki_calloc(config->alloc, SWKI_MACHINE_BEATS,
+                               sizeof(m->beats[0]));
+        if (m->beats == NULL) {
+            swki_free(config->alloc, m);
+            return swki_fail_nomem(err);
+        }
+    }
     m->config = *config;
     swki_rng_init(&m->rng, config->seed);
     swki_raft_configuration_init(&m->configuration, config->alloc,
@@ -90,6 +98,7 @@ void swki_machine_free(struct swki_machine *m)
     swki_snapshot_copy_fini(alloc, &m->sendable);
     swki_snapshot_copy_fini(alloc, &m->restored);
     swki_machine_reads_fini(m);
+    swki_free(alloc, m->beats);
     swki_free(alloc, m);
 }
 
