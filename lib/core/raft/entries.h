@@ -100,6 +100,13 @@ uint64_t swki_entry_weight(const struct swk_log_entry *entry);
 bool swki_entries_reserve(struct swki_entries *log, size_t count,
                           size_t data_size);
 
+/* The same for one entry without data. */
+static inline bool swki_entries_reserve_empty(struct swki_entries *log)
+{
+    return log->room - log->head > log->count ||
+           swki_entries_reserve(log, 1, 0);
+}
+
 /* Appends a copy of an entry, for which room was reserved; its index is that
  * after the last one. */
 void swki_entries_append(struct swki_entries *log,

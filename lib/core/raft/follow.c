@@ -9,15 +9,6 @@ const char swki_machine_lost_mark[] = "LogLost";
 _Static_assert(sizeof(swki_machine_lost_mark) - 1 == SWKI_MACHINE_LOST_MARK_LEN,
                "the mark's length");
 
-static void acknowledge(struct swki_machine *m, uint64_t leader, uint64_t index)
-{
-    (void)swki_machine_send(m, &(struct swk_raft_message){
-                                   .type = SWK_RAFT_MSG_APP_RESP,
-                                   .to = leader,
-                                   .index = index,
-                               });
-}
-
 static void answer_refusing(struct swki_machine *m, uint64_t leader,
                             uint64_t index, uint64_t hint, uint64_t hint_term)
 {
@@ -90,7 +81,7 @@ void swki_machine_handle_append(struct swki_machine *m,
     uint64_t end = message->index + message->entries_count;
 
     if (message->index < m->committed) {
-        acknowledge(m, message->from, m->committed);
+        swki_machine_acknowledge(m, message->from, m->committed);
         return;
     }
     if (!swki_entries_match(&m->log, message->index, message->log_term)) {
@@ -113,7 +104,7 @@ void swki_machine_handle_append(struct swki_machine *m,
         return;
     }
     swki_machine_commit(m, message->commit < end ? message->commit : end);
-    acknowledge(m, message->from, end);
+    swki_machine_acknowledge(m, message->from, end);
 }
 
 /* R-FOL-5 */

@@ -226,6 +226,16 @@ static inline bool swki_machine_heard(const struct swki_machine *m,
 bool swki_machine_send(struct swki_machine *m,
                        const struct swk_raft_message *message);
 
+/* Sends an append of entries of the log, which come behind index. False as
+ * above. */
+bool swki_machine_send_entries(struct swki_machine *m, uint64_t to,
+                               uint64_t index, uint64_t log_term, size_t count);
+
+/* Acknowledges the log up to index; lost for want of memory it is made up for
+ * by the next one. */
+void swki_machine_acknowledge(struct swki_machine *m, uint64_t to,
+                              uint64_t index);
+
 /* Counts a message that is not handled. */
 void swki_machine_reject(struct swki_machine *m,
                          enum swki_machine_reject reason,

@@ -381,7 +381,7 @@ bool swki_machine_reserve(struct swki_machine *m, size_t peers_count)
                                events * (peers_count * MESSAGES_PER_PEER +
                                          MESSAGES_BESIDE)) &&
            swki_outbox_reserve(&m->after, events * MESSAGES_BESIDE) &&
-           swki_entries_reserve(&m->log, 1, 0);
+           swki_entries_reserve_empty(&m->log);
 }
 
 int swki_machine_begin(struct swki_machine *m, struct swk_error *err)
@@ -488,24 +488,13 @@ static bool waits_for_storage(int32_t type)
            type == SWK_RAFT_MSG_PRE_VOTE_RESP;
 }
 
-/* An acknowledgement makes one before it, that still waits, superfluous. */
-static bool merge_response(struct swki_machine *m,
-                           const struct swk_raft_message *message,
-                           uint64_t term)
+static void trace_sent(struct swki_machine *m,
+                       const struct swk_raft_message *sent)
 {
-    if (!swki_machine_has(m, SWKI_MACHINE_COALESCE) || m->after.count == 0) {
-        return false;
+    if (swki_machine_traces_often(m)) {
+        swki_machine_emit(m, (struct swki_machine_trace){
+                                 .kind = SWKI_TRACE_SENT, .message = sent});
     }
-
-    struct swk_raft_message *last = &m->after.items[m->after.count - 1];
-    if (message->type != SWK_RAFT_MSG_APP_RESP || last->type != message->type ||
-        last->to != message->to || last->term != term ||
-        message->reject != 0 || last->reject != 0 ||
-        last->index > message->index) {
-        return false;
-    }
-    last->index = message->index;
-    return true;
 }
 
 bool swki_machine_send(struct swki_machine *m,
@@ -521,9 +510,6 @@ bool swki_machine_send(struct swki_machine *m,
         swki_machine_break(m, "raft: a message to itself would leave at once");
         return false;
     }
-    if (after && merge_response(m, message, term)) {
-        return true;
-    }
     sent = swki_outbox_add(after ? &m->after : &m->messages, message);
     if (sent == NULL) {
         return false;
@@ -532,9 +518,71 @@ bool swki_machine_send(struct swki_machine *m,
     if (sent->from == 0) {
         sent->from = m->config.id;
     }
-    if (swki_machine_traces_often(m)) {
-        swki_machine_emit(m, (struct swki_machine_trace){
-                                 .kind = SWKI_TRACE_SENT, .message = sent});
-    }
+    trace_sent(m, sent);
     return true;
+}
+
+/* The two kinds that every entry needs are written where they stay. */
+static struct swk_raft_message *draft(struct swki_machine *m, int32_t type,
+                                      uint64_t to)
+{
+    struct swk_raft_message *message = swki_outbox_draft(
+        waits_for_storage(type) ? &m->after : &m->messages);
+
+    if (message != NULL) {
+        message->type = type;
+        message->to = to;
+        message->from = m->config.id;
+        message->term = m->term;
+    }
+    return message;
+}
+
+bool swki_machine_send_entries(struct swki_machine *m, uint64_t to,
+                               uint64_t index, uint64_t log_term, size_t count)
+{
+    struct swk_raft_message *append = draft(m, SWK_RAFT_MSG_APP, to);
+
+    if (append == NULL) {
+        return false;
+    }
+    append->index = index;
+    append->log_term = log_term;
+    append->entries_count = count;
+    append->commit = m->committed;
+    trace_sent(m, append);
+    return true;
+}
+
+/* An acknowledgement makes one before it, that still waits, superfluous. */
+static bool merge_acknowledgement(struct swki_machine *m, uint64_t to,
+                                  uint64_t index)
+{
+    struct swk_raft_message *last;
+
+    if (!swki_machine_has(m, SWKI_MACHINE_COALESCE) || m->after.count == 0) {
+        return false;
+    }
+    last = &m->after.items[m->after.count - 1];
+    if (last->type != SWK_RAFT_MSG_APP_RESP || last->to != to ||
+        last->term != m->term || last->reject != 0 || last->index > index) {
+        return false;
+    }
+    last->index = index;
+    return true;
+}
+
+void swki_machine_acknowledge(struct swki_machine *m, uint64_t to,
+                              uint64_t index)
+{
+    struct swk_raft_message *response;
+
+    if (merge_acknowledgement(m, to, index)) {
+        return;
+    }
+    response = draft(m, SWK_RAFT_MSG_APP_RESP, to);
+    if (response != NULL) {
+        response->index = index;
+        trace_sent(m, response);
+    }
 }

@@ -124,15 +124,6 @@ struct swk_raft_message *swki_outbox_add(struct swki_outbox *box,
     return added;
 }
 
-void swki_outbox_clear(struct swki_outbox *box)
-{
-    box->count = 0;
-    box->pinned = 0;
-    if (box->arena.used > 0) {
-        swki_arena_reset(&box->arena);
-    }
-}
-
 static bool refers_to_log(const struct swk_raft_message *message)
 {
     return message->type == SWK_RAFT_MSG_APP && message->entries_count > 0 &&

@@ -40,6 +40,20 @@ static inline bool swki_outbox_reserve(struct swki_outbox *box, size_t count)
     return box->room - box->count >= count || swki_outbox_grow(box, count);
 }
 
+/* Adds a message of zeroes, for a kind that points at nothing; NULL for no
+ * memory. */
+static inline struct swk_raft_message *swki_outbox_draft(struct swki_outbox *box)
+{
+    struct swk_raft_message *added;
+
+    if (!swki_outbox_reserve(box, 1)) {
+        return NULL;
+    }
+    added = &box->items[box->count++];
+    *added = (struct swk_raft_message){0};
+    return added;
+}
+
 /* Adds a message. Snapshot, context, and entries if it is not an append, are
  * copied. Returns it as it was added, until the next one is; NULL for no
  * memory, and nothing was added. */
@@ -48,7 +62,14 @@ swki_outbox_add(struct swki_outbox *box,
                 const struct swk_raft_message *message);
 
 /* Forgets all messages; the memory is kept. */
-void swki_outbox_clear(struct swki_outbox *box);
+static inline void swki_outbox_clear(struct swki_outbox *box)
+{
+    box->count = 0;
+    box->pinned = 0;
+    if (box->arena.used > 0) {
+        swki_arena_reset(&box->arena);
+    }
+}
 
 /* The log is about to change from an index on: appends that reach there take
  * their entries along. One for which there is no memory is lost. */

@@ -41,11 +41,7 @@ bool swki_machine_leader_append(struct swki_machine *m,
         swki_machine_log_append(m, entry.index, &entry, 1);
     }
     /* R-REP-10: the leader's own acknowledgement, when this is durable. */
-    (void)swki_machine_send(m, &(struct swk_raft_message){
-                                   .type = SWK_RAFT_MSG_APP_RESP,
-                                   .to = m->config.id,
-                                   .index = swki_machine_last(m),
-                               });
+    swki_machine_acknowledge(m, m->config.id, swki_machine_last(m));
     return true;
 }
 

@@ -112,15 +112,7 @@ bool swki_machine_send_append(struct swki_machine *m,
 
     uint64_t size = data_bytes(m, peer->next, count);
     if (!merge(m, peer, count, size)) {
-        struct swk_raft_message message = {
-            .type = SWK_RAFT_MSG_APP,
-            .to = peer->id,
-            .index = prev,
-            .log_term = prev_term,
-            .entries_count = count,
-            .commit = m->committed,
-        };
-        if (!swki_machine_send(m, &message)) {
+        if (!swki_machine_send_entries(m, peer->id, prev, prev_term, count)) {
             return false;
         }
         swki_raft_progress_sent(peer, count, size);

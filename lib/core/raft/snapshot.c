@@ -256,13 +256,9 @@ void swki_machine_handle_snapshot(struct swki_machine *m,
                    outcome == TAKEN ? SWKI_TRACE_SNAPSHOT_RESTORED
                                     : SWKI_TRACE_SNAPSHOT_IGNORED,
                    meta);
-    (void)swki_machine_send(m, &(struct swk_raft_message){
-                                   .type = SWK_RAFT_MSG_APP_RESP,
-                                   .to = message->from,
-                                   .index = outcome == TAKEN
-                                                ? swki_machine_last(m)
-                                                : m->committed,
-                               });
+    swki_machine_acknowledge(m, message->from,
+                             outcome == TAKEN ? swki_machine_last(m)
+                                              : m->committed);
 }
 
 void swki_machine_snapshot_stable(struct swki_machine *m, uint64_t index)
