@@ -78,19 +78,17 @@ static void ids_copy(struct swki_raft_ids *to, const struct swki_raft_ids *from)
 
 /* -- Members -------------------------------------------------------------- */
 
+/* The place of a member, or where it would go. Every message asks for it: the
+ * number of steps depends on the number of members alone. */
 static size_t find_peer(const struct swki_raft_configuration *c, uint64_t id)
 {
     size_t from = 0;
-    size_t to = c->peers_count;
 
-    while (from < to) {
-        size_t middle = from + (to - from) / 2;
+    for (size_t count = c->peers_count; count > 0;) {
+        size_t half = (count + 1) / 2;
 
-        if (c->peers[middle].id < id) {
-            from = middle + 1;
-        } else {
-            to = middle;
-        }
+        from += c->peers[from + half - 1].id < id ? half : 0;
+        count -= half;
     }
     return from;
 }

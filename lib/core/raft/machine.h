@@ -343,6 +343,12 @@ int swki_machine_step(struct swki_machine *m,
                       const struct swk_raft_message *message,
                       struct swk_error *err);
 
+/* The same of one of the responses of an own append, to this member and as it
+ * was given out: it is not checked. */
+int swki_machine_step_own(struct swki_machine *m,
+                          const struct swk_raft_message *response,
+                          struct swk_error *err);
+
 /* context_len: 1 to SWKI_MACHINE_READ_CONTEXT_MAX. SWK_ENOTLEADER: no leader
  * is known; SWK_EUNAVAILABLE: too many wait. */
 int swki_machine_read_index(struct swki_machine *m, const void *context,

@@ -42,31 +42,37 @@ void swki_machine_log_append(struct swki_machine *m, uint64_t index,
     }
 }
 
+static void trace_stable(struct swki_machine *m,
+                         enum swki_machine_trace_kind kind, uint64_t index,
+                         uint64_t term, uint64_t own)
+{
+    swki_machine_emit(m, (struct swki_machine_trace){
+                             .kind = kind,
+                             .index = index,
+                             .message_log_term = term,
+                             .log_term = own,
+                         });
+}
+
 /* R-LOG-2: entries are released from the unstable part only if what the
  * storage has is what the log has now (R-RDY-7). */
 void swki_machine_log_stable(struct swki_machine *m, uint64_t index,
                              uint64_t term)
 {
-    struct swki_machine_trace event = {.index = index,
-                                       .message_log_term = term};
     uint64_t own = 0;
 
     if (index == m->unstable_snapshot.meta.index && index + 1 == m->offset &&
         index != 0) {
-        event.kind = SWKI_TRACE_STABLE_SNAPSHOT;
-        swki_machine_emit(m, event);
+        trace_stable(m, SWKI_TRACE_STABLE_SNAPSHOT, index, term, 0);
         return;
     }
     if (index < m->offset || index > swki_machine_last(m)) {
-        event.kind = SWKI_TRACE_STABLE_MISSING;
-        swki_machine_emit(m, event);
+        trace_stable(m, SWKI_TRACE_STABLE_MISSING, index, term, 0);
         return;
     }
     (void)swki_entries_term(&m->log, index, &own);
     if (own != term) {
-        event.kind = SWKI_TRACE_STABLE_MISMATCHED;
-        event.log_term = own;
-        swki_machine_emit(m, event);
+        trace_stable(m, SWKI_TRACE_STABLE_MISMATCHED, index, term, own);
         return;
     }
 
@@ -74,7 +80,9 @@ void swki_machine_log_stable(struct swki_machine *m, uint64_t index,
     if (m->offset_in_progress < m->offset) {
         m->offset_in_progress = m->offset;
     }
-    swki_machine_check_recovered(m);
+    if (m->recovering != 0) {
+        swki_machine_check_recovered(m);
+    }
 }
 
 /* -- Commit (section 10) --------------------------------------------------- */

@@ -219,12 +219,9 @@ void swk_raft_free(swk_raft *raft)
 
 /* -- Checks ---------------------------------------------------------------- */
 
-int swki_raft_need(const void *pointer, const char *what,
-                   struct swk_error *err)
+int swki_raft_fail_null(const char *what, struct swk_error *err)
 {
-    return pointer != NULL
-               ? SWK_OK
-               : swki_fail(err, SWK_EINVAL, "raft: NULL %s", what);
+    return swki_fail(err, SWK_EINVAL, "raft: NULL %s", what);
 }
 
 int swki_raft_need_sound(const struct swk_raft *raft, struct swk_error *err)

@@ -105,9 +105,15 @@ int swki_raft_need_running(const struct swk_raft *raft, struct swk_error *err);
 /* SWK_EIO with the reason, if it failed; else 0. */
 int swki_raft_need_sound(const struct swk_raft *raft, struct swk_error *err);
 
+/* SWK_EINVAL: what is NULL. */
+int swki_raft_fail_null(const char *what, struct swk_error *err);
+
 /* A pointer that must not be NULL. */
-int swki_raft_need(const void *pointer, const char *what,
-                   struct swk_error *err);
+static inline int swki_raft_need(const void *pointer, const char *what,
+                                 struct swk_error *err)
+{
+    return pointer != NULL ? SWK_OK : swki_raft_fail_null(what, err);
+}
 
 /* -- member_time.c --------------------------------------------------------- */
 
@@ -131,20 +137,30 @@ struct swki_raft_write *swki_raft_write_add(struct swk_raft *raft,
                                             enum swki_raft_write_kind kind);
 
 /* The responses wait for the newest write; or for nothing, if no write is
- * under way. There is room for those to this member; others are dropped, as
- * the network might drop them, if memory is short. install: the received
- * snapshot that they tell of, or NULL. */
+ * under way: then those to others go out with the next messages. There is room
+ * for those to this member; others are dropped, as the network might drop them,
+ * if memory is short. install: the received snapshot that they tell of, or
+ * NULL. */
 void swki_raft_writes_hold(struct swk_raft *raft,
                            const struct swk_raft_message *responses,
                            size_t responses_count,
                            const struct swk_snapshot_meta *install);
 
+/* Whether the oldest write is confirmed, and not handled. */
+static inline bool swki_raft_writes_due(const struct swk_raft *raft)
+{
+    const struct swki_raft_write *write;
+
+    if (raft->writes.count == 0) {
+        return false;
+    }
+    write = swki_raft_ring_at(&raft->writes, 0);
+    return write->ticket <= raft->persisted;
+}
+
 /* Handles what waits no more. False if memory ran short: the rest is handled
  * by a later call. */
 bool swki_raft_writes_process(struct swk_raft *raft);
-
-/* Whether swki_raft_writes_process() has work. */
-bool swki_raft_writes_due(const struct swk_raft *raft);
 
 /* Makes room for so many more messages to go out. */
 bool swki_raft_out_reserve(struct swk_raft *raft, size_t more);

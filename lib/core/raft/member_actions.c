@@ -117,9 +117,12 @@ static uint64_t find_own_first(const struct swk_raft *raft)
 static void take_leadership(struct swk_raft *raft)
 {
     struct swk_raft_actions *actions = &raft->actions;
-    bool leads = raft->role == SWK_RAFT_LEADER &&
-                 swki_machine_failure(raft->machine) == NULL;
+    bool leads = raft->role == SWK_RAFT_LEADER;
 
+    if (!leads && raft->announced_term == 0) {
+        return;
+    }
+    leads = leads && swki_machine_failure(raft->machine) == NULL;
     if (raft->announced_term != 0 &&
         (!leads || raft->announced_term != raft->state.term)) {
         raft->announced_term = 0;
@@ -173,15 +176,15 @@ static void take_ready(struct swk_raft *raft)
 
     for (int round = 0; round < ROUNDS_MAX; round++) {
         if (!swki_raft_writes_process(raft) ||
-            swki_machine_failure(raft->machine) != NULL ||
-            !swki_raft_writes_reserve(raft)) {
+            swki_machine_failure(raft->machine) != NULL) {
             return;
         }
         if (!swki_machine_has_ready(raft->machine)) {
             take_messages(raft, &nothing);
             return;
         }
-        if (swki_machine_take_ready(raft->machine, &ready, NULL) != SWK_OK) {
+        if (!swki_raft_writes_reserve(raft) ||
+            swki_machine_take_ready(raft->machine, &ready, NULL) != SWK_OK) {
             return;
         }
         take_parts(raft, ready);

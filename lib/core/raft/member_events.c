@@ -17,8 +17,13 @@
 
 static int check_event(const struct swk_raft *raft, struct swk_error *err)
 {
-    int rc = swki_raft_need(raft, "raft", err);
+    int rc;
 
+    if (raft != NULL && raft->started &&
+        swki_machine_failure(raft->machine) == NULL) {
+        return SWK_OK;
+    }
+    rc = swki_raft_need(raft, "raft", err);
     return rc == SWK_OK ? swki_raft_need_running(raft, err) : rc;
 }
 

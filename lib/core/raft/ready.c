@@ -127,14 +127,13 @@ static void swap(struct swki_outbox *a, struct swki_outbox *b)
     *b = c;
 }
 
+/* The boxes for what was given out before are empty. */
 static void take_messages(struct swki_machine *m)
 {
     struct swki_machine_ready *ready = &m->ready;
 
     swap(&m->messages, &m->messages_out);
     swap(&m->after, &m->after_out);
-    swki_outbox_clear(&m->messages);
-    swki_outbox_clear(&m->after);
     swki_outbox_resolve(&m->messages_out, &m->log);
     ready->messages = m->messages_out.items;
     ready->messages_count = m->messages_out.count;

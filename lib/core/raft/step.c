@@ -296,6 +296,29 @@ static bool from_storage(const struct swk_raft_message *message)
            message->type == SWKI_MACHINE_STORAGE_APPLY_RESP;
 }
 
+/* Handles a message that passed the checks, or needs none. */
+static int deliver(struct swki_machine *m,
+                   const struct swk_raft_message *message,
+                   struct swk_error *err)
+{
+    int rc;
+    int settled;
+
+    /* R-FOL-5: nothing is answered on behalf of a log that is gone. */
+    if (m->log_lost && !from_storage(message)) {
+        return SWK_OK;
+    }
+    if (swki_machine_traces_often(m)) {
+        swki_machine_emit(m, (struct swki_machine_trace){
+                                 .kind = SWKI_TRACE_RECEIVED,
+                                 .message = message,
+                             });
+    }
+    rc = swki_machine_handle(m, message, err);
+    settled = swki_machine_settle(m, err);
+    return settled != SWK_OK ? settled : rc;
+}
+
 int swki_machine_step(struct swki_machine *m,
                       const struct swk_raft_message *message,
                       struct swk_error *err)
@@ -313,22 +336,18 @@ int swki_machine_step(struct swki_machine *m,
                          (int)message->type,
                          (unsigned long long)message->from);
     }
-    /* R-FOL-5: nothing is answered on behalf of a log that is gone. */
-    if (m->log_lost && !from_storage(message)) {
-        return SWK_OK;
-    }
     rc = reserve_entries(m, message, err);
     if (rc != SWK_OK) {
         return rc;
     }
-    if (swki_machine_traces_often(m)) {
-        swki_machine_emit(m, (struct swki_machine_trace){
-                                 .kind = SWKI_TRACE_RECEIVED,
-                                 .message = message,
-                             });
-    }
+    return deliver(m, message, err);
+}
 
-    rc = swki_machine_handle(m, message, err);
-    int settled = swki_machine_settle(m, err);
-    return settled != SWK_OK ? settled : rc;
+int swki_machine_step_own(struct swki_machine *m,
+                          const struct swk_raft_message *response,
+                          struct swk_error *err)
+{
+    int rc = swki_machine_begin(m, err);
+
+    return rc == SWK_OK ? deliver(m, response, err) : rc;
 }

@@ -137,47 +137,48 @@ static struct swki_raft_write *newest_write(struct swk_raft *raft)
     return done;
 }
 
+/* Without memory they are lost, as they might be on the way. */
+static void send_response(struct swk_raft *raft,
+                          const struct swk_raft_message *response)
+{
+    if (swki_raft_out_reserve(raft, 1)) {
+        swki_raft_out_push(raft, response);
+    }
+}
+
 void swki_raft_writes_hold(struct swk_raft *raft,
                            const struct swk_raft_message *responses,
                            size_t responses_count,
                            const struct swk_snapshot_meta *install)
 {
-    struct swki_raft_write *write;
+    bool all_durable = raft->writes.count == 0;
 
-    if (responses_count == 0) {
-        return;
-    }
-    write = newest_write(raft);
-    if (install != NULL) {
-        write->install_index = install->index;
-        write->install_term = install->term;
-    }
     for (size_t i = 0; i < responses_count; i++) {
+        bool own = responses[i].to == raft->config.id;
+        struct swki_raft_write *write;
         struct swk_raft_message *held;
 
+        if (all_durable && !own) {
+            send_response(raft, &responses[i]);
+            continue;
+        }
         if (is_superseded(raft, responses, responses_count, i) ||
-            (responses[i].to != raft->config.id && !reserve_for_other(raft))) {
+            (!own && !reserve_for_other(raft))) {
             continue;
         }
         held = swki_raft_ring_push(&raft->responses);
         *held = responses[i];
         held->snapshot = NULL; /* write knows its place */
+        write = newest_write(raft);
         write->responses_count++;
+        if (install != NULL) {
+            write->install_index = install->index;
+            write->install_term = install->term;
+        }
     }
 }
 
 /* -- Releasing ------------------------------------------------------------- */
-
-bool swki_raft_writes_due(const struct swk_raft *raft)
-{
-    const struct swki_raft_write *write;
-
-    if (raft->writes.count == 0) {
-        return false;
-    }
-    write = swki_raft_ring_at(&raft->writes, 0);
-    return write->ticket <= raft->persisted;
-}
 
 /* False for no memory. A failure of the machine is noticed by its callers. */
 static bool step_own(struct swk_raft *raft, const struct swki_raft_write *write,
@@ -193,7 +194,7 @@ static bool step_own(struct swk_raft *raft, const struct swki_raft_write *write,
         place.index != 0) {
         message.snapshot = &place;
     }
-    return swki_machine_step(raft->machine, &message, NULL) != SWK_ENOMEM;
+    return swki_machine_step_own(raft->machine, &message, NULL) != SWK_ENOMEM;
 }
 
 static void finish_write(struct swk_raft *raft,
