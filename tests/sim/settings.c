@@ -139,6 +139,15 @@ static void tune_overwrite(struct settings *s, struct swki_rng *rng)
     s->reads_percent = 10;
 }
 
+/* Damage that is found, time and again, by members that were leading or close
+ * to it. */
+static void tune_rot(struct settings *s, struct swki_rng *rng)
+{
+    s->interval[FAULT_ROT] = s->tick_ns * between(rng, 30, 150);
+    s->interval[FAULT_POWER] = s->tick_ns * between(rng, 20, 100);
+    s->interval[FAULT_SPLIT] = s->tick_ns * between(rng, 20, 200);
+}
+
 /* -- Profiles -------------------------------------------------------------- */
 
 static const struct profile {
@@ -168,9 +177,10 @@ static const struct profile {
      .busy = true},
     {.name = "rot",
      .faults = BIT(FAULT_ROT) | BIT(FAULT_POWER) | BIT(FAULT_SPLIT),
-     .always = BIT(FAULT_ROT) | BIT(FAULT_SPLIT),
+     .always = BIT(FAULT_ROT) | BIT(FAULT_SPLIT) | BIT(FAULT_POWER),
      .machine = REGISTERS,
-     .busy = true},
+     .busy = true,
+     .tune = tune_rot},
     {.name = "members",
      .faults = MEMBER_FAULTS | NET_FAULTS | BIT(FAULT_CRASH),
      .always = BIT(FAULT_CONF) | BIT(FAULT_SPLIT)},
