@@ -283,10 +283,15 @@ static void log_outcome(const struct swki_recovering_config *config,
         return;
     }
     swki_log(config->logger, SWK_LOG_WARN, "node",
-             "forced a new cluster: %" PRIu64 " other managers are removed for "
-             "good, and must be wiped before they join again; %" PRIu64
-             " entries that were not known to be committed are kept",
-             report->members_count, report->last_index - report->commit_index);
+             "forced a new cluster: the other managers, %" PRIu64 " in number, "
+             "are removed for good, and must be wiped before they join again",
+             report->members_count);
+    if (report->last_index > report->commit_index) {
+        swki_log(config->logger, SWK_LOG_WARN, "node",
+                 "entries %" PRIu64 " to %" PRIu64 " were not known to be "
+                 "committed; they are kept",
+                 report->commit_index + 1, report->last_index);
+    }
     for (uint64_t i = 0;
          i < report->members_count && i < SWK_RECOVERY_MEMBERS_MAX; i++) {
         const struct swk_recovery_member *member = &report->members[i];

@@ -41,7 +41,8 @@ int recovery_check_flags(const struct daemon_options *options)
 
 /* -- Text ----------------------------------------------------------------- */
 
-/* Names are other nodes' words: nothing that a terminal would obey. */
+/* Names are other nodes' words: nothing that a terminal would obey. A width of
+ * 0 ends the line. */
 static void print_name(const char *text, int width)
 {
     int printed = 0;
@@ -52,7 +53,11 @@ static void print_name(const char *text, int width)
         putchar(c < ' ' || c == 0x7f ? '?' : c);
         printed++;
     }
-    printf("%*s", printed < width ? width - printed : 1, "");
+    if (width == 0) {
+        putchar('\n');
+    } else {
+        printf("%*s", printed < width ? width - printed : 1, "");
+    }
 }
 
 static void print_log(const struct swk_recovery_report *r)
@@ -68,7 +73,8 @@ static void print_log(const struct swk_recovery_report *r)
     } else {
         printf("Snapshot         none\n");
     }
-    printf("Forced before    %" PRIu64 " times\n", r->generation);
+    printf("Forced before    %" PRIu64 " time%s\n", r->generation,
+           r->generation == 1 ? "" : "s");
     if (r->certificate_expired != 0) {
         printf("Certificate      expired; it would be renewed\n");
     }
@@ -84,7 +90,7 @@ static void print_members(const struct swk_recovery_report *r)
     print_name("MEMBER", 18);
     print_name("NODE", 27);
     print_name("HOSTNAME", 20);
-    printf("ADDRESS\n");
+    print_name("ADDRESS", 0);
     for (uint64_t i = 0; i < r->members_count && i < SWK_RECOVERY_MEMBERS_MAX;
          i++) {
         const struct swk_recovery_member *member = &r->members[i];
@@ -93,7 +99,6 @@ static void print_members(const struct swk_recovery_report *r)
         print_name(member->node_id, 27);
         print_name(member->hostname, 20);
         print_name(member->address, 0);
-        printf("\n");
     }
     if (r->members_count > SWK_RECOVERY_MEMBERS_MAX) {
         printf("  and %" PRIu64 " more\n",
@@ -103,15 +108,14 @@ static void print_members(const struct swk_recovery_report *r)
 
 static void print_kept(const struct swk_recovery_report *r)
 {
-    uint64_t count = r->last_index - r->commit_index;
-
-    if (count == 0) {
+    if (r->last_index == r->commit_index) {
         printf("\nAll entries of this log are known to be committed.\n");
         return;
     }
-    printf("\n%" PRIu64 " entries are not known to be committed. They would be "
-           "kept, and take effect:\n",
-           count);
+    printf("\nEntries %" PRIu64 " to %" PRIu64
+           " are not known to be committed. "
+           "They would be kept, and do this:\n",
+           r->commit_index + 1, r->last_index);
     for (uint64_t i = 0; i < r->kinds_count; i++) {
         const struct swk_recovery_objects *o = &r->kinds[i];
 

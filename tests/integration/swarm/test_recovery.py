@@ -175,6 +175,9 @@ def what_may_have_been_acknowledged_is_kept():
         look(swarm, "manager").says("not known to be committed",
                                     "config     1 created")
         force(swarm, "manager")
+        expect("entries %d to %d were not known to be committed" %
+               (report["commitIndex"] + 1, report["lastIndex"]) in
+               swarm.manager.text(), "they are not named")
         expect(notes(swarm) == ["half"], "notes: %s" % notes(swarm))
 
 
