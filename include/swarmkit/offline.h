@@ -196,8 +196,8 @@ struct swk_offline_import {
     size_t size;         /**< sizeof(struct swk_offline_import). */
     const uint8_t *data; /**< An encoded swarmkit.v1.State. */
     size_t data_len;     /**< Bytes. */
-    /** Where other nodes will reach the manager, "HOST:PORT"; NULL if it shall
-     *  say so when it runs. */
+    /** Where other nodes will reach the manager, "HOST:PORT". When it runs and
+     *  advertises another one, that counts. NULL if it is sure to do so. */
     const char *address;
 };
 

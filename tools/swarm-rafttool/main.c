@@ -35,7 +35,8 @@ static const struct flag {
     {'u', "uncommitted", NULL, "use entries, too, that may not be committed"},
     {'o', "output", "PATH", "where to; what exists is refused"},
     {'a', "address", "HOST:PORT",
-     "where other nodes will reach the manager; default: as swarmd says"},
+     "where the manager is reached; default 127.0.0.1:4242, until swarmd says "
+     "better"},
     {'h', "help", NULL, "show this text"},
 };
 

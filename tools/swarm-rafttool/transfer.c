@@ -16,6 +16,8 @@
 #include "rafttool.h"
 
 #define STATE_TYPE "swarmkit.v1.State"
+/* Of a swarmd that is told nothing else. */
+#define DEFAULT_ADDRESS "127.0.0.1:4242"
 
 enum {
     READ_SIZE = 1 << 20,
@@ -229,7 +231,8 @@ static int import_data(const struct options *options, const uint8_t *data,
         .size = sizeof(import),
         .data = data,
         .data_len = len,
-        .address = options->address,
+        .address =
+            options->address != NULL ? options->address : DEFAULT_ADDRESS,
     };
     struct swk_offline_config config;
     struct swk_error err;
