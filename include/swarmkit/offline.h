@@ -22,6 +22,7 @@
 #include <swarmkit/port/clock.h>
 #include <swarmkit/port/entropy.h>
 #include <swarmkit/port/storage.h>
+#include <swarmkit/storage_inspector.h>
 #include <swarmkit/types.h>
 #include <swarmkit/unlock_key.h>
 
@@ -190,6 +191,27 @@ SWK_API SWK_MUST_CHECK int swk_offline_state(const swk_offline *offline,
 SWK_API SWK_MUST_CHECK int swk_offline_copy_unsealed(const swk_offline *offline,
                                                      const char *state_dir,
                                                      struct swk_error *err);
+
+/**
+ * Tells what is in the files of a manager's log, one by one, with the keys that
+ * its key file holds. What they mean together, swk_offline_open() tells.
+ *
+ * @param config     Not NULL.
+ * @param inspector  *Borrowed for the call*; not NULL.
+ * @param out_keys   Receives why there are no keys, with code 0 if there is no
+ *                   reason: sealed files then count as locked. May be NULL.
+ * @param err        Receives the reason on failure; may be NULL.
+ * @return 0, whatever is damaged; SWK_ENOTFOUND if there is no state of a
+ *         manager; SWK_EBUSY with SWK_OFFLINE_LOCK alone; SWK_EDENIED or
+ *         SWK_EIO if something cannot be read; SWK_EINVAL; SWK_ENOMEM; or what
+ *         a function of inspector returned.
+ * @threads any
+ * @since   0.1
+ */
+SWK_API SWK_MUST_CHECK int
+swk_offline_inspect(const struct swk_offline_config *config,
+                    const struct swk_storage_inspector *inspector,
+                    struct swk_error *out_keys, struct swk_error *err);
 
 /** What is brought into a new state. */
 struct swk_offline_import {

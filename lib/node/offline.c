@@ -12,6 +12,7 @@
 
 #include <swarmkit/file_storage.h>
 #include <swarmkit/raft.h>
+#include <swarmkit/storage_inspector.h>
 
 #include "base/alloc.h"
 #include "base/error.h"
@@ -187,6 +188,26 @@ static int find_dir(struct swk_offline *o, struct swk_error *err)
                : SWK_OK;
 }
 
+/* The log and its keys, of which one may be on its way to the other. Nothing
+ * in the directory is to change. */
+static void choose_log(const struct swk_offline *o, char *path,
+                       struct swk_file_storage_config *config)
+{
+    const struct swki_data_keys *keys = &o->credentials.keys;
+
+    snprintf(path, SWKI_OFFLINE_PATH_SIZE + 16, "%s/raft", o->state_dir);
+    config->dir = path;
+    config->alloc = o->config.alloc;
+    config->logger = o->config.logger;
+    config->done = ignore_done;
+    config->flags =
+        SWK_FILE_STORAGE_READ_ONLY | SWK_FILE_STORAGE_ACCEPT_UNSEALED;
+    if (keys->has_current) {
+        config->key = keys->has_pending ? keys->pending : keys->current;
+        config->old_key = keys->has_pending ? keys->current : NULL;
+    }
+}
+
 static int read_log(struct swk_offline *o, struct swk_error *err)
 {
     const struct swk_storage_replay replay = {
@@ -203,11 +224,7 @@ static int read_log(struct swk_offline *o, struct swk_error *err)
     struct swk_storage storage;
     int rc;
 
-    snprintf(path, sizeof(path), "%s/raft", o->state_dir);
-    config.dir = path;
-    config.alloc = o->config.alloc;
-    config.logger = o->config.logger;
-    config.done = ignore_done;
+    choose_log(o, path, &config);
     rc = swk_file_storage_open(&config, &storage, err);
     if (rc != 0) {
         return rc;
@@ -393,8 +410,9 @@ int swk_offline_state(const swk_offline *o, uint64_t index, uint8_t **out_data,
 
 /* -- The handle ----------------------------------------------------------- */
 
-int swk_offline_open(const struct swk_offline_config *config,
-                     swk_offline **out_offline, struct swk_error *err)
+/* One that has read nothing yet; its directory is there. */
+static int make_offline(const struct swk_offline_config *config,
+                        struct swk_offline **out_offline, struct swk_error *err)
 {
     struct swk_offline_config copy;
     struct swk_offline *o;
@@ -403,22 +421,39 @@ int swk_offline_open(const struct swk_offline_config *config,
     if (rc != 0) {
         return rc;
     }
-    if (out_offline == NULL) {
-        return swki_fail(err, SWK_EINVAL, "offline: NULL argument");
-    }
     o = swki_calloc(copy.alloc, 1, sizeof(*o));
     if (o == NULL) {
         return swki_fail_nomem(err);
     }
     o->config = copy;
+    o->lock = -1;
     swki_arena_init(&o->arena, copy.alloc, SIZE_MAX);
     swki_credentials_init(&o->credentials, copy.alloc);
     o->state_dir = swki_arena_strdup(&o->arena, copy.state_dir);
-    o->lock = -1;
+    o->config.state_dir = o->state_dir;
     rc = o->state_dir == NULL ? swki_fail_nomem(err) : find_dir(o, err);
-    if (rc == 0) {
-        rc = read_keys(o, err);
+    if (rc != 0) {
+        swk_offline_close(o);
+        return rc;
     }
+    *out_offline = o;
+    return SWK_OK;
+}
+
+int swk_offline_open(const struct swk_offline_config *config,
+                     swk_offline **out_offline, struct swk_error *err)
+{
+    struct swk_offline *o;
+    int rc;
+
+    if (out_offline == NULL) {
+        return swki_fail(err, SWK_EINVAL, "offline: NULL argument");
+    }
+    rc = make_offline(config, &o, err);
+    if (rc != 0) {
+        return rc;
+    }
+    rc = read_keys(o, err);
     if (rc == 0) {
         rc = read_log(o, err);
     }
@@ -429,10 +464,39 @@ int swk_offline_open(const struct swk_offline_config *config,
         swk_offline_close(o);
         return rc;
     }
-    o->config.state_dir = o->state_dir;
-    o->config.unlock_key = NULL;
+    o->config.unlock_key = NULL; /* the caller's */
     *out_offline = o;
     return SWK_OK;
+}
+
+int swk_offline_inspect(const struct swk_offline_config *config,
+                        const struct swk_storage_inspector *inspector,
+                        struct swk_error *out_keys, struct swk_error *err)
+{
+    struct swk_file_storage_config log = {.size = sizeof(log)};
+    char path[SWKI_OFFLINE_PATH_SIZE + 16];
+    struct swk_error why = {0};
+    struct swk_offline *o;
+    int rc;
+
+    if (inspector == NULL) {
+        return swki_fail(err, SWK_EINVAL, "offline: NULL argument");
+    }
+    rc = make_offline(config, &o, err);
+    if (rc != 0) {
+        return rc;
+    }
+    if (read_keys(o, &why) != 0) {
+        swki_data_keys_wipe(&o->credentials.keys);
+    }
+    choose_log(o, path, &log);
+    log.flags = 0;
+    rc = swk_file_storage_inspect(&log, inspector, err);
+    swk_offline_close(o);
+    if (rc == 0 && out_keys != NULL) {
+        *out_keys = why;
+    }
+    return rc;
 }
 
 void swk_offline_close(swk_offline *o)
