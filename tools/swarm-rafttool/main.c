@@ -67,6 +67,11 @@ static const struct command {
      "service,\nnetwork, task, cluster, secret, resource, extension, config, "
      "volume, or all.\n",
      "dump-object service --name web --format json", run_dump_object},
+    {"verify", NULL, "dkf", "", "whether all files are sound",
+     "Reads every file, every record and every seal, then all of it as the "
+     "manager does\nwhen it starts; says what is damaged, what that means, and "
+     "what to do.\n",
+     "verify --state-dir /var/lib/swarmd", run_verify},
     {"decrypt", NULL, "dko", "o", "copy the state without its seals",
      "Makes a state directory with the same log and identity that is read "
      "without a\nkey. Whoever reads the copy knows every secret of the swarm. "

@@ -45,6 +45,7 @@ struct options {
 int run_dump_wal(const struct options *options);
 int run_dump_snapshot(const struct options *options);
 int run_dump_object(const struct options *options);
+int run_verify(const struct options *options);
 int run_decrypt(const struct options *options);
 int run_export(const struct options *options);
 int run_import(const struct options *options);

@@ -57,6 +57,34 @@ def hides(text):
     expect("SWMTKN-1-" not in text, "a join token is shown")
 
 
+def files_of(top):
+    """Every file with its content, to tell whether anything changed."""
+    found = {}
+    for place, _, names in os.walk(top):
+        for name in names:
+            path = os.path.join(place, name)
+            if os.path.isfile(path) and not os.path.islink(path):
+                with open(path, "rb") as f:
+                    found[os.path.relpath(path, top)] = f.read()
+    return found
+
+
+def log_of(state):
+    """The file of the log that holds entries."""
+    names = [n for n in sorted(os.listdir(os.path.join(state, "raft")))
+             if n.startswith("log-")]
+    expect(names, "there is no log")
+    return os.path.join(state, "raft", names[-1])
+
+
+def flip(path, offset):
+    with open(path, "r+b") as f:
+        f.seek(offset)
+        byte = f.read(1)[0]
+        f.seek(offset)
+        f.write(bytes([byte ^ 0x10]))
+
+
 class Stopped:
     """with Stopped() as (swarm, dir): objects were made, the manager ended."""
 
@@ -83,8 +111,8 @@ def every_command_explains_itself():
     raft("--help").says("Usage: swarm-rafttool", "dump-wal", "Exit status")
     raft("--version").says("swarm-rafttool ")
     raft("dump-everything", code=2).says("unknown command")
-    for command in ("dump-wal", "dump-snapshot", "dump-object", "decrypt",
-                    "export", "import"):
+    for command in ("dump-wal", "dump-snapshot", "dump-object", "verify",
+                    "decrypt", "export", "import"):
         raft(command, "--help").says("Usage: swarm-rafttool " + command,
                                      "--state-dir", "Exit status", "Example")
     raft("dump-wal", "--start", "0", code=2).says("no index")
@@ -104,6 +132,7 @@ def a_directory_without_a_state_is_told():
 
 def the_log_is_shown_and_left_alone():
     with Stopped() as (swarm, state):
+        before = files_of(state)
         text = raft("dump-wal", "--state-dir", state).out
         for words in ("entry 1  term 1  membership", "add voter",
                       "at " + swarm.address, 'create cluster',
@@ -121,6 +150,9 @@ def the_log_is_shown_and_left_alone():
         hides(raft("dump-wal", "--state-dir", state, "--format", "json",
                    "--redact").out)
         raft("dump-snapshot", "--state-dir", state, code=4).says("no snapshot")
+        raft("verify", "--state-dir", state).says("sound")
+        raft("export", "--state-dir", state)
+        expect(files_of(state) == before, "reading changed something")
 
 
 def objects_are_put_together_from_snapshot_and_log():
@@ -164,6 +196,53 @@ def objects_are_put_together_from_snapshot_and_log():
             "no type of object")
         hides(raft("dump-object", "all", "--redact", "--state-dir", state,
                    "--format", "json").out)
+
+
+def a_manager_that_runs_is_looked_at():
+    with Swarm() as swarm:
+        fill(swarm)
+        state = swarm.path("manager")
+        for words in (["dump-wal"], ["dump-object", "all"], ["export"]):
+            raft(*words, "--state-dir", state).says("token")
+        swarm.ctl("service", "rm", "web")
+
+
+def damage_is_found_and_explained():
+    with Stopped() as (swarm, state):
+        result = raft("verify", "--state-dir", state)
+        result.says("FILE", "VERDICT", "good", "verdict: sound", "member ")
+        told = json.loads(raft("verify", "--state-dir", state, "--format",
+                               "json").out)
+        expect(told["readable"] and told["lost"] == "0", told)
+        log = log_of(state)
+        expect(os.path.basename(log) in [f["file"] for f in told["files"]],
+               told)
+        with open(log, "rb") as f:
+            place = len(f.read().rstrip(b"\0")) - 3000  # among the entries
+        flip(log, place)
+        result = raft("verify", "--state-dir", state, code=6)
+        result.says("damaged at", "verdict: ")
+        expect("sound" not in result.out, result.out)
+        told = json.loads(raft("verify", "--state-dir", state, "--format",
+                               "json", code=6).out)
+        expect("damaged" in [f["verdict"] for f in told["files"]], told)
+        flip(log, place)
+        raft("verify", "--state-dir", state).says("sound")
+
+
+def a_damaged_snapshot_is_found():
+    with Swarm() as swarm:
+        swarm.ctl("cluster", "update", "--snapshot-interval", "5")
+        fill(swarm)
+        swarm.manager.crash_with_tasks()
+        state = swarm.path("manager")
+        raft("verify", "--state-dir", state).says("snapshot-", "sound")
+        newest = [n for n in sorted(os.listdir(os.path.join(state, "raft")))
+                  if n.startswith("snapshot-")][-1]
+        path = os.path.join(state, "raft", newest)
+        flip(path, os.path.getsize(path) // 2)
+        raft("verify", "--state-dir", state, code=6).says(
+            newest, "damaged", "damaged snapshot: ")
 
 
 def a_copy_is_read_without_a_key():
@@ -291,6 +370,9 @@ main([every_command_explains_itself,
       a_directory_without_a_state_is_told,
       the_log_is_shown_and_left_alone,
       objects_are_put_together_from_snapshot_and_log,
+      a_manager_that_runs_is_looked_at,
+      damage_is_found_and_explained,
+      a_damaged_snapshot_is_found,
       a_copy_is_read_without_a_key,
       a_manager_that_runs_is_not_copied,
       an_export_hides_what_it_shall,
