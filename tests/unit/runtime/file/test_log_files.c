@@ -123,7 +123,7 @@ static uint64_t space_taken(const struct f *f)
     return taken;
 }
 
-static void r_dsk_2_a_full_disk_takes_terms_and_votes(void **state)
+static void r_dsk_2_a_full_disk_takes_terms_votes_and_a_snapshot(void **state)
 {
     struct f *f = *state;
 
@@ -139,7 +139,11 @@ static void r_dsk_2_a_full_disk_takes_terms_and_votes(void **state)
     file_store_close(&f->store);
     open_store(f);
     assert_int_equal(f->store.found.state.term, 49);
-    assert_int_equal(file_store_last(&f->store), last);
+    snapshot(f, last, 1);
+    append(f, 100, last + 1, last + 1); /* it made room */
+    reopen(f);
+    assert_int_equal(f->store.found.state.term, 100);
+    assert_int_equal(file_store_last(&f->store), last + 1);
 }
 
 static void r_dsk_2_entries_do_not_take_what_is_set_aside(void **state)
@@ -474,7 +478,7 @@ int main(void)
         TEST_BOTH(what_a_used_file_held_before_is_never_read),
         TEST_BOTH(no_more_spares_are_kept_than_asked_for),
         SEALED(files_under_another_key_are_not_kept),
-        TEST_BOTH(r_dsk_2_a_full_disk_takes_terms_and_votes),
+        TEST_BOTH(r_dsk_2_a_full_disk_takes_terms_votes_and_a_snapshot),
         TEST_BOTH(r_dsk_2_entries_do_not_take_what_is_set_aside),
         TEST_BOTH(r_dsk_2_what_was_used_up_is_set_aside_again),
         TEST_BOTH(logs_of_other_formats_are_refused_by_name),
