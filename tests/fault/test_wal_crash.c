@@ -296,6 +296,67 @@ static void power_loss_during_repair_keeps_what_was_acknowledged(void **state)
     }
 }
 
+/* Steps, during which the key changes and a snapshot ends the old one. */
+static void run_rotation(struct file_store *store, const uint8_t *next)
+{
+    uint64_t last = 0;
+
+    if (file_store_open(store, NULL) != 0) {
+        return;
+    }
+    for (int n = 0; n < 24; n++) {
+        if (n == 12 &&
+            swk_file_storage_set_key(&store->storage, next, NULL) != 0) {
+            break;
+        }
+        int rc = n == 18 ? file_store_snapshot(store, last, 1)
+                         : file_store_append(store, 1, last + 1, last + 3, 0);
+        if (rc != 0 || file_store_wait(store) != 0) {
+            break;
+        }
+        last += n == 18 ? 0 : 3;
+    }
+    file_store_close(store);
+}
+
+/* Whenever power is lost, both keys open what is there, and the newer one
+ * alone once the snapshot is there. */
+static void power_loss_while_the_key_changes_loses_nothing(void **state)
+{
+    static const uint8_t next[SWK_FILE_STORAGE_KEY_SIZE] = "the next one";
+    bool reached = true;
+
+    (void)state;
+    for (int call = 0; reached; call++) {
+        struct disk *disk = disk_new((uint64_t)call);
+        struct file_store store;
+        struct swk_error err = {0};
+
+        file_store_init(&store, disk);
+        store.config.key = seal_key;
+        end_at(POWER_LOSS, disk, call);
+        run_rotation(&store, next);
+        reached = disk->off;
+        uint64_t last = store.durable == 0 ? 0 : 3 * store.durable;
+        last -= store.durable > 18 ? 3 : 0; /* the snapshot's ticket */
+        disk_power_cycle(disk);
+        store.config.key = next;
+        store.config.old_key = seal_key;
+        if (file_store_open(&store, &err) != 0) {
+            fail_msg("call %d: %s", call, err.text);
+        }
+        assert_true(file_store_last(&store) >= last);
+        if (!swk_file_storage_uses_old_key(&store.storage, NULL)) {
+            file_store_close(&store);
+            store.config.old_key = NULL;
+            assert_int_equal(file_store_open(&store, &err), 0);
+            assert_true(file_store_last(&store) >= last);
+        }
+        file_store_fini(&store);
+        disk_free(disk);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -303,6 +364,7 @@ int main(void)
         cmocka_unit_test(process_end_at_every_call_keeps_what_was_acknowledged),
         cmocka_unit_test(every_failing_call_keeps_what_was_acknowledged),
         cmocka_unit_test(no_space_at_every_call_keeps_what_was_acknowledged),
+        cmocka_unit_test(power_loss_while_the_key_changes_loses_nothing),
         cmocka_unit_test(power_loss_during_repair_keeps_what_was_acknowledged),
     };
 

@@ -345,6 +345,28 @@ static int inspect_segment(struct swki_load *load, size_t at,
     return rc;
 }
 
+/* 0 if it went away meanwhile. */
+static uint64_t file_size(struct swki_wal *wal, const char *name)
+{
+    const struct swki_file_io *io = wal->io;
+    int fd = io->open(io->ctx, wal->dir, name);
+    int64_t size = fd >= 0 ? io->size(io->ctx, fd) : 0;
+
+    if (fd >= 0) {
+        io->close(io->ctx, fd);
+    }
+    return size > 0 ? (uint64_t)size : 0;
+}
+
+static enum swk_storage_key key_of(struct swki_wal *wal, uint32_t number)
+{
+    if (number == 0) {
+        return SWK_STORAGE_KEY_NONE;
+    }
+    return number == swki_keyring_newest(wal->ring) ? SWK_STORAGE_KEY_NEWEST
+                                                    : SWK_STORAGE_KEY_OLD;
+}
+
 static int inspect_snapshot(struct swki_wal *wal,
                             const struct swki_place *place,
                             const struct swk_storage_inspector *inspector,
@@ -361,10 +383,13 @@ static int inspect_snapshot(struct swki_wal *wal,
     int rc = swki_wal_read_snapshot(wal, place, &loaded, err);
 
     swki_wal_snapshot_name(place, name);
+    snapshot.file_size = file_size(wal, name);
     switch (rc) {
     case SWK_OK:
         snapshot.format = SWKI_SNAPSHOT_VERSION;
         snapshot.data_size = loaded.data_len;
+        snapshot.key = key_of(wal, loaded.key);
+        snapshot.sealed = loaded.key != 0;
         break;
     case SWK_ECORRUPT:
         snapshot.verdict = SWK_STORAGE_DAMAGED;
@@ -374,6 +399,8 @@ static int inspect_snapshot(struct swki_wal *wal,
         break;
     case SWK_EDENIED:
         snapshot.verdict = SWK_STORAGE_LOCKED;
+        snapshot.format = SWKI_SNAPSHOT_VERSION;
+        snapshot.sealed = 1;
         break;
     case SWK_ENOTFOUND: /* removed meanwhile */
         return SWK_OK;

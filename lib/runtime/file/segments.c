@@ -424,10 +424,10 @@ bool swki_wal_uses_old_key(const struct swki_wal *wal, uint64_t *out_index)
         }
     }
     for (size_t i = 0; i < wal->snapshots_count; i++) {
-        if (wal->snapshots[i].key != newest) {
+        if (wal->snapshots[i].key != newest) { /* a later one replaces it */
             uses = true;
-            index = wal->snapshots[i].place.index > index
-                        ? wal->snapshots[i].place.index
+            index = wal->snapshots[i].place.index >= index
+                        ? wal->snapshots[i].place.index + 1
                         : index;
         }
     }

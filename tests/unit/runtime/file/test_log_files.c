@@ -408,6 +408,10 @@ static void inspection_tells_every_file_and_record(void **state)
     assert_int_equal(seen.snapshots[0].index, 20);
     assert_int_equal(seen.snapshots[0].verdict, SWK_STORAGE_GOOD);
     assert_int_equal(seen.snapshots[0].data_size, file_store_snapshot_len(20));
+    assert_true(seen.snapshots[0].file_size > seen.snapshots[0].data_size);
+    assert_int_equal(seen.snapshots[0].sealed, sealed);
+    assert_int_equal(seen.snapshots[0].key,
+                     sealed ? SWK_STORAGE_KEY_NEWEST : SWK_STORAGE_KEY_NONE);
 }
 
 static void inspection_tells_damage_and_torn_writes(void **state)

@@ -128,6 +128,30 @@ a_mixed_log_opens_with_both_keys_and_with_neither_alone(void **state)
     assert_int_equal(file_store_last(&f->store), 14);
 }
 
+static void a_snapshot_ends_the_need_of_the_old_key(void **state)
+{
+    struct f *f = *state;
+    uint64_t index = 0;
+
+    open_store(f);
+    append(f, 1, 1, 20);
+    snapshot(f, 10, 1);
+    snapshot(f, 20, 1);
+    assert_int_equal(set_key(f, 1), 0);
+    swk_file_storage_uses_old_key(&f->store.storage, &index);
+    assert_int_equal(index, 21); /* there is a snapshot at 20 */
+    append(f, 1, 21, 22);
+    swk_file_storage_uses_old_key(&f->store.storage, &index);
+    assert_int_equal(index, 21);
+    snapshot(f, 21, 1);
+    assert_int_equal(swk_file_storage_uses_old_key(&f->store.storage, NULL), 0);
+    use_keys(f, file_store_keys[1], NULL);
+    open_store(f);
+    assert_int_equal(f->store.found.snapshot.index, 21);
+    assert_int_equal(file_store_last(&f->store), 22);
+    assert_int_equal(set_key(f, 2), 0);
+}
+
 static void a_third_key_waits_for_the_first_to_go(void **state)
 {
     struct f *f = *state;
@@ -166,6 +190,7 @@ int main(void)
         SEALED(a_wrong_key_is_told_and_changes_nothing),
         SEALED(what_is_not_sealed_is_refused_unless_accepted),
         SEALED(a_mixed_log_opens_with_both_keys_and_with_neither_alone),
+        SEALED(a_snapshot_ends_the_need_of_the_old_key),
         SEALED(a_third_key_waits_for_the_first_to_go),
         SEALED(a_storage_without_a_key_takes_none),
     };
