@@ -67,7 +67,9 @@ struct swk_manager_config {
      *  the group, so that this one decides alone; what it has stays. Even if
      *  its certificate expired. See <swarmkit/recovery.h>. */
     int32_t force_new_cluster;
-    uint32_t reserved; /**< 0. */
+    /** 1: a locked manager that was given no key waits for one to come through
+     *  its control socket, by swarmkit.v1.Node/Unlock. */
+    int32_t wait_for_unlock;
 };
 
 /** An empty configuration. */
@@ -134,7 +136,7 @@ SWK_API int swk_manager_port(const swk_manager *manager);
  * Tells the ID of the node.
  *
  * @param manager  Not NULL.
- * @return Text, *borrowed until* swk_manager_free().
+ * @return Text, *borrowed until* swk_manager_free(); "" while it is locked.
  * @threads any
  * @since   0.1
  */

@@ -168,7 +168,8 @@ static int read_key_file(struct swki_credentials *c, const char *dir,
                        "node is locked, and needs a valid unlock key%s: the "
                        "one that \"swarmctl unlock-key\" shows on another "
                        "manager or, if it was rotated since, the one before; "
-                       "give it by swarmd --unlock-key-file FILE",
+                       "give it by \"swarmctl unlock\" or "
+                       "--unlock-key-file FILE",
                        c->has_offer ? ", which the one given is not" : "");
     }
     if (text.data != NULL) {

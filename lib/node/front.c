@@ -240,6 +240,11 @@ static void forward(struct swki_front *front, struct swki_rpc_call *call,
     }
 }
 
+static bool is_unlock(const struct swki_rpc_call_info *info)
+{
+    return info->local && strcmp(info->path, SWKI_PATH_NODE_UNLOCK) == 0;
+}
+
 static void request(void *ctx, struct swki_rpc_call *call, const uint8_t *data,
                     size_t len, swk_time now)
 {
@@ -251,6 +256,9 @@ static void request(void *ctx, struct swki_rpc_call *call, const uint8_t *data,
         peers.request(peers.ctx, call, data, len, now);
     } else if (front->manager == NULL) {
         swki_rpc_call_end(call, SWKI_STATUS_UNAVAILABLE, "manager is starting");
+    } else if (is_unlock(swki_rpc_call_info(call))) {
+        swki_rpc_call_end(call, SWKI_STATUS_FAILED_PRECONDITION,
+                          "this manager is not locked");
     } else if (for_leader(front, swki_rpc_call_info(call))) {
         forward(front, call, data, len, now);
     } else {

@@ -6,6 +6,7 @@
  */
 
 #include <swarmkit/manager.h>
+#include <swarmkit/node.h>
 
 #include <errno.h>
 #include <pthread.h>
@@ -24,6 +25,7 @@
 #include "node/recovering.h"
 #include "node/renewal.h"
 #include "node/state_dir.h"
+#include "node/unlocking.h"
 
 /* A leader that stops waits so long for another one to lead. */
 #define HAND_OVER_TIMEOUT (2 * SWK_SECOND)
@@ -38,6 +40,7 @@ struct swk_manager {
     int lock_fd; /* of the state directory; -1: not locked */
     struct swki_loop *loop;
     struct swki_loop_member member;
+    struct swki_unlocking *unlocking; /* NULL unless it waits for its key */
     struct swki_managing *managing; /* NULL while the node is a worker */
     struct swki_agent_runner *runner;
     struct swki_renewal *renewal;
@@ -246,6 +249,9 @@ static swk_time turn(void *ctx, swk_time now)
     if (atomic_load(&m->stopping)) {
         return stop(m, now);
     }
+    if (m->unlocking != NULL) {
+        return SWK_NEVER;
+    }
     follow_role(m);
     why = m->managing != NULL ? swki_managing_failure(m->managing) : NULL;
     if (why != NULL) {
@@ -397,6 +403,91 @@ static int make_parts(struct swk_manager *m, struct swk_error *err)
     return rc;
 }
 
+/* All that follows once its key file can be read, or there is none yet. */
+static int begin(struct swk_manager *m, struct swk_error *err)
+{
+    int rc = m->config.force_new_cluster != 0 ? force_new_cluster(m, err)
+                                              : find_managers(m, err);
+
+    if (rc == 0) {
+        rc = identify(m, err);
+    }
+    if (rc == 0) {
+        swki_log(m->config.logger, SWK_LOG_INFO, "node",
+                 "node %s of swarm %s", m->credentials.identity.node_id,
+                 m->credentials.identity.swarm_id);
+        rc = make_parts(m, err);
+    }
+    return rc;
+}
+
+/* -- The lock ------------------------------------------------------------- */
+
+static int unlock(void *ctx, const struct swk_unlock_key *unlock_key,
+                  struct swk_error *err)
+{
+    struct swk_manager *m = ctx;
+    int rc;
+
+    swki_credentials_offer(&m->credentials, unlock_key);
+    m->credentials.accept_expired = true; /* this is about the key alone */
+    rc = swki_state_dir_load(m->config.state_dir, &m->credentials,
+                             m->config.clock, m->config.entropy, err);
+    m->credentials.accept_expired = false;
+    return rc;
+}
+
+static void unlocked(void *ctx)
+{
+    struct swk_manager *m = ctx;
+    struct swk_error err;
+
+    swki_unlocking_free(m->unlocking);
+    m->unlocking = NULL;
+    swki_loop_remove(m->loop, &m->member); /* it comes after its parts */
+    swki_log(m->config.logger, SWK_LOG_INFO, "node", "is unlocked");
+    if (begin(m, &err) != 0) {
+        note_failure(m, &err);
+    }
+    swki_loop_wake(m->loop);
+}
+
+static int wait_for_key(struct swk_manager *m, const struct swk_error *why,
+                        struct swk_error *err)
+{
+    const struct swki_unlocking_config config = {
+        .alloc = m->config.alloc,
+        .logger = m->config.logger,
+        .clock = m->config.clock,
+        .transport = m->config.transport,
+        .loop = m->loop,
+        .control_path = m->config.control_path,
+        .ctx = m,
+        .unlock = unlock,
+        .unlocked = unlocked,
+    };
+
+    swki_log(m->config.logger, SWK_LOG_WARN, "node", "%s", why->text);
+    swki_log(m->config.logger, SWK_LOG_WARN, "node",
+             "waits for the key from \"swarmctl unlock\"; control socket is "
+             "%s",
+             m->config.control_path);
+    swki_loop_add(m->loop, &m->member);
+    return swki_unlocking_new(&config, &m->unlocking, err);
+}
+
+static bool waits_for_key(const struct swk_manager *m)
+{
+    struct swk_node_identity identity;
+
+    return m->config.wait_for_unlock != 0 && m->config.control_path != NULL &&
+           !m->credentials.has_offer &&
+           swk_node_identity_read(m->config.state_dir, &identity, NULL) == 0 &&
+           identity.locked != 0;
+}
+
+/* -- Life ----------------------------------------------------------------- */
+
 static int set_up(struct swk_manager *m, struct swk_error *err)
 {
     int rc = swki_state_dir_create(m->config.state_dir, err);
@@ -412,17 +503,12 @@ static int set_up(struct swk_manager *m, struct swk_error *err)
         rc = swki_loop_new(m->config.alloc, m->config.clock, &m->loop, err);
     }
     if (rc == 0) {
-        rc = m->config.force_new_cluster != 0 ? force_new_cluster(m, err)
-                                              : find_managers(m, err);
+        rc = begin(m, err);
     }
-    if (rc == 0) {
-        rc = identify(m, err);
-    }
-    if (rc == 0) {
-        swki_log(m->config.logger, SWK_LOG_INFO, "node",
-                 "node %s of swarm %s", m->credentials.identity.node_id,
-                 m->credentials.identity.swarm_id);
-        rc = make_parts(m, err);
+    if (rc == SWK_EDENIED && waits_for_key(m)) {
+        const struct swk_error why = *err;
+
+        rc = wait_for_key(m, &why, err);
     }
     return rc;
 }
@@ -543,6 +629,7 @@ void swk_manager_free(swk_manager *m)
         return;
     }
     swk_manager_stop(m);
+    swki_unlocking_free(m->unlocking);
     swki_agent_runner_free(m->runner);
     swki_managing_free(m->managing);
     swki_renewal_free(m->renewal);

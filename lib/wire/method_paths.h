@@ -77,7 +77,8 @@ enum swki_method_number {
     SWKI_METHOD_RESOURCE_ALLOCATOR_DETACH_NETWORK = 64,
     SWKI_METHOD_WATCH_WATCH = 65,
     SWKI_METHOD_RAFT_STREAM_SNAPSHOT = 66,
-    SWKI_METHODS_COUNT = SWKI_METHOD_RAFT_STREAM_SNAPSHOT,
+    SWKI_METHOD_NODE_UNLOCK = 67,
+    SWKI_METHODS_COUNT = SWKI_METHOD_NODE_UNLOCK,
 };
 
 /* Paths of calls, as gRPC has them. */
@@ -189,5 +190,6 @@ enum swki_method_number {
 
 /* Calls that are ours. */
 #define SWKI_PATH_RAFT_STREAM_SNAPSHOT "/swarmkit.v1.Raft/StreamSnapshot"
+#define SWKI_PATH_NODE_UNLOCK "/swarmkit.v1.Node/Unlock"
 
 #endif

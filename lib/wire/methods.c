@@ -11,6 +11,7 @@
 #include "logbroker.pb-c.h"
 #include "raft.pb-c.h"
 #include "resource.pb-c.h"
+#include "swarmkit/node.pb-c.h"
 #include "swarmkit/peers.pb-c.h"
 #include "watch.pb-c.h"
 
@@ -439,6 +440,12 @@ static const struct swki_method methods[] = {
         &swkpb__rpc__stream_snapshot_request__descriptor,
         &swkpb__rpc__stream_snapshot_response__descriptor,
         BOTH_STREAM, MANAGER, HERE, NOT, IDEMPOTENT,
+    },
+    [SWKI_METHOD_NODE_UNLOCK] = {
+        SWKI_PATH_NODE_UNLOCK, "Node", "Unlock",
+        &swkpb__rpc__unlock_request__descriptor,
+        &swkpb__rpc__unlock_response__descriptor,
+        UNARY, MANAGER, NOT, HERE, IDEMPOTENT,
     },
     /* clang-format on */
 };

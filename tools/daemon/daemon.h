@@ -17,7 +17,7 @@ enum {
     EXIT_OK = 0,
     EXIT_FAILED = 1,
     EXIT_USAGE = 2,
-    EXIT_LOCKED = 3, /* the unlock key is missing, or another one */
+    EXIT_LOCKED = 3, /* the unlock key is another one */
 };
 
 /* The flags of both. NULL where a flag was not given. */

@@ -127,8 +127,11 @@ int ctl_try(struct ctl *ctl, const char *method,
             void *out_message, struct swk_error *err)
 {
     const char *path =
-        pool_printf(&ctl->pool, "/docker.swarmkit.v1.%s%s",
-                    strchr(method, '/') == NULL ? "Control/" : "", method);
+        method[0] == '/'
+            ? method
+            : pool_printf(&ctl->pool, "/docker.swarmkit.v1.%s%s",
+                          strchr(method, '/') == NULL ? "Control/" : "",
+                          method);
     size_t len = protobuf_c_message_get_packed_size(request);
     uint8_t *data = malloc(len + 1);
     uint8_t *reply = NULL;

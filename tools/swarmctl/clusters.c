@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* swarmctl cluster ..., swarmctl join-token, and swarmctl unlock-key. */
+/* swarmctl cluster ..., join-token, unlock-key, and unlock. */
 
 #include <stdio.h>
 #include <string.h>
@@ -10,6 +10,8 @@
 #include "ca.pb-c.h"
 #include "flags.h"
 #include "lists.h"
+#include "swarmkit/node.pb-c.h"
+#include "unlock_input.h"
 
 static const struct flag no_flags[] = {{0}};
 static const struct flag list_flags[] = {
@@ -46,6 +48,13 @@ static const struct flag token_flags[] = {
 static const struct flag unlock_flags[] = {
     {.name = "rotate", .help = "make a new key; the old one is void"},
     {.name = "quiet", .letter = 'q', .help = "print the key only"},
+    {0}};
+
+static const struct flag unlocking_flags[] = {
+    {.name = "unlock-key-file",
+     .argument = "FILE",
+     .otherwise = "-, the standard input",
+     .help = "where the key is"},
     {0}};
 
 static int the_cluster(struct ctl *ctl, Swkpb__Cluster **out_cluster)
@@ -369,8 +378,9 @@ static int print_unlock_key(const ProtobufCBinaryData *bytes,
     if (args_has(args, "quiet")) {
         puts(text);
     } else {
-        printf("To start a manager of this swarm again, write this key to a "
-               "file and start it\nwith --unlock-key-file:\n\n    %s\n\n"
+        printf("To unlock a manager of this swarm once it was started again, "
+               "run\n\n    swarmctl unlock\n\nand give it this key:\n\n"
+               "    %s\n\n"
                "Keep it in a safe place: no manager can be started without "
                "it.\n",
                text);
@@ -413,6 +423,26 @@ static int run_unlock_key(struct ctl *ctl, const struct args *args)
     return rc;
 }
 
+static int run_unlock(struct ctl *ctl, const struct args *args)
+{
+    const char *path = args_text(args, "unlock-key-file");
+    Swkpb__Rpc__UnlockRequest request = SWKPB__RPC__UNLOCK_REQUEST__INIT;
+    Swkpb__Rpc__UnlockResponse *reply;
+    struct swk_unlock_key key;
+    struct swk_error err = {0};
+    int rc = unlock_input_read(path != NULL ? path : "-", &key, &err);
+
+    if (rc != 0) {
+        return ctl_error(EXIT_FAILED, "%s", err.text);
+    }
+    request.unlock_key.data = key.bytes;
+    request.unlock_key.len = sizeof(key.bytes);
+    rc = ctl_call(ctl, "/swarmkit.v1.Node/Unlock", &request.base,
+                  &swkpb__rpc__unlock_response__descriptor, &reply);
+    explicit_bzero(&key, sizeof(key));
+    return rc;
+}
+
 const struct command cluster_commands[] = {
     {"cluster", "ls", "list", "", "List the cluster.", "swarmctl cluster ls",
      {list_flags}, 0, 0, false, run_list},
@@ -449,6 +479,9 @@ const struct command other_commands[] = {
     {"", "unlock-key", NULL, "",
      "Show or renew the key that locked managers need to start.",
      "swarmctl unlock-key -q", {unlock_flags}, 0, 0, false, run_unlock_key},
+    {"", "unlock", NULL, "", "Unlock a locked manager that was started.",
+     "swarmctl unlock --unlock-key-file /run/keys/swarm", {unlocking_flags}, 0,
+     0, false, run_unlock},
     {"", "version", NULL, "", "Show the version of this program.",
      "swarmctl version", {no_flags}, 0, 0, false, run_version},
     {0},

@@ -37,11 +37,12 @@ static const char summary[] =
     "  swarmctl cluster token manager   # what other managers join with\n"
     "\n"
     "A manager of a swarm that locks its managers needs the unlock key to "
-    "start: the\none that was in force when it stopped. Under systemd the "
-    "credential unlock-key\nserves, too.\n"
+    "start: the\none that was in force when it stopped. Without "
+    "--unlock-key-file, or the credential\nunlock-key of systemd's, it waits "
+    "for \"swarmctl unlock\".\n"
     "\n"
-    "Exit status: 0 when stopped, 1 failed, 2 wrong usage, 3 locked: the "
-    "unlock key is\nmissing or not the right one.";
+    "Exit status: 0 when stopped, 1 failed, 2 wrong usage, 3 the unlock key "
+    "that was\ngiven is not the right one.";
 
 static bool manager_stopped(void *ctx)
 {
@@ -116,6 +117,7 @@ static int make_manager(const struct daemon_options *options,
     int rc = read_unlock_key(options, &unlock_key, err);
 
     with_key.unlock_key = rc > 0 ? &unlock_key : NULL;
+    with_key.wait_for_unlock = 1;
     if (rc >= 0) {
         rc = swk_manager_new(&with_key, out_manager, err);
     }
@@ -248,7 +250,7 @@ int main(int argc, char **argv)
         {0, "join-token", "TOKEN", "what admits this node, once",
          &options.join_token},
         {0, "unlock-key-file", "FILE",
-         "the key of a locked manager; - for the standard input",
+         "the key of a locked manager; - for standard input",
          &options.unlock_key_file},
         {0, "force-new-cluster", NULL,
          "the other managers are lost for good: remove them",

@@ -490,6 +490,20 @@ static void a_local_call_is_looked_at_before_it_is_forwarded(void **state)
     assert_int_equal(told.passed_on, 0);
 }
 
+static void only_a_locked_manager_is_unlocked(void **state)
+{
+    struct f *f = *state;
+    struct swki_rpc_call call = fresh;
+
+    open_front(f);
+    call.info.path = SWKI_PATH_NODE_UNLOCK;
+    call.info.local = true;
+    f->handler.request(f->handler.ctx, &call, NULL, 0, 7);
+    assert_true(call.ended);
+    assert_int_equal(call.status, SWKI_STATUS_FAILED_PRECONDITION);
+    assert_int_equal(told.calls, 0);
+}
+
 static void messages_of_raft_go_to_the_peers(void **state)
 {
     struct f *f = *state;
@@ -520,6 +534,7 @@ int main(void)
         TEST(a_call_is_forwarded_once_at_most),
         TEST(only_a_manager_speaks_for_others),
         TEST(a_local_call_is_looked_at_before_it_is_forwarded),
+        TEST(only_a_locked_manager_is_unlocked),
         TEST(messages_of_raft_go_to_the_peers),
     };
 
