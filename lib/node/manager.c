@@ -112,7 +112,7 @@ bool swki_manager_leads(const struct swki_manager *m)
     return m->leader != NULL;
 }
 
-static struct swk_raft_status status_of(const struct swki_manager *m)
+struct swk_raft_status swki_manager_status(const struct swki_manager *m)
 {
     struct swk_raft_status status = {.size = sizeof(status)};
 
@@ -124,7 +124,7 @@ static struct swk_raft_status status_of(const struct swki_manager *m)
 
 uint64_t swki_manager_leader(const struct swki_manager *m)
 {
-    return status_of(m).leader;
+    return swki_manager_status(m).leader;
 }
 
 swk_time swki_manager_leaderless_ns(const struct swki_manager *m)
@@ -133,7 +133,7 @@ swk_time swki_manager_leaderless_ns(const struct swki_manager *m)
                            ? m->config.tick_ns
                            : SWK_RAFT_TICK_MS * SWK_MILLISECOND;
 
-    return status_of(m).leaderless_ticks * tick_ns;
+    return swki_manager_status(m).leaderless_ticks * tick_ns;
 }
 
 const struct swki_membership *
@@ -252,6 +252,17 @@ void swki_manager_hand_over(struct swki_manager *m)
         swk_raft_transfer(m->raft, 0, &err) != 0) {
         swki_log(m->config.logger, SWK_LOG_DEBUG, "manager",
                  "leadership is not handed over: %s", err.text);
+    }
+}
+
+void swki_manager_advance(struct swki_manager *m)
+{
+    struct swk_error err;
+
+    if (m->leader != NULL &&
+        swk_raft_propose(m->raft, NULL, 0, NULL, &err) != 0) {
+        swki_log(m->config.logger, SWK_LOG_DEBUG, "manager",
+                 "the log does not go on: %s", err.text);
     }
 }
 

@@ -147,10 +147,27 @@ void swki_manager_checked(struct swki_manager *manager, uint64_t check_id,
  * swki_manager_leads() says otherwise. */
 void swki_manager_hand_over(struct swki_manager *manager);
 
+/* Adds an entry that changes nothing, if this manager leads: something waits
+ * for the log to go on. */
+void swki_manager_advance(struct swki_manager *manager);
+
 /* Does all that is due; returns when to call again. */
 swk_time swki_manager_turn(struct swki_manager *manager, swk_time now);
 
+/* -- Snapshots ------------------------------------------------------------ */
+
+/* Begins to take one, whatever the interval says, if that can be; may fail
+ * later, too. */
+void swki_manager_save_now(struct swki_manager *manager);
+
+/* Whether one of the own state is being taken, and is not durable yet. */
+bool swki_manager_is_saving(const struct swki_manager *manager);
+
 /* -- How it stands -------------------------------------------------------- */
+
+/* Where the log stands; all zeros while there is no number. */
+struct swk_raft_status
+swki_manager_status(const struct swki_manager *manager);
 
 bool swki_manager_leads(const struct swki_manager *manager);
 
@@ -166,6 +183,11 @@ swki_manager_membership(const struct swki_manager *manager);
 
 /* The committed state; borrowed until the next call. */
 const struct swki_view *swki_manager_view(const struct swki_manager *manager);
+
+/* The committed object of the swarm; borrowed until the next call. NULL before
+ * the swarm is founded. */
+const struct swki_object *
+swki_manager_cluster(const struct swki_manager *manager);
 
 /* Whether the log holds a swarm for good. */
 bool swki_manager_has_cluster(const struct swki_manager *manager);

@@ -25,6 +25,7 @@ struct swki_saving {
     struct swki_buf piece;  /* not taken by the storage yet */
     uint64_t index;         /* that it is of */
     swk_time retry_at;      /* the storage had no room before */
+    uint64_t ticket;        /* of a complete one, until it is durable; or 0 */
 };
 
 /* A received snapshot that the storage makes durable. */
@@ -65,10 +66,6 @@ struct swki_manager {
     bool failed;
     struct swk_error failure;
 };
-
-/* The swarm's object; borrowed until the store's next change. NULL before the
- * swarm is founded. */
-const struct swki_object *swki_manager_cluster(const struct swki_manager *m);
 
 /* Stops for good; the first reason stays. */
 void swki_manager_give_up(struct swki_manager *m, const struct swk_error *why);

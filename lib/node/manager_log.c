@@ -314,6 +314,18 @@ static void begin_saving(struct swki_manager *m)
     }
 }
 
+void swki_manager_save_now(struct swki_manager *m)
+{
+    if (m->raft != NULL && !swki_manager_is_saving(m)) {
+        begin_saving(m);
+    }
+}
+
+bool swki_manager_is_saving(const struct swki_manager *m)
+{
+    return m->saving.active || m->saving.ticket != 0;
+}
+
 static int finish_saving(struct swki_manager *m, struct swk_error *err)
 {
     const struct swk_storage *storage = m->config.storage;
@@ -324,6 +336,7 @@ static int finish_saving(struct swki_manager *m, struct swk_error *err)
         return rc;
     }
     swki_manager_stop_saving(m);
+    m->saving.ticket = ticket;
     rc = storage->finish_snapshot(storage->ctx, 0, ticket, err);
     if (rc != 0) {
         storage->abort_snapshot(storage->ctx, 0);
@@ -440,6 +453,9 @@ void swki_manager_stored(struct swki_manager *m, uint64_t ticket, int code,
         swki_log(m->config.logger, SWK_LOG_ERROR, "storage", "%s", err->text);
         swk_raft_storage_failed(m->raft, err);
         return;
+    }
+    if (m->saving.ticket <= ticket) {
+        m->saving.ticket = 0;
     }
     if (m->installing.ticket != 0 && m->installing.ticket <= ticket) {
         rc = install(m, &why);
