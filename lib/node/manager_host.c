@@ -155,7 +155,7 @@ static void wanted_role(void *ctx, unsigned role)
     if (role != m->credentials.identity.role) {
         swki_renewal_begin(m->renewal, role);
     } else {
-        swki_renewal_cancel(m->renewal);
+        swki_renewal_keep_role(m->renewal, role);
         m->demoted = false; /* or promoted again meanwhile */
     }
     swki_loop_wake(m->loop);

@@ -217,9 +217,11 @@ void swki_renewal_begin(struct swki_renewal *r, unsigned role)
     swki_loop_wake(r->config.asker.loop);
 }
 
-void swki_renewal_cancel(struct swki_renewal *r)
+void swki_renewal_keep_role(struct swki_renewal *r, unsigned role)
 {
-    hang_up(r);
-    r->role = SWKI_ROLE_NONE;
-    r->due = SWK_NEVER;
+    if (r->role != role) {
+        hang_up(r);
+        r->role = SWKI_ROLE_NONE;
+        r->due = SWK_NEVER;
+    }
 }

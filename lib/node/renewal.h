@@ -36,7 +36,7 @@ void swki_renewal_free(struct swki_renewal *renewal);
  * what was asked for before does not matter any more. */
 void swki_renewal_begin(struct swki_renewal *renewal, unsigned role);
 
-/* Gives up what was begun. */
-void swki_renewal_cancel(struct swki_renewal *renewal);
+/* Gives up what was begun for another role. */
+void swki_renewal_keep_role(struct swki_renewal *renewal, unsigned role);
 
 #endif
