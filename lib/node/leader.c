@@ -149,7 +149,6 @@ static int make_servers(struct swki_leader *leader, struct swk_error *err)
         .can_remove = can_remove,
         .members_ctx = leader,
         .replicated_only = true,
-        .no_lock = true, /* until their logs are sealed */
     };
     const struct swki_dispatcher_config dispatcher = {
         .alloc = c->alloc,

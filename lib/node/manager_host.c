@@ -83,10 +83,19 @@ static void note_failure(struct swk_manager *m, const struct swk_error *why)
 
 /* -- The role ------------------------------------------------------------- */
 
+/* Who read the disk before has the node's key. */
+static void locked(void *ctx)
+{
+    struct swk_manager *m = ctx;
+
+    swki_renewal_begin(m->renewal, SWKI_ROLE_MANAGER);
+}
+
 static int start_managing(struct swk_manager *m, struct swk_error *err)
 {
     const struct swki_managing_config config = {
         .asker = asker_of(m),
+        .credentials = &m->credentials,
         .state_dir = m->config.state_dir,
         .listen_address = m->config.listen_address,
         .advertise_address = m->config.advertise_address,
@@ -96,6 +105,8 @@ static int start_managing(struct swk_manager *m, struct swk_error *err)
         .heartbeat_ticks = m->config.heartbeat_ticks,
         .election_ticks = m->config.election_ticks,
         .tick_ns = m->config.tick_ns,
+        .ctx = m,
+        .locked = locked,
     };
     int rc = swki_managing_new(&config, &m->managing, err);
 

@@ -210,6 +210,9 @@ static int make_manager(struct swki_managing *m, struct swk_error *err)
             swki_object_unref(config.node);
         }
     }
+    if (rc == 0) {
+        swki_log_keys_loaded(&m->log_keys, m->manager, &m->storage);
+    }
     if (rc == 0 && swki_manager_raft_id(m->manager) == 0) {
         rc = begin_log(m, founds, err);
     }
@@ -225,6 +228,7 @@ static swk_time turn(void *ctx, swk_time now)
     struct swki_managing *m = ctx;
     swk_time deadline = swki_manager_turn(m->manager, now);
     swk_time joining;
+    swk_time keys;
 
     swki_managing_note_members(m);
     swki_managing_note_leader(m, now);
@@ -233,6 +237,8 @@ static swk_time turn(void *ctx, swk_time now)
         swki_manager_has_cluster(m->manager)) {
         swki_founding_settle(m->config.founding, m->config.state_dir);
     }
+    keys = swki_log_keys_turn(&m->log_keys, m->manager, &m->storage, now);
+    deadline = keys < deadline ? keys : deadline;
     return joining < deadline ? joining : deadline;
 }
 

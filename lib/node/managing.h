@@ -20,6 +20,7 @@
 
 struct swki_managing_config {
     struct swki_asker asker; /* with the node's own credentials */
+    struct swki_credentials *credentials; /* the asker's: their keys change */
     const char *state_dir;
     const char *listen_address;    /* "HOST:PORT" */
     const char *advertise_address; /* "HOST[:PORT]"; NULL: the one above */
@@ -29,6 +30,10 @@ struct swki_managing_config {
     uint32_t heartbeat_ticks; /* 0 for the default, likewise below */
     uint32_t election_ticks;
     swk_time tick_ns;
+    void *ctx;
+    /* The managers are locked from now on: the node's key, which lay on the
+     * disk in clear, should be replaced. */
+    void (*locked)(void *ctx);
 };
 
 struct swki_managing;

@@ -9,6 +9,7 @@
 
 #include "node/forward.h"
 #include "node/front.h"
+#include "node/log_keys.h"
 #include "node/managing.h"
 #include "node/peers.h"
 
@@ -44,6 +45,7 @@ struct swki_managing {
     int port;
     struct swki_loop_member member;
     struct swki_managing_stored stored;
+    struct swki_log_keys log_keys;
     struct swk_storage storage;
     bool storage_open;
     struct swki_tls_context *server_context;
@@ -61,6 +63,7 @@ struct swki_managing {
 /* -- Storage (managing_storage.c) ----------------------------------------- */
 
 void swki_managing_init_storage(struct swki_managing *m);
+/* Makes the log's first key before, if there is none. */
 int swki_managing_open_storage(struct swki_managing *m, struct swk_error *err);
 /* Nothing of it comes any more. Also for one that was never opened. */
 void swki_managing_close_storage(struct swki_managing *m);

@@ -76,18 +76,36 @@ static void log_path(const char *state_dir, char out[PATH_SIZE])
     snprintf(out, PATH_SIZE, "%s/raft", state_dir);
 }
 
+static int init_keys(struct swki_managing *m, struct swk_error *err)
+{
+    const struct swki_log_keys_config config = {
+        .logger = m->config.asker.logger,
+        .entropy = m->config.asker.entropy,
+        .state_dir = m->config.state_dir,
+        .credentials = m->config.credentials,
+        .ctx = m->config.ctx,
+        .locked = m->config.locked,
+    };
+
+    return swki_log_keys_init(&m->log_keys, &config, err);
+}
+
 int swki_managing_open_storage(struct swki_managing *m, struct swk_error *err)
 {
     char path[PATH_SIZE];
     struct swk_file_storage_config config = {.size = sizeof(config)};
-    int rc;
+    int rc = init_keys(m, err);
 
+    if (rc != 0) {
+        return rc;
+    }
     log_path(m->config.state_dir, path);
     config.dir = path;
     config.alloc = m->config.asker.alloc;
     config.logger = m->config.asker.logger;
     config.done = storage_done;
     config.done_ctx = m;
+    swki_log_keys_choose(&m->config.credentials->keys, &config);
     rc = swk_file_storage_open(&config, &m->storage, err);
     m->storage_open = rc == 0;
     return rc;

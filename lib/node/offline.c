@@ -19,6 +19,7 @@
 #include "base/options.h"
 #include "core/membership/membership.h"
 #include "core/store/store.h"
+#include "node/log_keys.h"
 #include "node/state_dir.h"
 #include "raft.pb-c.h"
 #include "swarmkit/state.pb-c.h"
@@ -193,8 +194,6 @@ static int find_dir(struct swk_offline *o, struct swk_error *err)
 static void choose_log(const struct swk_offline *o, char *path,
                        struct swk_file_storage_config *config)
 {
-    const struct swki_data_keys *keys = &o->credentials.keys;
-
     snprintf(path, SWKI_OFFLINE_PATH_SIZE + 16, "%s/raft", o->state_dir);
     config->dir = path;
     config->alloc = o->config.alloc;
@@ -202,10 +201,7 @@ static void choose_log(const struct swk_offline *o, char *path,
     config->done = ignore_done;
     config->flags =
         SWK_FILE_STORAGE_READ_ONLY | SWK_FILE_STORAGE_ACCEPT_UNSEALED;
-    if (keys->has_current) {
-        config->key = keys->has_pending ? keys->pending : keys->current;
-        config->old_key = keys->has_pending ? keys->current : NULL;
-    }
+    swki_log_keys_choose(&o->credentials.keys, config);
 }
 
 static int read_log(struct swk_offline *o, struct swk_error *err)

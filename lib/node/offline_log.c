@@ -294,6 +294,7 @@ int swki_offline_log_write(const struct swki_offline_log *log,
     config.dir = path;
     config.alloc = log->alloc;
     config.logger = log->logger;
+    config.key = log->key;
     config.done = note_done;
     config.done_ctx = &w;
     pthread_mutex_init(&w.lock, NULL);

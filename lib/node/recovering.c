@@ -14,6 +14,7 @@
 #include "base/options.h"
 #include "core/ca/issuer.h"
 #include "node/credentials.h"
+#include "node/log_keys.h"
 #include "node/log_survey.h"
 #include "node/state_dir.h"
 #include "wire/message.h"
@@ -309,7 +310,7 @@ static int recover(const struct swki_recovering_config *config,
                    struct swk_error *err)
 {
     char dir[PATH_SIZE];
-    const struct swk_file_storage_config storage = {
+    struct swk_file_storage_config storage = {
         .size = sizeof(storage),
         .dir = dir,
         .alloc = config->alloc,
@@ -322,6 +323,7 @@ static int recover(const struct swki_recovering_config *config,
     int rc;
 
     snprintf(dir, sizeof(dir), "%s/raft", config->state_dir);
+    swki_log_keys_choose(&credentials->keys, &storage);
     rc = swki_log_survey_init(&survey, &storage, identity.node_id, err);
     if (rc == 0) {
         rc = check_expired(credentials, wall_of(config), &expired, err);

@@ -385,16 +385,6 @@ static bool locks_managers(const Swkpb__ClusterSpec *spec)
            spec->encryption_config->auto_lock_managers;
 }
 
-/* Nothing is accepted that nobody would carry out. */
-static int check_lock(const struct swki_control_request *r,
-                      const Swkpb__ClusterSpec *spec, struct swk_error *err)
-{
-    return r->config->no_lock && locks_managers(spec)
-               ? swki_fail(err, SWK_ENOTSUP,
-                           "locking managers is not available in this release")
-               : SWK_OK;
-}
-
 static void log_lock(const struct swki_control_request *r, bool was_locked,
                      const Swkpb__UpdateClusterRequest *update)
 {
@@ -442,9 +432,6 @@ int swki_control_update_cluster(struct swki_control_request *r,
                          "the cluster's ID, version and spec must be given");
     }
     int rc = check_spec(update->spec, err);
-    if (rc == SWK_OK) {
-        rc = check_lock(r, update->spec, err);
-    }
     if (rc == SWK_OK) {
         rc = swki_control_begin(r, &tx, err);
     }

@@ -52,7 +52,6 @@ struct swki_control_config {
     bool (*can_remove)(void *ctx, uint64_t raft_id);
     void *members_ctx; /* of both */
     bool replicated_only; /* services of other modes are refused */
-    bool no_lock;         /* managers cannot be locked */
     size_t retries_max;   /* answers remembered; 0: SWKI_CONTROL_RETRIES_MAX */
     size_t retries_bytes; /* of them in all; 0: SWKI_CONTROL_RETRIES_BYTES */
 };
