@@ -170,7 +170,7 @@ static void set_verdict(struct look *look, enum swk_storage_verdict verdict,
                         uint64_t offset)
 {
     if (look->segment.verdict == SWK_STORAGE_GOOD) {
-        look->segment.verdict = verdict;
+        look->segment.verdict = (int32_t)verdict;
         look->segment.offset = offset;
     }
 }
