@@ -124,7 +124,8 @@ static void ask_to_join(struct swki_managing *m, swk_time now)
     /* The leader puts the host in that the call comes from. */
     snprintf(unspecified, sizeof(unspecified), "0.0.0.0:%d", m->port);
     request.addr = m->address_known ? m->advertised : unspecified;
-    request.empty_log = swki_manager_raft_id(m->manager) == 0;
+    request.raft_id = swki_manager_raft_id(m->manager);
+    request.empty_log = request.raft_id == 0;
     if (swki_ask_new(&m->config.asker,
                      "/docker.swarmkit.v1.RaftMembership/Join", &request.base,
                      JOIN_TIMEOUT, told_join, m, &joining->ask, &err) != 0) {

@@ -234,6 +234,20 @@ static int fill_join(const struct swki_call *call,
     return rc;
 }
 
+/* One whose log is of a number that was removed cannot go on with it: it would
+ * only take a place that it never fills. */
+static int check_number(const struct swki_requests *r,
+                        const Swkpb__JoinRequest *join, struct swk_error *err)
+{
+    if (join->raft_id == 0 ||
+        !swki_membership_is_removed(r->config.membership, join->raft_id)) {
+        return SWK_OK;
+    }
+    return swki_fail(err, SWK_ENOTFOUND,
+                     "raft: member was removed from the cluster: wipe its "
+                     "state directory before it joins again");
+}
+
 static int serve_join(struct swki_requests *r, swk_time now,
                       const struct swki_call *call, struct swk_error *err)
 {
@@ -246,6 +260,9 @@ static int serve_join(struct swki_requests *r, swk_time now,
                          "only a manager with its certificate joins");
     }
     rc = swki_requests_may_join(r, call->caller->node_id, err);
+    if (rc == 0) {
+        rc = check_number(r, (const Swkpb__JoinRequest *)call->request, err);
+    }
     if (rc != 0) {
         return rc;
     }

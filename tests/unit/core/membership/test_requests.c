@@ -501,6 +501,22 @@ static void who_is_not_to_be_a_manager_does_not_join(void **state)
     assert_null(swki_requests_next_check(f->requests));
 }
 
+static void a_removed_member_does_not_join_with_the_log_it_has(void **state)
+{
+    Swkpb__JoinRequest request = SWKPB__JOIN_REQUEST__INIT;
+    struct f *f = *state;
+
+    put_member(f->membership, SWK_RAFT_REMOVE, 3, NULL, NULL);
+    request.addr = (char *)(uintptr_t) "10.0.0.9:4242";
+    request.raft_id = 3;
+    assert_failed(f,
+                  call(f, "/docker.swarmkit.v1.RaftMembership/Join", "n9",
+                       false, &request.base),
+                  SWKI_STATUS_NOT_FOUND, "member was removed");
+    assert_null(swki_requests_next_check(f->requests));
+    assert_unanswered(f, join_empty(f, "n9", "10.0.0.9:4242"));
+}
+
 static void requests_are_limited(void **state)
 {
     struct f *f = *state;
@@ -880,6 +896,7 @@ int main(void)
         TEST(a_learner_without_a_log_keeps_its_number),
         TEST(a_number_in_use_or_used_up_is_not_drawn),
         TEST(who_is_not_to_be_a_manager_does_not_join),
+        TEST(a_removed_member_does_not_join_with_the_log_it_has),
         TEST(requests_are_limited),
         TEST(a_learner_is_promoted_once_it_has_caught_up),
         TEST(an_absent_learner_is_not_promoted),
