@@ -128,7 +128,10 @@ struct swk_force_single {
      *  NULL for none. */
     const uint8_t *context;
     size_t context_len; /**< Bytes, up to 4096. */
-    int32_t dry_run;    /**< 1: only reports. */
+    /** What swk_file_storage_generation() tells from then on; 0 for one more
+     *  than before. */
+    uint64_t generation;
+    int32_t dry_run;    /**< 1: only reports; the directory may be in use. */
     uint32_t reserved;  /**< 0. */
 };
 
@@ -144,13 +147,15 @@ struct swk_force_single_report {
     uint64_t commit_index;
     uint64_t forced_index;  /**< Of the last entry after; last_index if there
                                  is nothing to do. */
+    uint64_t generation;    /**< As swk_file_storage_generation() before. */
     uint64_t members_count; /**< Other members, which are removed. */
     uint64_t members[64];   /**< The first of them, ascending. */
 };
 
 /**
  * Makes the member whose log this is the only one of its group, for when a
- * quorum of it is lost for good. Nothing else may have the directory open.
+ * quorum of it is lost for good. But for a dry run, nothing else may have the
+ * directory open.
  *
  * The others must never come back with what they have: entries that only they
  * know are lost, and two groups would go on side by side.

@@ -70,7 +70,8 @@ struct swk_recovery_report {
 };
 
 /**
- * Tells what a start with force_new_cluster would do, and does nothing.
+ * Tells what a start with force_new_cluster would do, and does nothing. The
+ * manager may be running.
  *
  * @param config      Of the manager; only its state directory, allocator,
  *                    logger, clock, entropy and unlock key count; not NULL.
@@ -79,7 +80,8 @@ struct swk_recovery_report {
  * @param err         Receives the reason on failure; may be NULL.
  * @return 0; SWK_EPRECONDITION if it would be refused: the node is in no swarm
  *         or no manager, its log is empty or lost entries, or the group lacks
- *         it; SWK_EBUSY while the manager runs; SWK_EDENIED if it is locked; SWK_ECORRUPT for a damaged log
+ *         it; SWK_EUNAVAILABLE if the manager runs and writes: try again;
+ *         SWK_EDENIED if it is locked; SWK_ECORRUPT for a damaged log
  *         or identity; SWK_EINVAL; SWK_EIO; SWK_ENOMEM.
  * @threads any
  * @since   0.1

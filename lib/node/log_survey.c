@@ -2,7 +2,9 @@
 
 #include "node/log_survey.h"
 
+#include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "core/store/codec.h"
@@ -173,7 +175,11 @@ static int load(struct swki_log_survey *survey,
     struct swk_file_storage_config reading = *config;
     struct swk_storage storage;
 
+    if (access(config->dir, F_OK) != 0 && errno == ENOENT) {
+        return SWK_OK; /* as empty as can be */
+    }
     reading.done = done;
+    reading.flags |= SWK_FILE_STORAGE_READ_ONLY;
     int rc = swk_file_storage_open(&reading, &storage, err);
     if (rc == 0) {
         rc = storage.load(storage.ctx, &replay, err);

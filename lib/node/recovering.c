@@ -257,14 +257,14 @@ static int force(const struct swki_recovering_config *config,
     struct swk_force_single what = {
         .size = sizeof(what),
         .raft_id = survey->raft_id,
+        .generation = swki_membership_generation(survey->membership) + 1,
         .dry_run = config->dry_run,
     };
     struct swki_buf context;
     int rc;
 
     swki_buf_init(&context, config->alloc, SIZE_MAX);
-    rc = swki_membership_encode_generation(
-        swki_membership_generation(survey->membership) + 1, &context, err);
+    rc = swki_membership_encode_generation(what.generation, &context, err);
     if (rc == 0) {
         what.context = context.data;
         what.context_len = context.len;

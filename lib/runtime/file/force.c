@@ -130,6 +130,7 @@ static int load(struct force *f, const struct swk_storage *storage,
                                  ? f->state.commit
                                  : f->report.snapshot_index;
     f->report.forced_index = f->report.last_index;
+    f->report.generation = swk_file_storage_generation(storage);
     if (f->state.commit > f->report.last_index) {
         return swki_fail(err, SWK_ECORRUPT,
                          "the log in %s ends before entry %llu, which was "
@@ -314,6 +315,9 @@ static int append(struct force *f, const struct swk_storage *storage,
         entries[i].data = f->ends[i] > from ? f->data.data + from : NULL;
         from = f->ends[i];
     }
+    swki_file_storage_set_generation(storage, f->what->generation != 0
+                                                  ? f->what->generation
+                                                  : f->report.generation + 1);
     return storage->append(storage->ctx, &state, entries, f->count, 1, err);
 }
 
@@ -398,6 +402,9 @@ int swki_file_storage_force_single(const struct swk_file_storage_config *config,
     }
     known.done = appended;
     known.done_ctx = &f;
+    if (task.dry_run != 0) {
+        known.flags |= SWK_FILE_STORAGE_READ_ONLY;
+    }
     f.dir = known.dir;
     f.alloc = known.alloc;
     swki_buf_init(&f.data, known.alloc, SIZE_MAX);

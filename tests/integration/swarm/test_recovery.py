@@ -116,6 +116,7 @@ def a_dry_run_tells_what_would_happen_and_changes_nothing():
         three(swarm)
         write_many(swarm, "note", 5)
         ids = {name: node["id"] for name, node in swarm.nodes().items()}
+        wait_for(lambda: look(swarm, "m2").code == 0, "a look while it runs")
         lose_all_but(swarm, "m2")
         before = inspect(swarm, "m2")
         expect(before["nodeId"] == ids["m2"], "another node: %s" % before)

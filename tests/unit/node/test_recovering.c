@@ -38,6 +38,7 @@ struct f {
     /* while a log is written */
     struct swk_storage storage;
     uint64_t index;
+    const uint8_t *key; /* of the log */
 };
 
 /* -- A manager's state directory ------------------------------------------- */
@@ -76,7 +77,11 @@ static int count_entry(void *ctx, const struct swk_log_entry *entry,
 static void open_log(struct f *f)
 {
     const struct swk_file_storage_config config = {
-        .size = sizeof(config), .dir = f->log_dir, .done = done};
+        .size = sizeof(config),
+        .dir = f->log_dir,
+        .done = done,
+        .key = f->key,
+    };
     const struct swk_storage_replay replay = {
         .size = sizeof(replay),
         .ctx = f,
@@ -411,24 +416,29 @@ static void without_what_signs_a_new_one_nothing_changes(void **state)
     assert_runs(f);
 }
 
+static void change_keys(struct f *f, const struct swki_data_keys *keys)
+{
+    struct swki_credentials credentials;
+
+    swki_credentials_init(&credentials, NULL);
+    assert_int_equal(swki_state_dir_load(f->dir.path, &credentials, &f->clock,
+                                         &f->pki.entropy, NULL),
+                     0);
+    assert_int_equal(swki_state_dir_change_keys(f->dir.path, &credentials, keys,
+                                                &f->pki.entropy, NULL),
+                     0);
+    swki_credentials_fini(&credentials);
+}
+
 static void a_locked_manager_needs_its_unlock_key(void **state)
 {
     static const struct swk_unlock_key key = {{1, 2, 3}};
     static const struct swki_data_keys keys = {
         .is_locked = true, .unlock_key = {{1, 2, 3}}, .lock_version = 5};
-    struct swki_credentials credentials;
     struct f *f = *state;
 
     found(f, KEY_IN_LOG);
-    swki_credentials_init(&credentials, NULL);
-    assert_int_equal(swki_state_dir_load(f->dir.path, &credentials, &f->clock,
-                                         &f->pki.entropy, NULL),
-                     0);
-    assert_int_equal(swki_state_dir_change_keys(f->dir.path, &credentials,
-                                                &keys, &f->pki.entropy, NULL),
-                     0);
-    swki_credentials_fini(&credentials);
-
+    change_keys(f, &keys);
     assert_int_equal(run(f), SWK_EDENIED);
     assert_int_equal(last_index(f), 7);
     f->config.unlock_key = &key;
@@ -436,6 +446,26 @@ static void a_locked_manager_needs_its_unlock_key(void **state)
     assert_runs(f);
     f->config.unlock_key = NULL;
     assert_int_equal(run(f), SWK_EDENIED);
+}
+
+static void a_sealed_log_is_read_with_the_keys_of_the_key_file(void **state)
+{
+    static const struct swki_data_keys keys = {
+        .has_current = true,
+        .has_pending = true,
+        .current = {1, 2, 3},
+        .pending = {4, 5, 6},
+    };
+    struct f *f = *state;
+
+    f->key = keys.current;
+    found(f, KEY_IN_LOG);
+    assert_int_equal(run(f), SWK_EDENIED);
+    change_keys(f, &keys);
+    assert_runs(f);
+    assert_int_equal(f->report.members_count, 2);
+    assert_runs(f);
+    assert_int_equal(f->report.last_index, 9);
 }
 
 static void the_log_of_another_node_is_refused(void **state)
@@ -536,6 +566,7 @@ int main(void)
         TEST(an_expired_certificate_is_renewed),
         TEST(without_what_signs_a_new_one_nothing_changes),
         TEST(a_locked_manager_needs_its_unlock_key),
+        TEST(a_sealed_log_is_read_with_the_keys_of_the_key_file),
         TEST(the_log_of_another_node_is_refused),
         TEST(an_empty_log_is_refused),
         TEST(a_directory_without_an_identity_is_refused),

@@ -227,6 +227,7 @@ struct member {
     uint64_t terms[ENTRIES];
     char contexts[ENTRIES][16];
     uint64_t last;
+    uint64_t generation;
 };
 
 static int member_snapshot(void *ctx, const struct swk_snapshot_meta *meta,
@@ -311,6 +312,7 @@ static void start_member(struct f *f, struct member *m)
     if (storage.load(storage.ctx, &replay, &err) != 0) {
         fail_msg("load: %s", err.text);
     }
+    m->generation = swk_file_storage_generation(&storage);
     storage.close(storage.ctx);
     assert_int_equal(swk_raft_start(m->raft, 0, NULL), 0);
     apply_all(m);
@@ -425,7 +427,9 @@ static void done_twice_the_second_time_does_nothing(void **state)
     assert_int_equal(again.last_index, 9);
     assert_int_equal(again.forced_index, 9);
     assert_int_equal(again.commit_index, 9);
+    assert_int_equal(again.generation, 1);
     start_member(f, &m);
+    assert_int_equal(m.generation, 1);
     assert_int_equal(m.state.term, 5);
     assert_int_equal(m.last, 9);
     swk_raft_free(m.raft);
@@ -532,6 +536,19 @@ static void the_members_of_a_snapshot_count(void **state)
     swk_raft_free(m.raft);
 }
 
+static void a_generation_can_be_chosen(void **state)
+{
+    struct f *f = *state;
+    struct member m;
+
+    write_group(f);
+    f->what.generation = 7;
+    assert_int_equal(force(f).generation, 0);
+    start_member(f, &m);
+    assert_int_equal(m.generation, 7);
+    swk_raft_free(m.raft);
+}
+
 static void an_empty_log_is_refused(void **state)
 {
     assert_refused(*state, "is empty");
@@ -569,7 +586,7 @@ static void impossible_options_are_refused(void **state)
                      SWK_EINVAL);
 }
 
-static void a_log_in_use_is_refused(void **state)
+static void a_log_in_use_is_looked_at_and_not_forced(void **state)
 {
     struct f *f = *state;
     struct swk_force_single_report report;
@@ -577,6 +594,8 @@ static void a_log_in_use_is_refused(void **state)
     write_group(f);
     open_log(f);
     assert_int_equal(force_with(f, &report, NULL), SWK_EBUSY);
+    f->what.dry_run = 1;
+    assert_int_equal(force(f).members_count, 2);
     f->storage.close(f->storage.ctx);
 }
 
@@ -588,6 +607,7 @@ static bool check_all_or_nothing(struct f *f)
 
     start_member(f, &m);
     bool forced = m.last == 9;
+    assert_int_equal(m.generation, forced ? 1 : 0);
     if (forced) {
         assert_alone(&m);
         assert_int_equal(m.state.term, 5);
@@ -704,10 +724,11 @@ int main(void)
         TEST(a_joint_configuration_is_left_first),
         TEST(a_learner_becomes_the_voter),
         TEST(the_members_of_a_snapshot_count),
+        TEST(a_generation_can_be_chosen),
         TEST(an_empty_log_is_refused),
         TEST(a_member_that_the_group_lacks_is_refused),
         TEST(impossible_options_are_refused),
-        TEST(a_log_in_use_is_refused),
+        TEST(a_log_in_use_is_looked_at_and_not_forced),
         TEST(power_lost_at_any_call_leaves_all_or_nothing),
         TEST(a_call_that_fails_leaves_all_or_nothing),
         TEST(memory_that_fails_leaks_nothing_and_harms_nothing),
