@@ -197,6 +197,46 @@ static void r_ele_3_the_own_vote_counts_when_it_is_durable(void **state)
     assert_int_equal(alone_status(a).role, SWK_RAFT_LEADER);
 }
 
+/* -- Being asked ----------------------------------------------------------- */
+
+static void ask(struct alone *a, int32_t type, uint64_t from, uint64_t term,
+                uint64_t last)
+{
+    assert_int_equal(alone_step(a,
+                                &(struct swk_raft_message){
+                                    .type = type,
+                                    .from = from,
+                                    .term = term,
+                                    .index = last,
+                                    .log_term = ALONE_TERM,
+                                }),
+                     0);
+}
+
+/* No other answer is kept, nor does it put off the own campaign. */
+static void r_ele_5_a_vote_that_was_given_begins_the_wait_anew(void **state)
+{
+    enum { NEXT = ALONE_TERM + 1, SHORT = ALONE_INDEX - 1 };
+    struct alone *a = *state;
+
+    start(a, 0, 3);
+    ask(a, SWK_RAFT_MSG_VOTE, 2, NEXT, SHORT); /* which brings the term */
+    alone_settle(a);
+    alone_tick(a, 5);
+    ask(a, SWK_RAFT_MSG_VOTE, 2, NEXT, SHORT);
+    ask(a, SWK_RAFT_MSG_PRE_VOTE, 3, NEXT + 1, ALONE_INDEX);
+    (void)alone_take(a);
+    assert_int_equal(alone_held(a, SWK_RAFT_MSG_VOTE_RESP, 2)->reject, 1);
+    assert_int_equal(alone_held(a, SWK_RAFT_MSG_PRE_VOTE_RESP, 3)->reject, 0);
+    assert_int_equal(alone_status(a).hard_state.vote, 0);
+    assert_int_equal(alone_status(a).election_elapsed, 5);
+    alone_finish(a);
+
+    ask(a, SWK_RAFT_MSG_VOTE, 3, NEXT, ALONE_INDEX);
+    assert_int_equal(alone_status(a).hard_state.vote, 3);
+    assert_int_equal(alone_status(a).election_elapsed, 0);
+}
+
 /* -- Moves that must not be ------------------------------------------------ */
 
 static void r_ele_9_an_impossible_move_ends_the_member(void **state)
@@ -484,6 +524,7 @@ int main(void)
         TEST(r_ele_2_every_campaign_counts_anew),
         TEST(r_ele_3_every_voter_of_both_halves_is_asked_once),
         TEST(r_ele_3_the_own_vote_counts_when_it_is_durable),
+        TEST(r_ele_5_a_vote_that_was_given_begins_the_wait_anew),
         TEST(r_ele_9_an_impossible_move_ends_the_member),
         TEST(r_ele_10_a_leader_that_few_answer_steps_down),
         TEST(r_ele_10_both_halves_must_answer),
