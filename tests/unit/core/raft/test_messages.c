@@ -340,6 +340,44 @@ static void r_rep_9_answers_of_strangers_count_for_nothing(void **state)
     assert_int_equal(alone_status(a).hard_state.commit, index - 1);
 }
 
+/* Witnesses have no meaning yet: a change of another kind than the four is
+ * taken from nobody. */
+static void r_ext_2_members_of_other_kinds_are_refused(void **state)
+{
+    struct alone *a = *state;
+
+    for (uint8_t kind = SWK_RAFT_ADD_LEARNER; kind < 8; kind++) {
+        const uint8_t change[] = {0x08, 0x00, 0x10, kind, 0x18, 0x04};
+        const struct swk_log_entry entry = {
+            .index = ALONE_INDEX + 1,
+            .term = ALONE_TERM,
+            .type = SWK_RAFT_ENTRY_CONF_CHANGE,
+            .data = change,
+            .data_len = sizeof(change),
+        };
+        bool known = kind == SWK_RAFT_ADD_LEARNER;
+
+        alone_start(a, 3);
+        assert_int_equal(alone_step(a,
+                                    &(struct swk_raft_message){
+                                        .type = SWK_RAFT_MSG_APP,
+                                        .from = LEADER,
+                                        .term = ALONE_TERM,
+                                        .index = ALONE_INDEX,
+                                        .log_term = ALONE_TERM,
+                                        .entries = &entry,
+                                        .entries_count = 1,
+                                    }),
+                         known ? SWK_OK : SWK_EINVAL);
+        alone_start(a, 3);
+        alone_lead(a);
+        assert_int_equal(swki_machine_propose(a->m, SWK_RAFT_ENTRY_CONF_CHANGE,
+                                              change, sizeof(change), NULL,
+                                              NULL),
+                         known ? SWK_OK : SWK_EINVAL);
+    }
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -354,6 +392,7 @@ int main(void)
         TEST(r_msg_3_no_other_message_is_without_term),
         TEST(r_fol_1_whoever_speaks_as_leader_is_it),
         TEST(r_rep_9_answers_of_strangers_count_for_nothing),
+        TEST(r_ext_2_members_of_other_kinds_are_refused),
     };
 
     return cmocka_run_group_tests_name("raft_messages", tests, NULL, NULL);

@@ -324,6 +324,45 @@ static void r_pro_2_what_another_leader_replaced_is_of_its_term(void **state)
     alone_finish(a);
 }
 
+/* -- Reads (sections 15 and 19) -------------------------------------------- */
+
+static void r_ext_5_one_answer_confirms_all_reads_before_it(void **state)
+{
+    struct alone *a = *state;
+    struct swk_raft_message answer = {
+        .type = SWK_RAFT_MSG_HEARTBEAT_RESP,
+        .from = 2,
+        .term = ALONE_TERM + 1,
+    };
+
+    lead(a, 3);
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(swki_machine_read_index(a->m, "read", 4, NULL), 0);
+        alone_settle(a);
+    }
+    answer.context = (const uint8_t[]){3, 0, 0, 0, 0, 0, 0, 0};
+    answer.context_len = 8;
+    assert_int_equal(alone_step(a, &answer), 0);
+    assert_int_equal(alone_take(a)->reads_count, 3);
+    alone_finish(a);
+    assert_int_equal(alone_status(a).reads_waiting, 1);
+}
+
+/* A leader's lease is its own. */
+static void r_ext_5_no_follower_answers_reads_by_itself(void **state)
+{
+    struct alone *a = *state;
+
+    a->config.flags = SWKI_MACHINE_CHECK_QUORUM_ON | SWKI_MACHINE_LEASE_READS;
+    alone_start(a, 3);
+    alone_hear(a, SWK_RAFT_MSG_HEARTBEAT, 2, 0);
+    alone_settle(a);
+    assert_int_equal(swki_machine_read_index(a->m, "read", 4, NULL), 0);
+    (void)alone_take(a);
+    assert_int_equal(a->ready->reads_count, 0);
+    assert_non_null(alone_sent(a, SWK_RAFT_MSG_READ_INDEX, 2));
+}
+
 /* -- Commits by a change of members (section 10) --------------------------- */
 
 static void r_com_2_fewer_voters_commit_what_they_have(void **state)
@@ -384,6 +423,8 @@ int main(void)
         TEST(r_rep_8_a_snapshot_under_way_is_another_matter),
         TEST(r_pro_2_a_proposal_has_its_place_at_once),
         TEST(r_pro_2_what_another_leader_replaced_is_of_its_term),
+        TEST(r_ext_5_one_answer_confirms_all_reads_before_it),
+        TEST(r_ext_5_no_follower_answers_reads_by_itself),
         TEST(r_com_2_fewer_voters_commit_what_they_have),
         TEST(r_com_2_a_new_member_need_not_wait),
     };

@@ -204,6 +204,7 @@ static void r_tim_3_who_cannot_be_elected_waits_for_ever(void **state)
     }
 }
 
+/* Nobody goes quiet, however long nothing is proposed (R-EXT-4). */
 static void r_tim_4_heartbeats_are_sent_every_so_many_ticks(void **state)
 {
     struct alone *a = *state;
