@@ -5,8 +5,10 @@
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 
+#include "sim/jobs.h"
 #include "sim/sim.h"
 
 static const char help[] =
@@ -19,6 +21,7 @@ static const char help[] =
     "  --runs N         how many runs [default: 100]\n"
     "  --hours H        run until so many hours of groups' lives are "
     "simulated\n"
+    "  --jobs N         in so many processes [default: 1]\n"
     "  --profile NAME   what may go wrong [default: each in turn]\n"
     "  --members N      at the beginning, instead of what the seed says\n"
     "  --seconds N      of faults, instead of what the seed says\n"
@@ -37,14 +40,32 @@ struct options {
     double hours;
     const char *profile; /* NULL: each in turn */
     const char *test;    /* NULL: no test */
+    unsigned jobs;
     struct overrides overrides;
 };
 
+static double seconds_of(const struct rusage *usage)
+{
+    return (double)(usage->ru_utime.tv_sec + usage->ru_stime.tv_sec) +
+           (double)(usage->ru_utime.tv_usec + usage->ru_stime.tv_usec) / 1e6;
+}
+
+/* Of this process, and of those that it has waited for. */
 static double cpu_seconds(void)
+{
+    struct rusage own;
+    struct rusage others;
+
+    getrusage(RUSAGE_SELF, &own);
+    getrusage(RUSAGE_CHILDREN, &others);
+    return seconds_of(&own) + seconds_of(&others);
+}
+
+static double wall_seconds(void)
 {
     struct timespec now;
 
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    clock_gettime(CLOCK_MONOTONIC, &now);
     return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
@@ -89,6 +110,18 @@ static bool read_without(const char *list, uint32_t *out)
     return true;
 }
 
+static bool read_profile(const char *name, const char **out)
+{
+    for (size_t i = 0; profile_names[i] != NULL; i++) {
+        if (strcmp(profile_names[i], name) == 0) {
+            *out = profile_names[i];
+            return true;
+        }
+    }
+    fprintf(stderr, "raft-sim: no profile is called %s\n", name);
+    return false;
+}
+
 static bool read_plant(const char *name, enum plant *out)
 {
     for (int i = 0; i < PLANT_COUNT; i++) {
@@ -108,6 +141,7 @@ static int parse(int argc, char **argv, struct options *o)
         {"seed", required_argument, NULL, 's'},
         {"runs", required_argument, NULL, 'r'},
         {"hours", required_argument, NULL, 'H'},
+        {"jobs", required_argument, NULL, 'j'},
         {"profile", required_argument, NULL, 'p'},
         {"members", required_argument, NULL, 'm'},
         {"seconds", required_argument, NULL, 'd'},
@@ -133,8 +167,13 @@ static int parse(int argc, char **argv, struct options *o)
         case 'H':
             o->hours = strtod(optarg, NULL);
             break;
+        case 'j':
+            o->jobs = (unsigned)strtoul(optarg, NULL, 10);
+            break;
         case 'p':
-            o->profile = optarg;
+            if (!read_profile(optarg, &o->profile)) {
+                return 2;
+            }
             break;
         case 'm':
             o->overrides.members = (uint32_t)atoi(optarg);
@@ -211,21 +250,25 @@ static bool plant_in_core(enum plant plant)
 }
 #endif
 
-static struct sim *run(const struct options *o, uint64_t seed,
-                       const struct overrides *overrides)
+static const char *profile_of(const struct options *o, uint64_t seed)
 {
-    struct overrides used = *overrides;
-    struct settings settings;
     size_t profiles = 0;
 
     while (profile_names[profiles] != NULL) {
         profiles++;
     }
-    used.profile =
-        o->profile != NULL ? o->profile : profile_names[seed % profiles];
+    return o->profile != NULL ? o->profile : profile_names[seed % profiles];
+}
+
+static struct sim *run(const struct options *o, uint64_t seed,
+                       const struct overrides *overrides)
+{
+    struct overrides used = *overrides;
+    struct settings settings;
+
+    used.profile = profile_of(o, seed);
     if (!settings_draw(&settings, seed, &used)) {
-        fprintf(stderr, "raft-sim: no profile is called %s\n", used.profile);
-        exit(2);
+        abort(); /* it was looked up before */
     }
     if (used.trace == 2) {
         settings_print(&settings, stdout);
@@ -265,17 +308,49 @@ static struct overrides shrink(const struct options *o, uint64_t seed)
     return smallest;
 }
 
-static void explain(const struct options *o, uint64_t seed,
-                    const struct sim *failed)
+static void print_replay(const struct options *o, uint64_t seed,
+                         const char *profile, uint32_t without)
 {
-    struct overrides smallest = shrink(o, seed);
+    const struct overrides *fixed = &o->overrides;
+
+    printf("replay: raft-sim --seed %llu --runs 1 --profile %s",
+           (unsigned long long)seed, profile);
+    if (fixed->plant != PLANT_NONE) {
+        printf(" --plant %s", plants[fixed->plant].name);
+    }
+    if (fixed->members != 0) {
+        printf(" --members %u", fixed->members);
+    }
+    if (fixed->duration != 0) {
+        printf(" --seconds %llu",
+               (unsigned long long)(fixed->duration / SWK_SECOND));
+    }
+    if (fixed->use_store) {
+        printf(" --store");
+    }
+    if (fixed->outcome_only) {
+        printf(" --outcome");
+    }
+    print_without(without);
+    printf(" --trace\n");
+}
+
+static void explain(const struct options *o, const struct result *result)
+{
+    struct overrides smallest;
     struct sim *sim;
 
-    printf("seed %llu broke a rule: %s\n", (unsigned long long)seed,
-           failed->broken);
-    settings_print(&failed->s, stdout);
+    printf("seed %llu broke a rule: %s\n", (unsigned long long)result->seed,
+           result->broken);
+    if (result->stats.runs == 0) { /* it would take this process along */
+        print_replay(o, result->seed, profile_of(o, result->seed),
+                     o->overrides.without);
+        return;
+    }
+    smallest = shrink(o, result->seed);
     smallest.trace = 1;
-    sim = run(o, seed, &smallest);
+    sim = run(o, result->seed, &smallest);
+    settings_print(&sim->s, stdout);
     printf("the last that happened, with fewer faults:\n");
     for (uint64_t i = 0; i < TRACE_LINES; i++) {
         const char *line = sim->trace[(sim->trace_count + i) % TRACE_LINES];
@@ -284,58 +359,74 @@ static void explain(const struct options *o, uint64_t seed,
             printf("%s\n", line);
         }
     }
+    print_replay(o, result->seed, sim->s.profile, smallest.without);
     sim_free(sim);
-    printf("replay: raft-sim --seed %llu --runs 1 --profile %s",
-           (unsigned long long)seed, failed->s.profile);
-    if (o->overrides.plant != PLANT_NONE) {
-        printf(" --plant %s", plants[o->overrides.plant].name);
-    }
-    if (o->overrides.use_store) {
-        printf(" --store");
-    }
-    print_without(smallest.without);
-    printf(" --trace\n");
+}
+
+static void run_one(const void *ctx, uint64_t seed, struct result *out)
+{
+    const struct options *o = ctx;
+    struct sim *sim = run(o, seed, &o->overrides);
+
+    *out = (struct result){.seed = seed, .stats = sim->stats};
+    memcpy(out->broken, sim->broken, sizeof(out->broken));
+    sim_free(sim);
+}
+
+static double hours_of(const struct stats *sum)
+{
+    return (double)sum->simulated_ns / (3600.0 * (double)SWK_SECOND);
 }
 
 static bool enough(const struct options *o, const struct stats *sum)
 {
-    double hours = (double)sum->simulated_ns / (3600.0 * (double)SWK_SECOND);
+    return o->hours > 0 ? hours_of(sum) >= o->hours : sum->runs >= o->runs;
+}
 
-    return o->hours > 0 ? hours >= o->hours : sum->runs >= o->runs;
+/* How far it is, and how long it will take at this speed. */
+static void tell_progress(const struct options *o, const struct stats *sum,
+                          double passed)
+{
+    double done = o->hours > 0 ? hours_of(sum) / o->hours
+                               : (double)sum->runs / (double)o->runs;
+
+    fprintf(stderr,
+            "%llu runs, %.1f hours simulated, %.1f to go; %.0f s passed, some "
+            "%.0f s to go\n",
+            (unsigned long long)sum->runs, hours_of(sum),
+            hours_of(sum) / done - hours_of(sum), passed,
+            passed / done - passed);
 }
 
 static bool run_all(const struct options *o, struct stats *sum)
 {
-    double told = cpu_seconds();
+    double began = wall_seconds();
+    double told = began;
+    struct result result = {0};
+    struct jobs jobs;
 
-    for (uint64_t seed = o->seed; !enough(o, sum); seed++) {
-        struct sim *sim = run(o, seed, &o->overrides);
-        bool broken = sim->broken[0] != '\0';
-
-        stats_add(sum, &sim->stats);
-        if (broken && o->overrides.plant == PLANT_NONE) {
-            explain(o, seed, sim);
-        } else if (broken) {
-            printf("seed %llu found it: %s\n", (unsigned long long)seed,
-                   sim->broken);
-        }
-        sim_free(sim);
-        if (broken) {
-            return false;
-        }
-        if (cpu_seconds() - told > 10) {
-            told = cpu_seconds();
-            fprintf(stderr, "%llu runs, %.1f hours simulated\n",
-                    (unsigned long long)sum->runs,
-                    (double)sum->simulated_ns / (3600.0 * (double)SWK_SECOND));
+    jobs_start(&jobs, o->jobs, o->seed, run_one, o);
+    while (!enough(o, sum) && result.broken[0] == '\0') {
+        jobs_next(&jobs, &result);
+        stats_add(sum, &result.stats);
+        if (wall_seconds() - told > 10) {
+            told = wall_seconds();
+            tell_progress(o, sum, told - began);
         }
     }
-    return true;
+    jobs_stop(&jobs);
+    if (result.broken[0] != '\0' && o->overrides.plant == PLANT_NONE) {
+        explain(o, &result);
+    } else if (result.broken[0] != '\0') {
+        printf("seed %llu found it: %s\n", (unsigned long long)result.seed,
+               result.broken);
+    }
+    return result.broken[0] == '\0';
 }
 
 int main(int argc, char **argv)
 {
-    struct options o = {.seed = 1, .runs = 100};
+    struct options o = {.seed = 1, .runs = 100, .jobs = 1};
     struct stats sum = {0};
     int status = parse(argc, argv, &o);
     bool good;
@@ -345,6 +436,10 @@ int main(int argc, char **argv)
     }
     if (!plant_in_core(o.overrides.plant)) {
         fprintf(stderr, "raft-sim: that bug is in raft-sim-planted alone\n");
+        return 2;
+    }
+    if (o.jobs == 0) {
+        fprintf(stderr, "raft-sim: it takes one job at least\n");
         return 2;
     }
     good = run_all(&o, &sum);

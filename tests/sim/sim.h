@@ -21,6 +21,7 @@
  *     rules.c      what must hold
  *     rest.c       faults end: the group must settle
  *     linear.c     linearizability
+ *     jobs.c       several runs at once
  *     main.c       the program
  */
 
