@@ -67,6 +67,7 @@ static int propose(struct member *leader, const struct swk_raft_change *changes,
     int rc = swk_raft_propose_conf_change(leader->raft, &change, NULL, NULL);
 
     sim_trace(leader->sim, leader, "is asked for %zu changes: %d", count, rc);
+    leader->sim->stats.faults[FAULT_CONF] += rc == SWK_OK;
     member_drive(leader);
     return rc;
 }

@@ -111,6 +111,7 @@ static void doom(struct sim *sim, struct member *m)
     if (admin_may_lose(sim, m)) {
         sim_trace(sim, m, "is lost for good");
         m->doomed = true;
+        sim->stats.faults[FAULT_DOOM]++;
         member_crash(m, LOSS_POWER, 0);
     }
 }
@@ -146,9 +147,7 @@ static void hurt_disk(struct sim *sim, enum fault fault, struct member *m)
         m->disk.fails = true;
         break;
     default:
-        if (admin_may_lose(sim, m)) {
-            (void)disk_rot(m);
-        }
+        sim->stats.faults[fault] += admin_may_lose(sim, m) && disk_rot(m);
         break;
     }
 }
@@ -223,6 +222,13 @@ static void strike_member(struct sim *sim, enum fault fault, struct member *m)
     }
 }
 
+/* Those that may come to nothing are counted as they happen. */
+static bool counted_later(enum fault fault)
+{
+    return fault == FAULT_CRASH_STEP || fault == FAULT_DISK_FAIL ||
+           fault == FAULT_ROT || fault == FAULT_DOOM || fault == FAULT_CONF;
+}
+
 static void strike(struct sim *sim, enum fault fault)
 {
     struct member *m;
@@ -251,9 +257,7 @@ static void strike(struct sim *sim, enum fault fault)
         strike_member(sim, fault, m);
         break;
     }
-    if (fault != FAULT_CRASH_STEP && fault != FAULT_DISK_FAIL) {
-        sim->stats.faults[fault]++; /* those are counted as they happen */
-    }
+    sim->stats.faults[fault] += !counted_later(fault);
 }
 
 void fault_strike(struct sim *sim, enum fault fault)

@@ -147,7 +147,12 @@ static int new_raft(struct member *m)
         .snapshot_interval = s->snapshot_interval,
         .entries_for_slow_followers = s->entries_for_slow_followers,
     };
-    int rc = swk_raft_new(&config, &m->raft, &err);
+    int rc;
+
+    if (m->sim->s.plant == PLANT_DISTURB) {
+        config.flags |= SWK_RAFT_NO_PRE_VOTE;
+    }
+    rc = swk_raft_new(&config, &m->raft, &err);
 
     if (rc != 0) {
         sim_broken(m->sim, "start", "%s: %s", m->name, err.text);

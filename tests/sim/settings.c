@@ -49,6 +49,7 @@ const struct plant_info plants[PLANT_COUNT] = {
     [PLANT_READ_EARLY] = {"read-early", "R-RDI-8"},
     [PLANT_SAME_CONTEXT] = {"same-context", "R-RDI-9"},
     [PLANT_ANY_VERSION] = {"any-version", "store"},
+    [PLANT_DISTURB] = {"disturb", "R-ELE-2"},
     [PLANT_KEEP_HEAD] = {"keep-head", "store"},
     [PLANT_OLD_CONF] = {"old-conf", "R-SNP-7"},
     [PLANT_ELE_4] = {"ele-4", "R-ELE-4"},

@@ -99,6 +99,7 @@ enum plant {
     PLANT_OLD_CONF,         /* a snapshot names members as of later */
     PLANT_ANY_VERSION,      /* of the store: versions are not compared */
     PLANT_KEEP_HEAD,        /* of the store: head outlives leadership */
+    PLANT_DISTURB,          /* R-ELE-2: members do without pre-votes */
     /* In the core; only where it is built with SWKI_RAFT_FAULTS. */
     PLANT_CORE,
     PLANT_COM_1 = PLANT_CORE, /* commits older terms by counting */
@@ -223,6 +224,8 @@ struct stats {
     uint64_t store_unknown;
     uint64_t store_slices;   /* of snapshots */
     uint64_t conflicts;      /* of versions */
+    uint64_t quiet;          /* phases in which nothing may happen */
+    uint64_t returns;        /* of members, without which there was a quorum */
     uint64_t quorum_unknown; /* runs that ended without a possible quorum */
 };
 

@@ -46,6 +46,8 @@ void stats_print(const struct stats *s, double cpu_seconds, FILE *out)
             "%llu, slices of snapshots %llu, compared %llu\n",
             N(store_committed), N(store_unknown), N(conflicts), N(store_slices),
             N(store_compares));
+    fprintf(out, "quiet phases %llu, members that came back in one %llu\n",
+            N(quiet), N(returns));
     fprintf(out, "runs without a possible quorum at the end: %llu\nfaults:",
             N(quorum_unknown));
     for (int i = 0; i < FAULT_COUNT; i++) {
