@@ -237,6 +237,33 @@ static void r_ele_5_a_vote_that_was_given_begins_the_wait_anew(void **state)
     assert_int_equal(alone_status(a).election_elapsed, 0);
 }
 
+/* R-TIM-5, R-ELE-8 */
+static void r_ele_8_a_new_leader_knows_no_log_but_its_own(void **state)
+{
+    struct alone *a = *state;
+
+    start(a, SWKI_MACHINE_ASYNC, 3);
+    campaign(a);
+    alone_settle(a);
+    say(a, SWK_RAFT_MSG_VOTE_RESP, 2, ALONE_TERM + 1, 0);
+    (void)alone_take(a);
+    assert_int_equal(a->ready->role, SWK_RAFT_LEADER);
+    assert_int_equal(a->ready->entries_count, 1);
+    assert_int_equal(a->ready->entries[0].data_len, 0);
+    /* What it had when it was elected is durable, and no more yet. */
+    assert_int_equal(alone_peer(a, ALONE_ID)->match, ALONE_INDEX);
+    assert_int_equal(alone_peer(a, ALONE_ID)->state, SWK_RAFT_REPLICATE);
+    assert_true(alone_peer(a, ALONE_ID)->active);
+    for (uint64_t id = 2; id <= 3; id++) {
+        assert_int_equal(alone_peer(a, id)->match, 0);
+        assert_int_equal(alone_peer(a, id)->next, ALONE_INDEX + 1);
+        assert_int_equal(alone_peer(a, id)->state, SWK_RAFT_PROBE);
+        assert_false(alone_peer(a, id)->active);
+    }
+    alone_finish(a);
+    assert_int_equal(alone_peer(a, ALONE_ID)->match, ALONE_INDEX + 1);
+}
+
 /* -- Moves that must not be ------------------------------------------------ */
 
 static void r_ele_9_an_impossible_move_ends_the_member(void **state)
@@ -525,6 +552,7 @@ int main(void)
         TEST(r_ele_3_every_voter_of_both_halves_is_asked_once),
         TEST(r_ele_3_the_own_vote_counts_when_it_is_durable),
         TEST(r_ele_5_a_vote_that_was_given_begins_the_wait_anew),
+        TEST(r_ele_8_a_new_leader_knows_no_log_but_its_own),
         TEST(r_ele_9_an_impossible_move_ends_the_member),
         TEST(r_ele_10_a_leader_that_few_answer_steps_down),
         TEST(r_ele_10_both_halves_must_answer),
