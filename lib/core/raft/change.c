@@ -184,11 +184,13 @@ bool swki_machine_keeps_quorum(const struct swki_machine *m,
             &next) != SWKI_RAFT_CHANGE_OK) {
         return false;
     }
-    /* The present voters have to commit the change. */
+    /* The present voters have to commit the change: those of both halves if one
+     * is left. One that is entered has the present ones for its outgoing. */
     keeps = half_keeps_quorum(m, &m->configuration.incoming, active,
                               active_count) &&
-            half_keeps_quorum(m, &next.incoming, active, active_count) &&
-            half_keeps_quorum(m, &next.outgoing, active, active_count);
+            half_keeps_quorum(m, &m->configuration.outgoing, active,
+                              active_count) &&
+            half_keeps_quorum(m, &next.incoming, active, active_count);
     swki_raft_configuration_discard(&next);
     return keeps;
 }

@@ -407,6 +407,34 @@ static void r_com_2_a_new_member_need_not_wait(void **state)
     assert_append(a, LEARNER, addition - 1, 1, addition);
 }
 
+/* -- Whether a change is safe (section 13) --------------------------------- */
+
+/* Both halves must commit that one of them goes. */
+static void r_cfg_16_a_half_that_is_left_has_its_say(void **state)
+{
+    static const uint64_t incoming[] = {1, 2, 3};
+    static const uint64_t outgoing[] = {1, 4, 5};
+    static const struct swk_conf_state members = {
+        .voters = incoming,
+        .voters_count = 3,
+        .voters_outgoing = outgoing,
+        .voters_outgoing_count = 3,
+    };
+    static const struct {
+        uint64_t active[2];
+        bool keeps;
+    } cases[] = {{{2, 3}, false}, {{4, 5}, false}, {{2, 4}, true}};
+    const struct swk_raft_conf_change leave = {.size = sizeof(leave)};
+    struct alone *a = *state;
+
+    alone_start_with(a, &members);
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(
+            swki_machine_keeps_quorum(a->m, &leave, cases[i].active, 2),
+            cases[i].keeps);
+    }
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -427,6 +455,7 @@ int main(void)
         TEST(r_ext_5_no_follower_answers_reads_by_itself),
         TEST(r_com_2_fewer_voters_commit_what_they_have),
         TEST(r_com_2_a_new_member_need_not_wait),
+        TEST(r_cfg_16_a_half_that_is_left_has_its_say),
     };
 
     return cmocka_run_group_tests_name("raft_replication", tests, NULL, NULL);
