@@ -2,7 +2,8 @@
 
 /*
  * The write-ahead log beside what the disk can do: appends of 256 bytes a
- * second with 1, 16 and 256 under way, and bare fdatasync a second.
+ * second with 1, 16 and 256 under way, sealed and not, and bare fdatasync a
+ * second; and how long it takes to read a million entries back.
  *
  * Prints one line a figure: name, value, unit. The directory to use may be
  * given; it is made and removed.
@@ -22,7 +23,11 @@ enum {
     DATA_LEN = 256,
     RUN_MS = 1000,
     FILE_SIZE = 16 * 1024 * 1024,
+    ENTRIES = 1000 * 1000,
+    ENTRIES_AT_ONCE = 1000,
 };
+
+static const uint8_t seal_key[SWK_FILE_STORAGE_KEY_SIZE] = {1};
 
 struct bench {
     char dir[256];
@@ -107,31 +112,100 @@ static double run_appends(struct bench *b, struct swk_storage *storage,
     return (double)ticket / (seconds() - start);
 }
 
-static int bench_appends(struct bench *b, uint64_t in_flight)
+static int open_storage(struct bench *b, const uint8_t *key,
+                        struct swk_storage *out_storage)
 {
     const struct swk_file_storage_config config = {
-        .size = sizeof(config), .dir = b->dir, .done = done, .done_ctx = b};
+        .size = sizeof(config),
+        .dir = b->dir,
+        .done = done,
+        .done_ctx = b,
+        .key = key,
+    };
     const struct swk_storage_replay replay = {
         .size = sizeof(replay), .hard_state = on_state, .entry = on_entry};
-    struct swk_storage storage;
     struct swk_error err;
-    char command[300];
 
     b->durable = 0;
-    if (swk_file_storage_open(&config, &storage, &err) != 0 ||
-        storage.load(storage.ctx, &replay, &err) != 0) {
+    if (swk_file_storage_open(&config, out_storage, &err) != 0 ||
+        out_storage->load(out_storage->ctx, &replay, &err) != 0) {
         fprintf(stderr, "bench_wal: %s\n", err.text);
+        return 1;
+    }
+    return 0;
+}
+
+static int remove_dir(const struct bench *b)
+{
+    char command[300];
+
+    snprintf(command, sizeof(command), "rm -r '%s'", b->dir);
+    return system(command) != 0;
+}
+
+static const char *kind(const uint8_t *key)
+{
+    return key != NULL ? "sealed_" : "";
+}
+
+static int bench_appends(struct bench *b, const uint8_t *key,
+                         uint64_t in_flight)
+{
+    struct swk_storage storage;
+
+    if (open_storage(b, key, &storage) != 0) {
         return 1;
     }
     double rate = run_appends(b, &storage, in_flight);
     storage.close(storage.ctx);
-    snprintf(command, sizeof(command), "rm -r '%s'", b->dir);
-    if (system(command) != 0) {
+    if (remove_dir(b) != 0) {
         return 1;
     }
-    printf("wal_appends_in_flight_%llu %.0f appends/s\n",
+    printf("wal_%sappends_in_flight_%llu %.0f appends/s\n", kind(key),
            (unsigned long long)in_flight, rate);
     return b->failure != 0;
+}
+
+static void fill_log(struct bench *b, struct swk_storage *storage)
+{
+    static struct swk_log_entry entries[ENTRIES_AT_ONCE];
+    uint8_t data[DATA_LEN] = {1};
+    struct swk_error err;
+
+    for (uint64_t ticket = 1; ticket <= ENTRIES / ENTRIES_AT_ONCE; ticket++) {
+        for (uint64_t i = 0; i < ENTRIES_AT_ONCE; i++) {
+            entries[i] = (struct swk_log_entry){
+                .index = (ticket - 1) * ENTRIES_AT_ONCE + i + 1,
+                .term = 1,
+                .data = data,
+                .data_len = DATA_LEN};
+        }
+        if (storage->append(storage->ctx, NULL, entries, ENTRIES_AT_ONCE,
+                            ticket, &err) != 0) {
+            fprintf(stderr, "bench_wal: %s\n", err.text);
+            b->failure = 1;
+            return;
+        }
+        wait_below(b, ticket, 64);
+    }
+}
+
+static int bench_restart(struct bench *b, const uint8_t *key)
+{
+    struct swk_storage storage;
+
+    if (open_storage(b, key, &storage) != 0) {
+        return 1;
+    }
+    fill_log(b, &storage);
+    storage.close(storage.ctx);
+    double start = seconds();
+    if (open_storage(b, key, &storage) != 0) {
+        return 1;
+    }
+    printf("wal_%srestart_1m_entries %.2f s\n", kind(key), seconds() - start);
+    storage.close(storage.ctx);
+    return remove_dir(b) != 0 || b->failure != 0;
 }
 
 static int bench_fdatasync(const char *dir)
@@ -176,8 +250,10 @@ int main(int argc, char **argv)
         snprintf(b.dir, sizeof(b.dir), "bench_wal.%ld", (long)getpid());
     }
     failed = bench_fdatasync(b.dir);
-    for (size_t i = 0; i < 3 && !failed; i++) {
-        failed = bench_appends(&b, in_flight[i]);
+    for (size_t i = 0; i < 6 && !failed; i++) {
+        failed =
+            bench_appends(&b, i % 2 == 0 ? NULL : seal_key, in_flight[i / 2]);
     }
+    failed = failed || bench_restart(&b, NULL) || bench_restart(&b, seal_key);
     return failed;
 }
