@@ -4,17 +4,20 @@
  * @file
  * The storage port over files: a write-ahead log and snapshots in a directory.
  *
- * One thread writes. What is appended while a sync runs goes out together in
- * the next one, so that many small appends share a sync. Every record carries
- * a checksum over its content, its place and what it follows.
+ * One thread writes the log, another one snapshots. What is appended while a
+ * sync runs goes out together in the next one, so that many small appends share
+ * a sync. Every record carries a checksum over its content, its place and what
+ * it follows.
  *
  * When read back, a last write that a crash cut short is removed: nobody was
  * told that it was durable. Damage anywhere else is an error that names the
  * file, never a shorter log. One thing cannot be told from a write cut short:
  * damage within the very last write of the log.
  *
- * After the first failed write or sync nothing is written any more, whatever
- * the reason was: the way on is to open the directory again.
+ * After the first failed write or sync of the log nothing is written any more,
+ * whatever the reason was: the way on is to open the directory again. Parts of
+ * a snapshot that cannot be written cost that snapshot alone, if
+ * write_snapshot() was asked for them before finish_snapshot().
  *
  * With a key everything is sealed by AES-256-GCM: nobody without it reads an
  * entry or a snapshot, or changes, moves or repeats one unnoticed. Terms,

@@ -3,15 +3,11 @@
 /* Snapshots as the log knows them, and the removal of what they make
  * needless. */
 
-#include <errno.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/error.h"
-#include "base/log.h"
 #include "runtime/file/conf_state.h"
-#include "runtime/file/crc32c.h"
-#include "runtime/file/number.h"
 #include "runtime/file/wal.h"
 
 /* One that is there for the case that the newest is damaged goes earlier if
