@@ -30,8 +30,18 @@ def roots(swarm, name):
 
 
 def identity(swarm, name):
-    return certificates(swarm, name, "swarm-root-ca.crt", "swarm-node.crt",
-                        "swarm-node.key")
+    return certificates(swarm, name, "swarm-root-ca.crt",
+                        "swarm-node.crt") + [plain_key(swarm, name)]
+
+
+def plain_key(swarm, name):
+    """The node's key without the keys of a manager's log."""
+    with open(certificates(swarm, name, "swarm-node.key")[0]) as f:
+        lines = [line for line in f if ": " not in line and line != "\n"]
+    path = swarm.path(name + ".key")
+    with open(path, "w") as f:
+        f.writelines(lines)
+    return path
 
 
 def call(swarm, method, files, size=0, address=None):
