@@ -199,8 +199,7 @@ static void choose_log(const struct swk_offline *o, char *path,
     config->alloc = o->config.alloc;
     config->logger = o->config.logger;
     config->done = ignore_done;
-    config->flags =
-        SWK_FILE_STORAGE_READ_ONLY | SWK_FILE_STORAGE_ACCEPT_UNSEALED;
+    config->flags = SWK_FILE_STORAGE_READ_ONLY;
     swki_log_keys_choose(&o->credentials.keys, config);
 }
 

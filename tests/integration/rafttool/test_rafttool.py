@@ -6,11 +6,10 @@ and a swarm that goes on with what it exported."""
 import base64
 import json
 import os
-import shutil
 import stat
 import sys
 
-from swarm import Swarm, expect, main, run, tool, workloads
+from swarm import Swarm, expect, main, run, tool, wait_for, workloads
 
 SECRET = "hunter2-of-the-secret"
 CONFIG = "hunter2-of-the-config"
@@ -261,10 +260,35 @@ def a_copy_is_read_without_a_key():
                            "json").out, "the copy is the same")
         raft("decrypt", "--state-dir", state, "--output", copy, code=5).says(
             "is there already")
-        shutil.rmtree(os.path.join(state, "raft"))
-        shutil.rmtree(os.path.join(state, "certificates"))
-        for name in ("raft", "certificates"):
-            os.rename(os.path.join(copy, name), os.path.join(state, name))
+        for place, sealed in ((state, "yes"), (copy, "no")):
+            told = json.loads(raft("verify", "--state-dir", place, "--format",
+                                   "json").out)
+            expect({f["sealed"] for f in told["files"]} == {sealed}, told)
+
+
+def a_locked_swarm_needs_its_key_and_stays_locked():
+    with Swarm() as swarm:
+        fill(swarm)
+        swarm.ctl("cluster", "update", "--autolock=true")
+        key = write(swarm.path("key"), swarm.ctl("unlock-key", "-q").out)
+        state = swarm.path("manager")
+        wait_for(lambda: run(tool("swarm-rafttool"), "dump-wal", "--state-dir",
+                             state).code == 3, "the key file is locked")
+        swarm.manager.crash_with_tasks()
+        raft("dump-object", "all", "--state-dir", state, code=3).says(
+            "is locked", "--unlock-key-file")
+        raft("dump-object", "all", "--state-dir", state, "--unlock-key-file",
+             write(swarm.path("other"), "SWMKEY-1-" + "A" * 43),
+             code=3).says("is not the one")
+        path = swarm.path("swarm.json")
+        raft("verify", "--state-dir", state, "--unlock-key-file", key)
+        raft("export", "--state-dir", state, "--unlock-key-file", key,
+             "--output", path)
+        os.rename(state, swarm.path("lost"))
+        raft("import", path, "--state-dir", state, "--address",
+             swarm.address).says("locks its managers")
+        raft("dump-object", "all", "--state-dir", state, code=3)
+        swarm.manager.words += ["--unlock-key-file", key]
         swarm.again(swarm.manager)
         swarm.wait_live("web", 2)
 
@@ -378,6 +402,7 @@ main([every_command_explains_itself,
       damage_is_found_and_explained,
       a_damaged_snapshot_is_found,
       a_copy_is_read_without_a_key,
+      a_locked_swarm_needs_its_key_and_stays_locked,
       a_manager_that_runs_is_not_copied,
       an_export_hides_what_it_shall,
       a_swarm_goes_on_from_an_export,
