@@ -351,9 +351,9 @@ static void run_manager(struct f *f)
             pthread_cond_wait(&f->changed, &f->mutex);
         }
         ticket = f->durable;
-        assert_false(f->failed);
+        assert_true(!f->failed || f->disk->off);
         pthread_mutex_unlock(&f->mutex);
-        if (ticket == f->told) {
+        if (ticket == f->told || f->disk->off) {
             return;
         }
         f->told = ticket;
@@ -647,6 +647,38 @@ static void a_restart_after_any_turn_recovers(void **state)
     }
 }
 
+/* And after each call to the disk, in the midst of a turn. */
+static void a_loss_of_power_at_any_call_is_recovered_from(void **state)
+{
+    bool settled = false;
+
+    for (int calls = 0; !settled; calls++) {
+        struct swki_data_keys before;
+        struct f *f;
+
+        tear_down(state);
+        set_up(state);
+        f = *state;
+        found(f);
+        decide(f, true, false);
+        before = f->credentials.keys;
+        f->disk->power_off_at = f->disk->calls + calls;
+        for (int i = 0; i < 100 && !f->disk->off && !settled; i++) {
+            turn(f);
+            settled = f->credentials.keys.is_locked && is_settled(f);
+            f->now += 100 * SWK_MILLISECOND;
+        }
+        assert_true(calls < 200);
+        crash(f);
+        start(f, false);
+        settle(f);
+        assert_true(f->credentials.keys.is_locked);
+        assert_int_equal(configs(f), 1);
+        stop(f);
+        assert_false(opens_with(f, before.current));
+    }
+}
+
 static void locks_during_a_rotation_are_one_more(void **state)
 {
     struct f *f = *state;
@@ -761,6 +793,7 @@ int main(void)
         TEST(a_log_is_sealed_from_its_first_entry_on),
         TEST(a_lock_changes_the_key_of_the_log),
         TEST(a_restart_after_any_turn_recovers),
+        TEST(a_loss_of_power_at_any_call_is_recovered_from),
         TEST(locks_during_a_rotation_are_one_more),
         TEST(another_unlock_key_leaves_the_key_of_the_log),
         TEST(what_the_swarm_decided_before_counts_at_the_next_start),
