@@ -70,10 +70,18 @@ struct swki_manager {
 /* Stops for good; the first reason stays. */
 void swki_manager_give_up(struct swki_manager *m, const struct swk_error *why);
 
-/* -- The log (manager_log.c) ---------------------------------------------- */
+/* -- Its beginning (manager_load.c) --------------------------------------- */
 
 /* Makes the machines and gives them what the storage holds. */
 int swki_manager_load(struct swki_manager *m, struct swk_error *err);
+
+/* Store and list of members become those of a snapshot at index. */
+int swki_manager_restore_state(struct swki_manager *m,
+                               const struct swk_conf_state *conf_state,
+                               uint64_t index, const uint8_t *data, size_t len,
+                               struct swk_error *err);
+
+/* -- The log (manager_log.c) ---------------------------------------------- */
 
 /* Carries out what raft asks for, once. False if there was nothing to do. */
 bool swki_manager_run_raft(struct swki_manager *m);

@@ -158,9 +158,11 @@ static int found_entry(void *ctx, const struct swk_log_entry *entry,
 
 static int found_loss(void *ctx, uint64_t acknowledged, struct swk_error *err)
 {
+    struct file_store *store = ctx;
+
     (void)err;
-    ((struct file_store *)ctx)->found.lost = acknowledged;
-    return 0;
+    store->found.lost = acknowledged;
+    return store->refuses_loss ? SWK_ECORRUPT : 0;
 }
 
 int file_store_open(struct file_store *store, struct swk_error *err)

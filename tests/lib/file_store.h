@@ -40,6 +40,7 @@ struct file_store {
     struct swk_logger logger;
     bool is_open;
     bool takes_loss; /* it goes on without entries that were lost */
+    bool refuses_loss; /* asked, it says that it cannot go on without them */
     uint64_t ticket; /* last used */
     int warnings; /* records of the log at that level or above */
     struct file_store_found found;

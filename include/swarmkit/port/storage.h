@@ -76,7 +76,8 @@ struct swk_storage_replay {
     int (*entry)(void *ctx, const struct swk_log_entry *entry,
                  struct swk_error *err);
     /** Last, if entries that may have been acknowledged cannot be read: those
-     *  up to index acknowledged. Without this function load() fails then. */
+     *  up to index acknowledged. Without this function, or if it returns
+     *  SWK_ECORRUPT, load() fails with what is damaged, and changes nothing. */
     int (*lost)(void *ctx, uint64_t acknowledged, struct swk_error *err);
 };
 

@@ -396,6 +396,28 @@ static int replay_entries(struct swki_load *load,
     return rc;
 }
 
+/* Who cannot have the entries from elsewhere is told what is damaged. */
+static int tell_lost(struct swki_load *load,
+                     const struct swk_storage_replay *replay)
+{
+    const struct swki_wal *wal = load->wal;
+    int rc = replay->lost != NULL
+                 ? replay->lost(replay->ctx, wal->lost, load->err)
+                 : SWK_ECORRUPT;
+
+    if (rc != SWK_ECORRUPT) {
+        return rc;
+    }
+    return load->gap.is_there
+               ? swki_load_damaged(load, load->gap.id, load->gap.offset,
+                                   load->gap.why)
+               : swki_fail(load->err, SWK_ECORRUPT,
+                           "the log in %s lost entries that were "
+                           "acknowledged, up to %" PRIu64
+                           ", and does not have them again yet",
+                           wal->dir_path, wal->lost);
+}
+
 static int replay_all(struct swki_load *load,
                       const struct swk_storage_replay *replay,
                       const struct outcome *outcome)
@@ -421,13 +443,7 @@ static int replay_all(struct swki_load *load,
         rc = replay_entries(load, replay, outcome);
     }
     if (rc == SWK_OK && wal->lost > 0) {
-        rc = replay->lost != NULL
-                 ? replay->lost(replay->ctx, wal->lost, load->err)
-                 : swki_fail(load->err, SWK_ECORRUPT,
-                             "the log in %s lost entries that were "
-                             "acknowledged, up to %" PRIu64
-                             ", and does not have them again yet",
-                             wal->dir_path, wal->lost);
+        rc = tell_lost(load, replay);
     }
     return rc;
 }

@@ -124,6 +124,9 @@ def a_manager_of_a_foreign_certificate_does_not_start():
 
 # -- The log ------------------------------------------------------------------
 
+HEAD_SIZE = 16384  # of a segment; records follow
+
+
 def segments(swarm):
     return sorted(glob.glob(swarm.path("manager", "raft", "log-*")))
 
@@ -169,7 +172,7 @@ def a_damaged_log_is_refused_with_place_and_remedy():
         swarm.manager.stop()
         path = segments(swarm)[-1]
         shutil.copy(path, swarm.path("kept"))
-        middle = written(path) // 2
+        middle = (HEAD_SIZE + written(path)) // 2
         with open(path, "r+b") as f:
             f.seek(middle)
             byte = f.read(1)[0]

@@ -136,6 +136,24 @@ static void r_dsk_3_without_a_taker_nothing_is_cut(void **state)
     assert_int_equal(disk_count(f->disk, "log-"), 1);
 }
 
+static void r_dsk_3_who_cannot_have_it_again_is_told_the_place(void **state)
+{
+    struct f *f = *state;
+    struct swk_error err;
+
+    make_log(f);
+    file_store_close(&f->store);
+    damage_record(f, FIRST, 2);
+    f->store.refuses_loss = true;
+    assert_int_equal(file_store_open(&f->store, &err), SWK_ECORRUPT);
+    assert_non_null(strstr(err.text, "/raft/" FIRST));
+    assert_non_null(strstr(err.text, "offset"));
+    assert_int_equal(disk_count(f->disk, "log-"), 1);
+    f->store.refuses_loss = false; /* nothing was cut */
+    assert_int_equal(file_store_open(&f->store, &err), 0);
+    assert_int_equal(f->store.found.lost, 10);
+}
+
 static void r_dsk_3_damage_below_a_snapshot_is_ignored(void **state)
 {
     struct f *f = *state;
@@ -471,6 +489,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST_BOTH(r_dsk_3_entries_behind_damage_are_told_as_lost),
+        TEST_BOTH(r_dsk_3_who_cannot_have_it_again_is_told_the_place),
         TEST_BOTH(r_dsk_3_what_was_lost_stays_lost_until_it_is_there),
         TEST_BOTH(r_dsk_3_a_snapshot_brings_what_was_lost),
         TEST_BOTH(r_dsk_3_without_a_taker_nothing_is_cut),
