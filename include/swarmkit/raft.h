@@ -31,8 +31,8 @@
  * a new group, and swk_raft_start(). A member that joins a group starts from
  * nothing: the leader sends it everything once it was added.
  *
- * Messages, and parts of a message, are borrowed structs; swk_raft_message_...
- * functions turn them into bytes (raftpb.Message) and back.
+ * Messages, and parts of a message, are borrowed structs; <raft_message.h>
+ * turns them into bytes and back.
  *
  * Snapshots travel beside the messages. When a message of type
  * SWK_RAFT_MSG_SNAP is to be sent, the driver reads the snapshot of that place
@@ -49,6 +49,7 @@
 #include <swarmkit/error.h>
 #include <swarmkit/log.h>
 #include <swarmkit/port/storage.h>
+#include <swarmkit/raft_message.h>
 #include <swarmkit/types.h>
 
 SWK_BEGIN_DECLS
@@ -71,25 +72,6 @@ enum swk_raft_role {
     SWK_RAFT_CANDIDATE = 1,
     SWK_RAFT_LEADER = 2,
     SWK_RAFT_PRE_CANDIDATE = 3,
-};
-
-/** Types of messages: raftpb.MessageType. Those that are not listed never
- *  leave a member. */
-enum swk_raft_message_type {
-    SWK_RAFT_MSG_PROP = 2, /**< Proposals, forwarded to the leader. */
-    SWK_RAFT_MSG_APP = 3,
-    SWK_RAFT_MSG_APP_RESP = 4,
-    SWK_RAFT_MSG_VOTE = 5,
-    SWK_RAFT_MSG_VOTE_RESP = 6,
-    SWK_RAFT_MSG_SNAP = 7,
-    SWK_RAFT_MSG_HEARTBEAT = 8,
-    SWK_RAFT_MSG_HEARTBEAT_RESP = 9,
-    SWK_RAFT_MSG_TRANSFER_LEADER = 13,
-    SWK_RAFT_MSG_TIMEOUT_NOW = 14,
-    SWK_RAFT_MSG_READ_INDEX = 15,
-    SWK_RAFT_MSG_READ_INDEX_RESP = 16,
-    SWK_RAFT_MSG_PRE_VOTE = 17,
-    SWK_RAFT_MSG_PRE_VOTE_RESP = 18,
 };
 
 /** Defaults and limits of struct swk_raft_config. */
@@ -173,27 +155,6 @@ struct swk_raft_config {
     uint64_t snapshot_log_size; /**< Bytes applied between snapshots. */
     /** Entries kept in memory behind a snapshot. */
     uint64_t entries_for_slow_followers;
-};
-
-/** A message from one member to another. All pointers are *borrowed* for the
- *  call that it is passed to or comes from. Fields that its type has no use for
- *  are 0. */
-struct swk_raft_message {
-    int32_t type; /**< enum swk_raft_message_type. */
-    int32_t reject; /**< 0 or 1. */
-    uint64_t to;    /**< The member it is for. */
-    uint64_t from;
-    uint64_t term;     /**< Of the sender. */
-    uint64_t log_term; /**< Of the entry at index. */
-    uint64_t index;
-    uint64_t commit;
-    uint64_t vote;
-    uint64_t reject_hint;
-    const struct swk_log_entry *entries;
-    size_t entries_count;
-    const struct swk_snapshot_meta *snapshot; /**< NULL if there is none. */
-    const uint8_t *context;                   /**< NULL if there is none. */
-    size_t context_len;
 };
 
 /** Single changes of membership: raftpb.ConfChangeType. */
@@ -894,74 +855,6 @@ SWK_API int swk_raft_keeps_quorum(const swk_raft *raft,
  */
 SWK_API void swk_raft_status(const swk_raft *raft,
                              struct swk_raft_status *out_status);
-
-/* -- Messages as bytes ---------------------------------------------------- */
-
-/**
- * Tells how long a message is as an encoded raftpb.Message.
- *
- * @param message  Not NULL.
- * @return Bytes.
- * @threads any
- * @since   0.1
- */
-SWK_API size_t swk_raft_message_size(const struct swk_raft_message *message);
-
-/**
- * Encodes a message.
- *
- * @param message  Not NULL.
- * @param out      Receives swk_raft_message_size() bytes; not NULL.
- * @return The bytes written.
- * @threads any
- * @since   0.1
- */
-SWK_API size_t swk_raft_message_encode(const struct swk_raft_message *message,
-                                       uint8_t *out);
-
-/** A message read from bytes, and the memory for its parts. */
-typedef struct swk_raft_decoder swk_raft_decoder;
-
-/**
- * Makes a decoder, whose memory grows with the largest message it reads.
- *
- * @param alloc        *Borrowed until* swk_raft_decoder_free(); NULL for
- *                     malloc().
- * @param out_decoder  Receives it, *given*; not NULL.
- * @return 0; SWK_ENOMEM.
- * @threads any
- * @since   0.1
- */
-SWK_API SWK_MUST_CHECK int swk_raft_decoder_new(const struct swk_alloc *alloc,
-                                                swk_raft_decoder **out_decoder);
-
-/**
- * Releases a decoder.
- *
- * @param decoder  May be NULL.
- * @threads one at a time
- * @since   0.1
- */
-SWK_API void swk_raft_decoder_free(swk_raft_decoder *decoder);
-
-/**
- * Decodes a message.
- *
- * @param decoder      Not NULL.
- * @param data         An encoded raftpb.Message; not NULL.
- * @param len          Bytes.
- * @param out_message  Receives it; *borrowed until* the next call on the
- *                     decoder, and pointing into data; not NULL.
- * @param err          Receives the reason on failure; may be NULL.
- * @return 0; SWK_EINVAL for bytes that are no message; SWK_ELIMIT for one with
- *         too many parts; SWK_ENOMEM.
- * @threads one at a time
- * @since   0.1
- */
-SWK_API SWK_MUST_CHECK int
-swk_raft_message_decode(swk_raft_decoder *decoder, const uint8_t *data,
-                        size_t len, struct swk_raft_message *out_message,
-                        struct swk_error *err);
 
 SWK_END_DECLS
 

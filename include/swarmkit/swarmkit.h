@@ -28,6 +28,7 @@
 #include <swarmkit/posix.h>
 #include <swarmkit/process_executor.h>
 #include <swarmkit/raft.h>
+#include <swarmkit/raft_message.h>
 #include <swarmkit/recovery.h>
 #include <swarmkit/shim.h>
 #include <swarmkit/storage_inspector.h>
