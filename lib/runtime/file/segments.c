@@ -258,6 +258,21 @@ static int newest_seal(struct swki_wal *wal, struct swk_error *err)
     return SWK_OK;
 }
 
+/* When the key changes: what a spare held is under another one, or under none,
+ * and stays where it was behind the records to come. */
+static int drop_spares(struct swki_wal *wal)
+{
+    char name[SWKI_WAL_NAME_SIZE];
+    int rc = 0;
+
+    (void)wal->io->remove(wal->io->ctx, wal->dir, temporary_segment);
+    while (wal->spares_count > 0 && rc >= 0) {
+        swki_wal_spare_name(wal->spares[--wal->spares_count], name);
+        rc = swki_wal_remove_file(wal, name);
+    }
+    return rc;
+}
+
 static void fill_header(struct swki_wal *wal, uint64_t id)
 {
     wal->segment = (struct swki_segment_header){
@@ -293,9 +308,11 @@ int swki_wal_next_segment(struct swki_wal *wal, uint64_t need, bool urgent,
 {
     uint64_t size = SWKI_SEGMENT_HEAD_SIZE + need;
     struct new_file file = {.fd = -1};
-    int rc = 0;
+    int rc = wal->seal.number != swki_keyring_newest(wal->ring)
+                 ? drop_spares(wal)
+                 : 0;
 
-    if (size > wal->segment_size || !take_spare(wal, &file)) {
+    if (rc >= 0 && (size > wal->segment_size || !take_spare(wal, &file))) {
         rc = make_file(wal, size, urgent, &file);
     }
     if (rc < 0) {

@@ -19,7 +19,7 @@
 
 enum {
     SWKI_WAL_NAME_SIZE = 64,
-    SWKI_WAL_SPARES = 16, /* known of; more are removed */
+    SWKI_WAL_SPARES = 16, /* known of; more are left alone */
 };
 
 /* A segment that is no longer written. */

@@ -91,6 +91,49 @@ static void files_under_another_key_are_not_kept(void **state)
     assert_int_equal(swk_file_storage_uses_old_key(&f->store.storage, NULL), 0);
 }
 
+/* Whether any file shows data as the fixture fills it, byte after byte. */
+static bool shows_data(const struct f *f)
+{
+    for (int i = 0; i < DISK_NAMES; i++) {
+        const struct disk_file *file =
+            &f->disk->files[f->disk->dir.names[i].file];
+        int run = 0;
+
+        for (size_t at = 1;
+             f->disk->dir.names[i].name[0] != '\0' && at < sizeof(file->cached);
+             at++) {
+            uint8_t next = (uint8_t)(file->cached[at - 1] + 7);
+
+            run = file->cached[at] == next ? run + 1 : 0;
+            if (run == 16) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/* Neither in a spare nor behind the records of one that is a segment now. */
+static void spares_under_another_key_are_not_kept(void **state)
+{
+    struct f *f = *state;
+
+    f->store.config.key = NULL;
+    f->store.config.snapshots_max = 1;
+    open_store(f);
+    uint64_t last = run_rounds(f, 3);
+    assert_in_range(disk_count(f->disk, "spare-"), 1, 4);
+    assert_true(shows_data(f));
+    file_store_close(&f->store);
+    f->store.config.key = file_store_keys[0];
+    f->store.config.flags = SWK_FILE_STORAGE_ACCEPT_UNSEALED;
+    open_store(f);
+    append(f, 1, last + 1, last + 2);
+    snapshot(f, last + 1, 1);
+    assert_int_equal(swk_file_storage_uses_old_key(&f->store.storage, NULL), 0);
+    assert_false(shows_data(f));
+}
+
 /* -- A full disk ---------------------------------------------------------- */
 
 static void fill_disk(struct f *f)
@@ -482,6 +525,7 @@ int main(void)
         TEST_BOTH(what_a_used_file_held_before_is_never_read),
         TEST_BOTH(no_more_spares_are_kept_than_asked_for),
         SEALED(files_under_another_key_are_not_kept),
+        SEALED(spares_under_another_key_are_not_kept),
         TEST_BOTH(r_dsk_2_a_full_disk_takes_terms_votes_and_a_snapshot),
         TEST_BOTH(r_dsk_2_entries_do_not_take_what_is_set_aside),
         TEST_BOTH(r_dsk_2_what_was_used_up_is_set_aside_again),
