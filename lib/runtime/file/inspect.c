@@ -388,7 +388,7 @@ static int inspect_snapshot(struct swki_wal *wal,
     case SWK_OK:
         snapshot.format = SWKI_SNAPSHOT_VERSION;
         snapshot.data_size = loaded.data_len;
-        snapshot.key = key_of(wal, loaded.key);
+        snapshot.key = (int32_t)key_of(wal, loaded.key);
         snapshot.sealed = loaded.key != 0;
         break;
     case SWK_ECORRUPT:
