@@ -250,11 +250,12 @@ static int write_entries(struct writer *w, uint64_t ticket,
     int rc = SWK_OK;
 
     while (rc == 0 && (state != NULL || at < log->entries_count)) {
-        size_t count = take_entries(log->entries + at, log->entries_count - at);
+        const struct swk_log_entry *entries =
+            at < log->entries_count ? log->entries + at : NULL;
+        size_t count = take_entries(entries, log->entries_count - at);
 
-        rc = w->storage.append(w->storage.ctx, state,
-                               count > 0 ? log->entries + at : NULL, count,
-                               ticket, err);
+        rc = w->storage.append(w->storage.ctx, state, entries, count, ticket,
+                               err);
         if (rc == 0) {
             rc = await(w, ticket++, err);
         }
