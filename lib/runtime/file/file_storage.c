@@ -376,9 +376,8 @@ static void report(struct storage *s, uint64_t first_ticket,
 /* The snapshot's bytes are durable, or will be; then its record follows. */
 static void write_snapshot_record(struct storage *s, const struct batch *batch)
 {
-    const struct swki_wal_snapshot snapshot = {
+    struct swki_wal_snapshot snapshot = {
         .place = swki_snapshot_job_place(batch->snapshot),
-        .key = swki_snapshot_job_key(batch->snapshot),
     };
     struct swk_error err = {0};
 
@@ -386,6 +385,7 @@ static void write_snapshot_record(struct storage *s, const struct batch *batch)
         int rc = swki_snapshot_job_wait(&s->writer, batch->snapshot, &err);
 
         if (rc == SWK_OK) {
+            snapshot.key = swki_snapshot_job_key(batch->snapshot);
             rc = swki_wal_save_snapshot(&s->wal, &snapshot, batch->install,
                                         &err);
         }

@@ -25,11 +25,11 @@ struct part {
 struct swki_snapshot_job {
     struct swki_snapshot_job *next;
     struct swki_place place;
-    uint32_t key;
     bool resumable;
     uint64_t offset; /* of the data that was there when it began */
 
     /* Guarded by the writer's mutex. */
+    uint32_t key; /* in use when it began; the thread may change it */
     struct part *parts;
     struct part *last_part;
     size_t queued;     /* bytes of the parts, and of the one being written */
@@ -76,6 +76,18 @@ static int key_changed(const struct swki_snapshot_job *job,
                      job->place.index);
 }
 
+/* One that was finished counts, whatever its key: the storage would fail with
+ * it. Its file was made after the key changed, so this is the new one. */
+static void take_new_key(struct swki_snapshot_writer *writer,
+                         struct swki_snapshot_job *job)
+{
+    pthread_mutex_lock(&writer->mutex);
+    if (job->finished) {
+        job->key = job->file.seal.number;
+    }
+    pthread_mutex_unlock(&writer->mutex);
+}
+
 static int reopen_part(struct swki_snapshot_writer *writer,
                        struct swki_snapshot_job *job, struct swk_error *err)
 {
@@ -110,6 +122,9 @@ static int begin_file(struct swki_snapshot_writer *writer,
                                        job->members, job->members_len,
                                        &job->file, err);
         job->has_file = rc == SWK_OK;
+        if (rc == SWK_OK) {
+            take_new_key(writer, job);
+        }
     }
     if (rc == SWK_OK && job->file.seal.number != job->key) {
         rc = key_changed(job, err);

@@ -95,7 +95,7 @@ int swki_snapshot_job_wait(struct swki_snapshot_writer *writer,
 
 struct swki_place swki_snapshot_job_place(const struct swki_snapshot_job *job);
 
-/* The number of the key that it is sealed by; 0 for none. */
+/* The number of the key that it is sealed by; 0 for none. After wait(). */
 uint32_t swki_snapshot_job_key(const struct swki_snapshot_job *job);
 
 /* Waits, then forgets it. */

@@ -879,6 +879,41 @@ a_new_key_of_the_storage_ends_the_snapshot_that_is_written(void **state)
     disk_free(disk);
 }
 
+/* Its bytes wait in memory, and its record is in the queue: whichever key the
+ * file is made under, it is one of the storage's. */
+static void a_new_key_spares_the_snapshot_that_was_finished_before(void **state)
+{
+    struct disk *disk = disk_new(1);
+    const struct swk_snapshot_meta at = meta_at(5);
+    struct file_store store;
+    const struct swk_storage *storage = &store.storage;
+    static const uint8_t data[10];
+
+    (void)state;
+    file_store_init(&store, disk);
+    store.config.key = key_a;
+    assert_int_equal(file_store_open(&store, NULL), 0);
+    assert_int_equal(file_store_append(&store, 1, 1, 9, 0), 0);
+    assert_int_equal(file_store_wait(&store), 0);
+    pthread_mutex_lock(&disk->mutex); /* so that no file is made yet */
+    assert_int_equal(storage->begin_snapshot(storage->ctx, &at, NULL, NULL), 0);
+    assert_int_equal(
+        storage->write_snapshot(storage->ctx, data, sizeof(data), NULL), 0);
+    assert_int_equal(
+        storage->finish_snapshot(storage->ctx, 0, ++store.ticket, NULL), 0);
+    assert_int_equal(swk_file_storage_set_key(storage, key_b, NULL), 0);
+    pthread_mutex_unlock(&disk->mutex);
+    assert_int_equal(file_store_wait(&store), 0);
+    assert_int_equal(swk_file_storage_uses_old_key(storage, NULL), 1);
+    assert_int_equal(file_store_append(&store, 1, 10, 11, 0), 0);
+    assert_int_equal(file_store_wait(&store), 0);
+    take_snapshot(&store, 9);
+    take_snapshot(&store, 10);
+    assert_int_equal(swk_file_storage_uses_old_key(storage, NULL), 0);
+    file_store_fini(&store);
+    disk_free(disk);
+}
+
 #define SEALED(function)                                                       \
     cmocka_unit_test_setup_teardown(function, set_up_sealed, tear_down)
 #define PLAIN(function)                                                        \
@@ -929,6 +964,8 @@ int main(void)
             a_snapshot_under_the_new_key_makes_the_old_one_needless),
         cmocka_unit_test(
             a_new_key_of_the_storage_ends_the_snapshot_that_is_written),
+        cmocka_unit_test(
+            a_new_key_spares_the_snapshot_that_was_finished_before),
     };
 
     return cmocka_run_group_tests_name("snapshots", tests, NULL, NULL);
