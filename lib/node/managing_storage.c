@@ -13,6 +13,7 @@
 #include <swarmkit/file_storage.h>
 
 #include "base/error.h"
+#include "runtime/file/io.h"
 
 enum {
     PATH_SIZE = 4096,
@@ -120,31 +121,71 @@ void swki_managing_close_storage(struct swki_managing *m)
     pthread_mutex_destroy(&m->stored.lock);
 }
 
+/* Nothing of it may come back: the keys go next. */
+static int sync_directory(const char *path, struct swk_error *err)
+{
+    const struct swki_file_io *io = &swki_file_io_posix;
+    int dir = io->open_dir(io->ctx, path);
+    int rc = dir < 0 ? dir : io->sync_dir(io->ctx, dir);
+
+    if (dir >= 0) {
+        io->close(io->ctx, dir);
+    }
+    return rc < 0 ? swki_io_fail(err, rc, "sync", path, "") : SWK_OK;
+}
+
+static int remove_files(DIR *dir, const char *path, struct swk_error *err)
+{
+    struct dirent *entry;
+
+    while ((entry = readdir(dir)) != NULL) {
+        if (strcmp(entry->d_name, ".") != 0 &&
+            strcmp(entry->d_name, "..") != 0 &&
+            unlinkat(dirfd(dir), entry->d_name, 0) != 0) {
+            return swki_io_fail(err, -errno, "remove", path, entry->d_name);
+        }
+    }
+    return SWK_OK;
+}
+
+static int remove_directory(const char *path, struct swk_error *err)
+{
+    DIR *dir = opendir(path);
+    int rc;
+
+    if (dir == NULL) {
+        return errno == ENOENT ? SWK_OK
+                               : swki_io_fail(err, -errno, "open", path, "");
+    }
+    rc = remove_files(dir, path, err);
+    closedir(dir);
+    if (rc == 0 && rmdir(path) != 0) {
+        rc = swki_io_fail(err, -errno, "remove", path, "");
+    }
+    return rc;
+}
+
+/* A part of a log is none that a manager could start with, so it goes in one
+ * step; what a crash left of one that went is removed first. */
 int swki_managing_clear(const char *state_dir, struct swk_error *err)
 {
+    char removed[PATH_SIZE];
     char path[PATH_SIZE];
-    char name[PATH_SIZE + 256];
-    struct dirent *entry;
-    DIR *dir;
-    int rc = SWK_OK;
+    int rc;
 
     log_path(state_dir, path);
-    dir = opendir(path);
-    if (dir == NULL) {
-        return errno == ENOENT
-                   ? SWK_OK
-                   : swki_fail(err, SWK_EIO, "%s: %s", path, strerror(errno));
+    snprintf(removed, sizeof(removed), "%s/raft.removed", state_dir);
+    rc = remove_directory(removed, err);
+    if (rc != 0) {
+        return rc;
     }
-    while (rc == 0 && (entry = readdir(dir)) != NULL) {
-        if (strcmp(entry->d_name, ".") == 0 ||
-            strcmp(entry->d_name, "..") == 0) {
-            continue;
-        }
-        snprintf(name, sizeof(name), "%s/%s", path, entry->d_name);
-        if (unlink(name) != 0) {
-            rc = swki_fail(err, SWK_EIO, "%s: %s", name, strerror(errno));
-        }
+    if (rename(path, removed) != 0) {
+        return errno == ENOENT ? SWK_OK
+                               : swki_io_fail(err, -errno, "rename", path, "");
     }
-    closedir(dir);
-    return rc;
+    rc = sync_directory(state_dir, err);
+    if (rc == 0) {
+        rc = remove_directory(removed, err);
+    }
+    return rc != 0 ? rc : sync_directory(state_dir, err);
 }

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /* What an agent keeps over its restarts: its tasks, and the managers it knows;
- * and the directory for all of it. */
+ * and the directory for all of it, with a manager's log. */
 
 #include "lib/cmocka_all.h"
 
 #include "directory.h"
 #include "lib/heap.h"
+#include "node/managing.h"
 #include "node/remotes.h"
 #include "node/state_dir.h"
 #include "node/task_files.h"
@@ -282,6 +283,35 @@ static void a_state_directory_is_one_owners_at_a_time(void **state)
     swki_state_dir_unlock(-1);
 }
 
+/* -- A log that is not needed any more ------------------------------------- */
+
+/* Even if not all of it can be removed: a part is no log to start with. */
+static void a_log_that_goes_goes_in_one_step(void **state)
+{
+    struct directory *dir = *state;
+
+    assert_int_equal(swki_managing_clear(dir->path, NULL), 0); /* none */
+    directory_put(dir, "raft", "log-0000000000000001", "1", 1);
+    directory_put(dir, "raft", "log-0000000000000002", "2", 1);
+    directory_put(dir, "raft/held", "back", "3", 1);
+    assert_int_not_equal(swki_managing_clear(dir->path, NULL), 0);
+    assert_false(directory_has(dir, "raft"));
+}
+
+static void what_is_left_of_a_log_goes_too(void **state)
+{
+    struct directory *dir = *state;
+
+    directory_put(dir, "raft.removed", "snapshot.tmp", "1", 1);
+    assert_int_equal(swki_managing_clear(dir->path, NULL), 0);
+    assert_false(directory_has(dir, "raft.removed"));
+    directory_put(dir, "raft.removed", "snapshot.tmp", "1", 1);
+    directory_put(dir, "raft", "log-0000000000000001", "2", 1);
+    assert_int_equal(swki_managing_clear(dir->path, NULL), 0);
+    assert_false(directory_has(dir, "raft"));
+    assert_false(directory_has(dir, "raft.removed"));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -298,6 +328,8 @@ int main(void)
         TEST(a_state_directory_is_made_for_its_owner_alone),
         TEST(a_state_directory_that_cannot_be_is_an_error),
         TEST(a_state_directory_is_one_owners_at_a_time),
+        TEST(a_log_that_goes_goes_in_one_step),
+        TEST(what_is_left_of_a_log_goes_too),
     };
 
     return cmocka_run_group_tests_name("files", tests, NULL, NULL);
