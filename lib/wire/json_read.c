@@ -100,8 +100,10 @@ static bool read_signed(const cJSON *item, int64_t min, int64_t max,
     if (cJSON_IsNumber(item)) {
         double real = item->valuedouble;
 
-        if (real != floor(real) || fabs(real) > EXACT_MAX ||
-            real < (double)min || real > (double)max) {
+        /* In this order: what is no number fails the first, and what is
+         * converted is in range. */
+        if (!(fabs(real) <= EXACT_MAX) || real < (double)min ||
+            real > (double)max || real != (double)(int64_t)real) {
             return false;
         }
         *out_value = (int64_t)real;
@@ -129,8 +131,8 @@ static bool read_unsigned(const cJSON *item, uint64_t max, uint64_t *out_value)
     if (cJSON_IsNumber(item)) {
         double real = item->valuedouble;
 
-        if (real != floor(real) || real < 0 || real > EXACT_MAX ||
-            real > (double)max) {
+        if (!(real >= 0 && real <= EXACT_MAX) || real > (double)max ||
+            real != (double)(uint64_t)real) {
             return false;
         }
         *out_value = (uint64_t)real;
