@@ -1,20 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* An allocator that counts, and that fails at the n-th call. */
+/* An allocator that counts, and that fails at the n-th call. Any thread, as a
+ * storage calls it on its own too. */
 
 #ifndef TESTS_LIB_HEAP_H
 #define TESTS_LIB_HEAP_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 
 #include <swarmkit/alloc.h>
 
 struct heap {
     struct swk_alloc alloc;
-    size_t live;  /* allocations not freed yet */
-    size_t calls; /* since heap_fail_at() */
-    size_t fail_at;
-    bool failed;
+    atomic_size_t live;  /* allocations not freed yet */
+    atomic_size_t calls; /* since heap_fail_at() */
+    atomic_size_t fail_at;
+    atomic_bool failed;
 };
 
 void heap_init(struct heap *heap);
