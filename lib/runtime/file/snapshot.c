@@ -96,8 +96,11 @@ static int read_file(struct swki_wal *wal, struct swki_snapshot_file *file,
                      struct swki_loaded_snapshot *out_snapshot,
                      struct swk_error *err)
 {
-    struct swki_loaded_snapshot snapshot = {.key = file->seal.number};
     size_t size = (size_t)file->length;
+    struct swki_loaded_snapshot snapshot = {
+        .data_len = size,
+        .key = file->seal.number,
+    };
 
     if (!file->complete) {
         return swki_fail(err, SWK_ECORRUPT, "%s/%s is not complete",
@@ -124,6 +127,9 @@ void swki_loaded_snapshot_fini(const struct swk_alloc *alloc,
                                struct swki_loaded_snapshot *snapshot)
 {
     swki_snapshot_meta_fini(alloc, &snapshot->meta);
+    if (snapshot->data != NULL && snapshot->key != 0) {
+        explicit_bzero(snapshot->data, snapshot->data_len);
+    }
     swki_free(alloc, snapshot->data);
     *snapshot = (struct swki_loaded_snapshot){.data = NULL};
 }

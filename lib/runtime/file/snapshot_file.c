@@ -185,6 +185,10 @@ void swki_snapshot_file_close(struct swki_snapshot_file *file)
     if (file->fd >= 0) {
         file->at->io->close(file->at->io->ctx, file->fd);
     }
+    if (file->chunk != NULL && file->seal.cipher != NULL) {
+        explicit_bzero(file->chunk,
+                       file->chunk_size + (size_t)SWKI_SNAPSHOT_CHUNK_EXTRA);
+    }
     swki_seal_fini(&file->seal);
     swki_free(file->at->alloc, file->head);
     swki_free(file->at->alloc, file->chunk);

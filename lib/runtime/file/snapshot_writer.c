@@ -221,13 +221,20 @@ static int write_part(struct swki_snapshot_job *job, const struct part *part,
     return rc;
 }
 
+/* It may be the only place where its secrets are in clear. */
+static void free_part(struct swki_snapshot_writer *writer, struct part *part)
+{
+    explicit_bzero(part->data, part->len);
+    swki_free(writer->at->alloc, part);
+}
+
 static void drop_parts(struct swki_snapshot_writer *writer,
                        struct swki_snapshot_job *job)
 {
     while (job->parts != NULL) {
         struct part *next = job->parts->next;
 
-        swki_free(writer->at->alloc, job->parts);
+        free_part(writer, job->parts);
         job->parts = next;
     }
     job->last_part = NULL;
@@ -349,7 +356,7 @@ static void do_job(struct swki_snapshot_writer *writer,
         pthread_mutex_lock(&writer->mutex);
         job->queued -= part->len;
         pthread_mutex_unlock(&writer->mutex);
-        swki_free(writer->at->alloc, part);
+        free_part(writer, part);
     }
 }
 

@@ -4,6 +4,61 @@
 
 #include "lib/file_store_fixture.h"
 
+#include <stdatomic.h>
+#include <stddef.h>
+
+/* Memory that remembers its size, to be looked at when it is given back. */
+struct block {
+    size_t size;
+    max_align_t bytes[];
+};
+
+static void *watched_alloc(void *ctx, size_t size)
+{
+    struct block *block = malloc(sizeof(*block) + size);
+
+    (void)ctx;
+    block->size = size;
+    return block->bytes;
+}
+
+/* Whether there is data as the fixture fills it. */
+static bool shows_data(const uint8_t *bytes, size_t size)
+{
+    int run = 0;
+
+    for (size_t i = 1; i < size && run < 16; i++) {
+        run = bytes[i] == (uint8_t)(bytes[i - 1] + 7) ? run + 1 : 0;
+    }
+    return run == 16;
+}
+
+static void watched_free(void *ctx, void *ptr)
+{
+    atomic_int *shown = ctx;
+
+    if (ptr != NULL) {
+        struct block *block =
+            (void *)((char *)ptr - offsetof(struct block, bytes));
+
+        *shown += shows_data(ptr, block->size);
+        free(block);
+    }
+}
+
+/* What moves is looked at where it is last. */
+static void *watched_realloc(void *ctx, void *ptr, size_t size)
+{
+    struct block *block =
+        ptr != NULL ? (void *)((char *)ptr - offsetof(struct block, bytes))
+                    : NULL;
+
+    (void)ctx;
+    block = realloc(block, sizeof(*block) + size);
+    block->size = size;
+    return block->bytes;
+}
+
 static void use_keys(struct f *f, const uint8_t *key, const uint8_t *old_key)
 {
     file_store_close(&f->store);
@@ -51,6 +106,30 @@ static void a_sealed_log_comes_back_and_shows_nothing(void **state)
     reopen(f);
     assert_int_equal(file_store_last(&f->store), 60);
     assert_int_equal(f->store.warnings, 0);
+}
+
+static void nothing_in_clear_is_left_in_memory(void **state)
+{
+    struct f *f = *state;
+    atomic_int shown = 0;
+    const struct swk_alloc alloc = {.size = sizeof(alloc),
+                                    .ctx = &shown,
+                                    .alloc = watched_alloc,
+                                    .realloc = watched_realloc,
+                                    .free = watched_free};
+
+    f->store.config.alloc = &alloc;
+    open_store(f);
+    append(f, 1, 1, 20);
+    snapshot(f, 15, 1);
+    assert_int_equal(file_store_receive(&f->store, 21, 1, 1), 0);
+    assert_int_equal(file_store_wait(&f->store), 0);
+    append(f, 1, 22, 30);
+    reopen(f);
+    assert_int_equal(f->store.found.snapshot.index, 21);
+    file_store_close(&f->store);
+    f->store.config.alloc = NULL;
+    assert_int_equal(shown, 0);
 }
 
 static void a_wrong_key_is_told_and_changes_nothing(void **state)
@@ -187,6 +266,7 @@ int main(void)
     cmocka_unit_test_setup_teardown(function, set_up_sealed, tear_down)
     const struct CMUnitTest tests[] = {
         SEALED(a_sealed_log_comes_back_and_shows_nothing),
+        SEALED(nothing_in_clear_is_left_in_memory),
         SEALED(a_wrong_key_is_told_and_changes_nothing),
         SEALED(what_is_not_sealed_is_refused_unless_accepted),
         SEALED(a_mixed_log_opens_with_both_keys_and_with_neither_alone),
