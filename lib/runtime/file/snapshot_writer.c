@@ -55,6 +55,11 @@ struct swki_snapshot_job {
 
 /* -- The thread ----------------------------------------------------------- */
 
+static uint32_t newest_key(const struct swki_snapshot_writer *writer)
+{
+    return writer->at->ring != NULL ? swki_keyring_newest(writer->at->ring) : 0;
+}
+
 static void final_name(const struct swki_place *place,
                        char out_name[SWKI_SNAPSHOT_NAME_SIZE])
 {
@@ -305,19 +310,22 @@ static void note_begun(struct swki_snapshot_writer *writer,
     pthread_mutex_unlock(&writer->mutex);
 }
 
-/* It counts by its name now; parts of one at or before it are of no use. */
+/* It counts by its name now; parts of one at or before it are of no use, and
+ * those under another key are never gone on with. */
 static void note_durable(struct swki_snapshot_writer *writer,
                          struct swki_snapshot_job *job)
 {
     struct swki_snapshot_kept *kept = &writer->kept;
+    uint32_t key = newest_key(writer);
 
     if (job->resumable) {
         writer->has_part = false;
     }
     pthread_mutex_lock(&writer->mutex);
     job->durable = true;
-    bool useless = kept->place.index <= job->place.index &&
-                   job->next == NULL; /* which may go on with it */
+    bool useless =
+        (kept->place.index <= job->place.index || kept->key != key) &&
+        job->next == NULL; /* which may go on with it */
     if (useless) {
         kept->place.index = 0;
     }
@@ -450,11 +458,6 @@ void swki_snapshot_writer_fini(struct swki_snapshot_writer *writer)
     pthread_cond_destroy(&writer->over);
     pthread_cond_destroy(&writer->work);
     pthread_mutex_destroy(&writer->mutex);
-}
-
-static uint32_t newest_key(const struct swki_snapshot_writer *writer)
-{
-    return writer->at->ring != NULL ? swki_keyring_newest(writer->at->ring) : 0;
 }
 
 /* Takes the members over; false for no memory. */

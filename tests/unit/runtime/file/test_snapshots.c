@@ -486,6 +486,29 @@ static void what_is_kept_outlives_snapshots_before_it(void **state)
     assert_int_equal(begin_part(f, &meta), 0);
 }
 
+/* Nothing goes on with it, and its key is about to be forgotten. */
+static void what_is_kept_under_another_key_goes_with_the_next(void **state)
+{
+    struct f *f = *state;
+    struct swk_snapshot_meta earlier = meta;
+
+    assert_int_equal(begin_part(f, &meta), 0);
+    give(f, 0, LENGTH);
+    swki_snapshot_writer_abort(&f->writer, true);
+    assert_int_equal(begin_part(f, &meta), 3 * CHUNK);
+    assert_int_equal(swki_snapshot_writer_found(&f->writer, &place), 3 * CHUNK);
+    swki_snapshot_writer_abort(&f->writer, true); /* it is on the disk */
+    assert_true(swki_keyring_add(&f->ring, key_b));
+    earlier.index = 6;
+    assert_int_equal(
+        swki_snapshot_writer_begin(&f->writer, &earlier, NULL, NULL), 0);
+    give(f, 0, 10);
+    assert_int_equal(end_parts(f), 0);
+    assert_int_equal(finish(f), 0);
+    assert_int_equal(disk_count(f->disk, "snapshot.part"), 0);
+    assert_int_equal(begin_part(f, &meta), 0);
+}
+
 static void what_is_left_is_removed_when_it_is_opened(void **state)
 {
     struct f *f = *state;
@@ -950,6 +973,7 @@ int main(void)
         PLAIN(only_good_chunks_are_gone_on_with),
         SEALED(what_was_kept_of_another_snapshot_is_begun_anew),
         SEALED(what_is_kept_outlives_snapshots_before_it),
+        SEALED(what_is_kept_under_another_key_goes_with_the_next),
         PLAIN(what_is_left_is_removed_when_it_is_opened),
         SEALED(parts_that_are_given_up_leave_nothing),
         SEALED(calls_out_of_order_are_refused),
