@@ -5,8 +5,9 @@
  *
  *     raft_kv ID PORT1 PORT2 PORT3 DIR
  *
- * Run it as 1, 2 and 3, each with a directory of its own. Each reads commands
- * from its standard input, and answers each with a line:
+ * Run it as 1, 2 and 3 with the same ports, each with a directory of its own,
+ * which it makes; after "ninja -C build" it is build/examples/example-raft_kv.
+ * Each reads commands from its standard input, and answers each with a line:
  *
  *     set KEY VALUE    ok; or leader N: ask that one (0: nobody knows)
  *     get KEY          value VALUE, or none: with all that was set before
