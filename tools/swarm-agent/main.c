@@ -16,7 +16,9 @@ static const char summary[] =
     "\n"
     "Example:\n"
     "  swarm-agent --state-dir /var/lib/swarm-agent \\\n"
-    "      --join-addr 192.0.2.1:4242 --join-token SWMTKN-1-...";
+    "      --join-addr 192.0.2.1:4242 --join-token SWMTKN-1-...\n"
+    "\n"
+    "Exit status: 0 when stopped, 1 failed, 2 wrong usage.";
 
 static int run(const struct daemon_options *options,
                const struct swk_logger *logger,
