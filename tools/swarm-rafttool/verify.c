@@ -196,7 +196,11 @@ static void explain_files(const struct verify *v, const struct swk_error *keys)
                 "was "
                 "promised to anybody; the manager removes it when it starts.");
     }
-    if (v->locked > 0) {
+    if (v->locked > 0 && keys->code == SWK_EDENIED) {
+        explain("locked: nothing is known of these files without the key. Give "
+                "the swarm's unlock key by --unlock-key-file FILE: the one "
+                "that was in force when this manager stopped.");
+    } else if (v->locked > 0) {
         explain(
             "locked: no key at hand opens the file. The key file belongs to "
             "another log, or was put back from a backup that is older or newer "
