@@ -121,7 +121,7 @@ static void print_help(void)
     printf("\nFlags:\n  %-30s %s\n  %-30s %s\n\n%s\n"
            "Say \"swarm-rafttool COMMAND --help\" for the flags of a "
            "command.\n",
-           "--version", "show the version of this program", "--help",
+           "--version", "show the version of this program", "-h, --help",
            "show this text", exit_codes);
 }
 
@@ -137,7 +137,8 @@ static void print_command_help(const struct command *command)
             strchr(command->letters, flags[i].letter) == NULL) {
             continue;
         }
-        snprintf(left, sizeof(left), "--%s%s%s", flags[i].name,
+        snprintf(left, sizeof(left), "%s--%s%s%s",
+                 flags[i].letter == 'h' ? "-h, " : "", flags[i].name,
                  flags[i].value != NULL ? " " : "",
                  flags[i].value != NULL ? flags[i].value : "");
         printf("  %-30s %s%s\n", left, flags[i].help,
@@ -245,6 +246,9 @@ static int check_arguments(const struct command *command, int argc, char **argv,
     if (strchr(command->required, 'D') != NULL && options->state_dir == NULL) {
         return usage("a flag is missing", "--state-dir");
     }
+    if (options->end > 0 && options->end < options->start) {
+        return usage("--end is before", "--start");
+    }
     if (options->state_dir == NULL) {
         options->state_dir = DEFAULT_STATE_DIR;
     }
@@ -260,7 +264,7 @@ static int run_command(const struct command *command, int argc, char **argv)
 
     make_table(command, table);
     opterr = 0;
-    while ((letter = getopt_long(argc, argv, ":", table, NULL)) != -1) {
+    while ((letter = getopt_long(argc, argv, ":h", table, NULL)) != -1) {
         if (letter == '?' || letter == ':') {
             return usage(letter == ':' ? "a flag needs a value"
                                        : "unknown flag",
@@ -298,7 +302,8 @@ static int run(int argc, char **argv)
             return run_command(&commands[i], argc - 1, argv + 1);
         }
     }
-    return usage("unknown command", argv[1]);
+    return usage(argv[1][0] == '-' ? "unknown flag" : "unknown command",
+                 argv[1]);
 }
 
 int main(int argc, char **argv)

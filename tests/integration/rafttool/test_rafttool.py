@@ -109,12 +109,16 @@ def every_command_explains_itself():
     raft(code=2)
     raft("--help").says("Usage: swarm-rafttool", "dump-wal", "Exit status")
     raft("--version").says("swarm-rafttool ")
+    raft("-h").says("Usage: swarm-rafttool")
     raft("dump-everything", code=2).says("unknown command")
+    raft("--everything", code=2).says("unknown flag")
     for command in ("dump-wal", "dump-snapshot", "dump-object", "verify",
                     "decrypt", "export", "import"):
         raft(command, "--help").says("Usage: swarm-rafttool " + command,
                                      "--state-dir", "Exit status", "Example")
+        raft(command, "-h").says("Usage: swarm-rafttool " + command)
     raft("dump-wal", "--start", "0", code=2).says("no index")
+    raft("dump-wal", "--start", "5", "--end", "3", code=2).says("before")
     raft("dump-wal", "--format", "yaml", code=2).says("neither table nor json")
     raft("dump-wal", "--name", "x", code=2).says("unknown flag")
     raft("dump-wal", "more", code=2).says("unexpected argument")
@@ -280,6 +284,9 @@ def a_locked_swarm_needs_its_key_and_stays_locked():
         raft("dump-object", "all", "--state-dir", state, "--unlock-key-file",
              write(swarm.path("other"), "SWMKEY-1-" + "A" * 43),
              code=3).says("is not the one")
+        told = raft("verify", "--state-dir", state, code=3)
+        told.says("--unlock-key-file")
+        expect("backup" not in told.out, "no key is there: " + told.out)
         path = swarm.path("swarm.json")
         raft("verify", "--state-dir", state, "--unlock-key-file", key)
         raft("export", "--state-dir", state, "--unlock-key-file", key,
