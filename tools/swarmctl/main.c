@@ -131,7 +131,8 @@ static int read_globals(struct ctl *ctl, int argc, char **argv)
     };
     int letter;
 
-    while ((letter = getopt_long(argc, argv, "+s:nh", options, NULL)) != -1) {
+    opterr = 0;
+    while ((letter = getopt_long(argc, argv, "+:s:nh", options, NULL)) != -1) {
         switch (letter) {
         case 's':
             ctl->socket = optarg;
@@ -151,7 +152,9 @@ static int read_globals(struct ctl *ctl, int argc, char **argv)
             print_help();
             return EXIT_OK;
         default:
-            return ctl_usage("wrong flags");
+            return ctl_usage("%s %s for swarmctl",
+                             letter == ':' ? "no value with" : "unknown flag",
+                             argv[optind - 1]);
         }
     }
     return -1;
