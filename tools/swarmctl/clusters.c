@@ -347,6 +347,10 @@ static int run_token(struct ctl *ctl, const struct args *args)
 
     const char *token = worker ? cluster->root_ca->join_tokens->worker
                                : cluster->root_ca->join_tokens->manager;
+    if (ctl->json) {
+        printf("{\"role\":\"%s\",\"joinToken\":\"%s\"}\n", role, token);
+        return EXIT_OK;
+    }
     if (!args_has(args, "quiet")) {
         printf("To add a %s to this swarm, start its node with\n\n"
                "    --join-token %s\n\nand --join-addr with the address of a "
@@ -358,7 +362,8 @@ static int run_token(struct ctl *ctl, const struct args *args)
     return EXIT_OK;
 }
 
-static int print_unlock_key(const ProtobufCBinaryData *bytes,
+static int print_unlock_key(const struct ctl *ctl,
+                            const ProtobufCBinaryData *bytes,
                             const struct args *args)
 {
     char text[SWK_UNLOCK_KEY_TEXT_LEN + 1];
@@ -375,7 +380,9 @@ static int print_unlock_key(const ProtobufCBinaryData *bytes,
     }
     memcpy(key.bytes, bytes->data, sizeof(key.bytes));
     swk_unlock_key_format(&key, text);
-    if (args_has(args, "quiet")) {
+    if (ctl->json) {
+        printf("{\"unlockKey\":\"%s\"}\n", text);
+    } else if (args_has(args, "quiet")) {
         puts(text);
     } else {
         printf("To unlock a manager of this swarm once it was started again, "
@@ -416,7 +423,7 @@ static int run_unlock_key(struct ctl *ctl, const struct args *args)
     if (rc != EXIT_OK) {
         return rc;
     }
-    rc = print_unlock_key(&reply->unlock_key, args);
+    rc = print_unlock_key(ctl, &reply->unlock_key, args);
     if (reply->unlock_key.len > 0) {
         explicit_bzero(reply->unlock_key.data, reply->unlock_key.len);
     }
@@ -466,9 +473,9 @@ const struct command cluster_commands[] = {
 
 static int run_version(struct ctl *ctl, const struct args *args)
 {
-    (void)ctl;
     (void)args;
-    printf("swarmctl " SWARMCTL_VERSION "\n");
+    printf(ctl->json ? "{\"version\":\"%s\"}\n" : "swarmctl %s\n",
+           SWARMCTL_VERSION);
     return EXIT_OK;
 }
 

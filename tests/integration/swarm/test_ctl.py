@@ -159,6 +159,14 @@ def what_is_listed_and_inspected_is_json():
         expect(labels == {"a": "ä \"quoted\"\n"}, "labels: %s" % labels)
         secret = swarm.ctl("--format", "json", "secret", "inspect", "data")
         expect("AP8K" not in secret.out, "a secret's data is shown")
+        token = swarm.ctl("join-token", "-q", "worker").out.strip()
+        expect(swarm.json("join-token", "worker") ==
+               {"role": "worker", "joinToken": token}, "no token in JSON")
+        expect("version" in swarm.json("version"), "no version in JSON")
+        swarm.ctl("cluster", "update", "--autolock=true")
+        key = swarm.ctl("unlock-key", "-q").out.strip()
+        expect(swarm.json("unlock-key") == {"unlockKey": key},
+               "no unlock key in JSON")
 
 
 def the_socket_is_found_by_the_environment():
