@@ -56,7 +56,7 @@ static void peer_removed(void *ctx, uint64_t by_raft_id, const char *text)
     struct swki_managing *m = ctx;
 
     swki_log(m->config.asker.logger, SWK_LOG_WARN, "manager",
-             "member %" PRIx64 ": %s", by_raft_id, text);
+             "member %" PRIx64 " says of this manager: %s", by_raft_id, text);
     swki_manager_told_removed(m->manager, by_raft_id);
     swki_loop_wake(m->config.asker.loop);
 }
