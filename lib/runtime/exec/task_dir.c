@@ -75,7 +75,8 @@ int swki_task_dirs_open(struct swki_task_dirs *out_dirs, const char *state_dir,
                        strerror(errno));
     } else if (!lock_directory(dirs.state_fd)) {
         rc = swki_fail(err, SWK_EBUSY,
-                       "state directory %s: in use by another executor",
+                       "state directory %s: in use by another executor: "
+                       "another swarmd or swarm-agent runs with it",
                        state_dir);
     }
     if (rc == SWK_OK) {
