@@ -323,7 +323,15 @@ static int identify(void *ctx, const uint8_t *identity, size_t len,
     if (rc != SWK_OK) {
         return rc;
     }
-    return swki_wal_identify(&s->wal, identity, len, err);
+    struct swk_error why;
+    rc = swki_wal_identify(&s->wal, identity, len, &why);
+    if (rc == SWK_OK) {
+        return SWK_OK;
+    }
+    pthread_mutex_lock(&s->mutex);
+    s->failure = why; /* R-DSK-1: nothing is tried again */
+    pthread_mutex_unlock(&s->mutex);
+    return swki_fail(err, rc, "%s", why.text);
 }
 
 /* The oldest batch, off the queue; NULL when closing and all is written. */

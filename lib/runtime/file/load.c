@@ -186,10 +186,12 @@ static void forget_newest_snapshot(struct swki_wal *wal)
     wal->snapshots_count--;
 }
 
-/* Snapshots that never got their record: the log does not know them. */
+/* Snapshots that never got their record: the log does not know them. In a
+ * damaged log that record may be what is damaged; they stay on the disk. */
 static int remove_unfinished(struct swki_load *load)
 {
     struct swki_wal *wal = load->wal;
+    bool stay = wal->read_only || load->gap.is_there;
 
     while (wal->snapshots_count > 0) {
         const struct swki_place *newest =
@@ -200,8 +202,7 @@ static int remove_unfinished(struct swki_load *load)
             break;
         }
         swki_wal_snapshot_name(newest, name);
-        int rc =
-            wal->read_only ? 0 : wal->io->remove(wal->io->ctx, wal->dir, name);
+        int rc = stay ? 0 : wal->io->remove(wal->io->ctx, wal->dir, name);
         if (rc < 0) {
             return swki_io_fail(load->err, rc, "remove", wal->dir_path, name);
         }

@@ -326,6 +326,21 @@ static void the_identity_comes_back(void **state)
     assert_memory_equal(f->store.found.identity, "me", 2);
 }
 
+static void nothing_is_written_after_the_identity_failed(void **state)
+{
+    struct f *f = *state;
+    struct swk_storage *storage = &f->store.storage;
+
+    open_store(f);
+    f->disk->fail_call = DISK_SYNC;
+    f->disk->fail_error = -EIO;
+    f->disk->fail_at = 0;
+    assert_int_equal(
+        storage->identify(storage->ctx, (const uint8_t *)"me", 2, NULL),
+        SWK_EIO);
+    assert_int_equal(file_store_append(&f->store, 1, 1, 1, 0), SWK_EIO);
+}
+
 static void a_damaged_snapshot_falls_back_to_the_one_before(void **state)
 {
     struct f *f = *state;
@@ -825,6 +840,7 @@ int main(void)
         TEST(a_snapshot_that_is_removed_is_read_to_its_end_or_gone),
         TEST(a_damaged_snapshot_is_never_read_to_its_end),
         TEST_BOTH(the_identity_comes_back),
+        TEST_BOTH(nothing_is_written_after_the_identity_failed),
         TEST(a_damaged_snapshot_falls_back_to_the_one_before),
         TEST(a_damaged_snapshot_without_a_log_before_it_is_refused),
         TEST_BOTH(a_missing_segment_is_refused),
