@@ -72,7 +72,10 @@ static void request(void *ctx, struct swki_rpc_call *call, const uint8_t *data,
         swki_rpc_call_end(call, SWKI_STATUS_FAILED_PRECONDITION,
                           "this manager is locked: unlock it by \"swarmctl "
                           "unlock\"");
-    } else if (u->due != SWK_NEVER || unlock(u, data, len, &err) == 0) {
+    } else if (u->due != SWK_NEVER) {
+        swki_rpc_call_end(call, SWKI_STATUS_FAILED_PRECONDITION,
+                          "this manager was unlocked a moment ago");
+    } else if (unlock(u, data, len, &err) == 0) {
         u->due = now + LINGER;
         swki_rpc_call_send(call, (const uint8_t *)"", 0);
         swki_rpc_call_end(call, SWKI_STATUS_OK, "");
