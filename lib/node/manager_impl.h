@@ -65,6 +65,7 @@ struct swki_manager {
     bool removed;          /* this manager is a member no more */
     bool failed;
     struct swk_error failure;
+    struct swk_error storage_failure; /* the first; code 0: none */
 };
 
 /* Stops for good; the first reason stays. */

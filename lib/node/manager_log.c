@@ -21,6 +21,15 @@ enum {
     READ_SIZE = 1024 * 1024,
 };
 
+/* Raft gives up, and hands over if it leads; the reason is told at the end. */
+static void fail_storage(struct swki_manager *m, const struct swk_error *why)
+{
+    if (m->storage_failure.code == 0) {
+        m->storage_failure = *why;
+    }
+    swk_raft_storage_failed(m->raft, why);
+}
+
 /* -- Snapshots ------------------------------------------------------------ */
 
 void swki_manager_stop_saving(struct swki_manager *m)
@@ -99,7 +108,7 @@ static int finish_saving(struct swki_manager *m, struct swk_error *err)
     rc = storage->finish_snapshot(storage->ctx, 0, ticket, err);
     if (rc != 0) {
         storage->abort_snapshot(storage->ctx, 0);
-        swk_raft_storage_failed(m->raft, err);
+        fail_storage(m, err);
     }
     return SWK_OK;
 }
@@ -186,8 +195,8 @@ static int install(struct swki_manager *m, struct swk_error *err)
     rc = read_installed(m, &data, err);
     if (rc == 0) {
         swk_raft_conf_state(m->raft, &conf_state);
-        rc = swki_manager_restore_state(m, &conf_state, m->installing.index, data.data,
-                           data.len, err);
+        rc = swki_manager_restore_state(m, &conf_state, m->installing.index,
+                                        data.data, data.len, err);
     }
     swki_buf_fini(&data);
     if (rc == 0) {
@@ -210,7 +219,7 @@ void swki_manager_stored(struct swki_manager *m, uint64_t ticket, int code,
     }
     if (code != 0) {
         swki_log(m->config.logger, SWK_LOG_ERROR, "storage", "%s", err->text);
-        swk_raft_storage_failed(m->raft, err);
+        fail_storage(m, err);
         return;
     }
     if (m->saving.ticket <= ticket) {
@@ -271,8 +280,8 @@ void swki_manager_snapshot_sent(struct swki_manager *m, uint64_t raft_id,
 
 void swki_manager_told_removed(struct swki_manager *m, uint64_t by_raft_id)
 {
-    m->removed = m->removed || swki_membership_told_removed(m->membership,
-                                                            by_raft_id);
+    m->removed =
+        m->removed || swki_membership_told_removed(m->membership, by_raft_id);
 }
 
 void swki_manager_reachable(struct swki_manager *m, uint64_t raft_id,
@@ -297,8 +306,7 @@ static int apply_conf_change(struct swki_manager *m,
         m->removed = m->removed || outcome.self_removed;
         swki_store_apply_nothing(m->store, entry->index);
         if (m->leader != NULL) {
-            swki_leader_membership_applied(m->leader, entry->index,
-                                           &outcome);
+            swki_leader_membership_applied(m->leader, entry->index, &outcome);
         }
     }
     return rc;
@@ -388,7 +396,7 @@ static bool begin_actions(struct swki_manager *m,
 
     if (persist(m, a, &err) != 0) {
         swki_log(m->config.logger, SWK_LOG_ERROR, "storage", "%s", err.text);
-        swk_raft_storage_failed(m->raft, &err);
+        fail_storage(m, &err);
         return false; /* which ends the actions */
     }
     for (size_t i = 0; i < a->messages_count; i++) {
@@ -398,9 +406,13 @@ static bool begin_actions(struct swki_manager *m,
         swki_manager_step_down(m);
     }
     if (a->failure != 0) {
-        swki_fail(&err, a->failure,
-                  "the log cannot be written any more: mend its storage, then "
-                  "restart");
+        if (m->storage_failure.code != 0) {
+            err = m->storage_failure;
+            swki_error_prefix(&err, "the log cannot be written any more");
+        } else {
+            swki_fail(&err, a->failure,
+                      "the log cannot be written any more: restart");
+        }
         swki_manager_give_up(m, &err);
     }
     return true;

@@ -578,6 +578,8 @@ static void a_write_that_is_refused_ends_everything(void **state)
     held = create_config(f, "one");
     (void)swki_manager_turn(f->manager, f->now);
     check_failed(f, held, stream);
+    assert_non_null(
+        strstr(swki_manager_failure(f->manager)->text, "the disk is full"));
     f_free(f);
 }
 
