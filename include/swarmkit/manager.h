@@ -37,8 +37,9 @@ struct swk_manager_config {
     const char *state_dir;
     /** Where nodes connect, "HOST:PORT"; port 0 takes any free one. */
     const char *listen_address;
-    /** Address told to nodes, "HOST:PORT" or "HOST"; NULL: the listen address,
-     *  or the loopback one if that is a wildcard. */
+    /** Addresses told to nodes, "HOST:PORT" or "HOST", up to 8 with commas in
+     *  between; managers try them in this order, workers use the first. NULL:
+     *  the listen address, or the loopback one if that is a wildcard. */
     const char *advertise_address;
     /** Path of the local control socket; NULL for none. */
     const char *control_path;

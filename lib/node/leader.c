@@ -174,8 +174,8 @@ static int make_servers(struct swki_leader *leader, struct swk_error *err)
                   .transfer = transfer},
         .entropy = c->entropy,
         .node_id = c->node_id,
-        .addresses = &c->address,
-        .addresses_count = c->address_known ? 1 : 0,
+        .addresses = c->addresses,
+        .addresses_count = c->addresses_count,
     };
     int rc = swki_control_new(&control, &leader->control, err);
 

@@ -26,8 +26,8 @@ struct swki_leader_config {
     void *check_ctx;
     const char *node_id;  /* of this manager */
     const char *swarm_id;
-    const char *address;  /* that nodes reach this manager at */
-    bool address_known;   /* false: the list of members knows better */
+    const char *const *addresses; /* that nodes reach this manager at */
+    size_t addresses_count;       /* 0: the list of members knows better */
     uint64_t seed;
 };
 

@@ -212,8 +212,9 @@ void swki_manager_lead(struct swki_manager *m)
         .check_ctx = m->config.check_ctx,
         .node_id = m->config.node_id,
         .swarm_id = m->config.swarm_id,
-        .address = m->config.address,
-        .address_known = m->config.address_known,
+        .addresses = m->config.addresses,
+        .addresses_count =
+            m->config.address_known ? m->config.addresses_count : 0,
     };
     struct swk_error err;
 

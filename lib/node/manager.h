@@ -43,8 +43,10 @@ struct swki_manager_config {
     const struct swk_storage *storage;
     const char *node_id;
     const char *swarm_id;
-    const char *address; /* that nodes reach this manager at */
-    bool address_known;  /* false: the list of members knows better */
+    /* That nodes reach this manager at, the best first; at least one. */
+    const char *const *addresses;
+    size_t addresses_count;
+    bool address_known; /* false: the list of members knows better */
     uint64_t seed;
     uint32_t heartbeat_ticks; /* 0 for the defaults of raft, likewise below */
     uint32_t election_ticks;

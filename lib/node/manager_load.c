@@ -253,7 +253,7 @@ static int identify(struct swki_manager *m, uint64_t raft_id,
 
     own.raft_id = raft_id;
     own.node_id = (char *)m->config.node_id;
-    own.addr = (char *)m->config.address;
+    own.addr = (char *)m->config.addresses[0];
     swki_buf_init(&encoded, m->config.alloc, SIZE_MAX);
     rc = swki_message_pack(&own.base, &encoded, err);
     if (rc == 0) {
@@ -266,12 +266,11 @@ static int identify(struct swki_manager *m, uint64_t raft_id,
 /* The first entry: this manager is the only member. */
 static int bootstrap(struct swki_manager *m, struct swk_error *err)
 {
-    const char *const address = m->config.address;
     const struct swki_member self = {
         .raft_id = m->raft_id,
         .node_id = m->config.node_id,
-        .addresses = &address,
-        .addresses_count = 1,
+        .addresses = m->config.addresses,
+        .addresses_count = m->config.addresses_count,
     };
     const struct swk_raft_change add = {.type = SWK_RAFT_ADD_VOTER,
                                         .id = m->raft_id};

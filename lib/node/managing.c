@@ -31,34 +31,64 @@ static bool is_wildcard(const char *host, size_t len)
     return false;
 }
 
-/* "host:port" of which nodes are told, from the flags and the bound port. */
-static int set_advertised(struct swki_managing *m, struct swk_error *err)
+/* Adds "host:port" of which nodes are told, from a "HOST[:PORT]" of the flags
+ * and the bound port. */
+static int add_advertised(struct swki_managing *m, const char *text, size_t len,
+                          struct swk_error *err)
 {
-    const char *address = m->config.advertise_address != NULL
-                              ? m->config.advertise_address
-                              : m->config.listen_address;
+    char *place = m->advertised[m->addresses_count];
+    char address[SWKI_MANAGING_ADDRESS_SIZE];
+
+    if (m->addresses_count == SWKI_MEMBER_ADDRESSES_MAX ||
+        len + 8 > sizeof(address)) {
+        return swki_fail(err, SWK_EINVAL,
+                         "at most %d addresses of %zu characters can be "
+                         "advertised",
+                         SWKI_MEMBER_ADDRESSES_MAX, sizeof(address) - 8);
+    }
+    snprintf(address, sizeof(address), "%.*s", (int)len, text);
     const char *colon = strrchr(address, ':');
     bool has_port = colon != NULL && strchr(colon, ']') == NULL;
-    size_t host_len = has_port ? (size_t)(colon - address) : strlen(address);
+    size_t host_len = has_port ? (size_t)(colon - address) : len;
     int port = has_port ? atoi(colon + 1) : 0;
 
-    if (port == 0) {
-        port = m->port;
-    }
+    port = port != 0 ? port : m->port;
+    m->addresses[m->addresses_count++] = place;
     if (is_wildcard(address, host_len)) {
         swki_log(m->config.asker.logger, SWK_LOG_WARN, "manager",
                  "nodes on other machines cannot reach %s: name an address to "
                  "advertise",
                  address);
-        snprintf(m->advertised, sizeof(m->advertised), "127.0.0.1:%d", port);
-    } else if (host_len + 8 > sizeof(m->advertised)) {
-        return swki_fail(err, SWK_EINVAL, "advertised address is too long");
-    } else {
-        snprintf(m->advertised, sizeof(m->advertised), "%.*s:%d", (int)host_len,
-                 address, port);
-        m->address_known = true;
+        snprintf(place, sizeof(m->advertised[0]), "127.0.0.1:%d", port);
+        return SWK_OK;
     }
+    snprintf(place, sizeof(m->advertised[0]), "%.*s:%d", (int)host_len, address,
+             port);
+    m->address_known = true;
     return SWK_OK;
+}
+
+static int set_advertised(struct swki_managing *m, struct swk_error *err)
+{
+    const char *text = m->config.advertise_address;
+    int rc = SWK_OK;
+
+    if (text == NULL) {
+        const char *listen = m->config.listen_address;
+
+        return add_advertised(m, listen, strlen(listen), err);
+    }
+    for (bool more = true; more && rc == SWK_OK;) {
+        size_t len = strcspn(text, ",");
+
+        if (len == 0) {
+            return swki_fail(err, SWK_EINVAL, "an advertised address is empty");
+        }
+        more = text[len] == ',';
+        rc = add_advertised(m, text, len, err);
+        text += len + 1;
+    }
+    return rc;
 }
 
 static int make_context(struct swki_managing *m, enum swki_tls_side side,
@@ -181,7 +211,8 @@ static int make_manager(struct swki_managing *m, struct swk_error *err)
         .storage = &m->storage,
         .node_id = identity->node_id,
         .swarm_id = identity->swarm_id,
-        .address = m->advertised,
+        .addresses = m->addresses,
+        .addresses_count = m->addresses_count,
         .address_known = m->address_known,
         .seed = m->config.seed,
         .heartbeat_ticks = m->config.heartbeat_ticks,
@@ -249,7 +280,7 @@ static void log_start(const struct swki_managing *m)
 {
     swki_log(m->config.asker.logger, SWK_LOG_INFO, "manager",
              "nodes connect at %s, port %d; they are told %s",
-             m->config.listen_address, m->port, m->advertised);
+             m->config.listen_address, m->port, m->addresses[0]);
     if (m->config.control_path != NULL) {
         swki_log(m->config.asker.logger, SWK_LOG_INFO, "manager",
                  "control socket is %s", m->config.control_path);

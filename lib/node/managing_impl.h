@@ -40,7 +40,9 @@ struct swki_managing_joining {
 
 struct swki_managing {
     struct swki_managing_config config;
-    char advertised[SWKI_MANAGING_ADDRESS_SIZE];
+    char advertised[SWKI_MEMBER_ADDRESSES_MAX][SWKI_MANAGING_ADDRESS_SIZE];
+    const char *addresses[SWKI_MEMBER_ADDRESSES_MAX]; /* those in use */
+    size_t addresses_count;
     bool address_known; /* not only for this machine */
     int port;
     struct swki_loop_member member;

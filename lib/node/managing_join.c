@@ -123,7 +123,10 @@ static void ask_to_join(struct swki_managing *m, swk_time now)
     joining->due = SWK_NEVER;
     /* The leader puts the host in that the call comes from. */
     snprintf(unspecified, sizeof(unspecified), "0.0.0.0:%d", m->port);
-    request.addr = m->address_known ? m->advertised : unspecified;
+    request.addr =
+        m->address_known ? (char *)(uintptr_t)m->addresses[0] : unspecified;
+    request.more_addrs = (char **)(uintptr_t)(m->addresses + 1);
+    request.n_more_addrs = m->addresses_count - 1;
     request.raft_id = swki_manager_raft_id(m->manager);
     request.empty_log = request.raft_id == 0;
     if (swki_ask_new(&m->config.asker,
@@ -139,8 +142,12 @@ static bool moved(const struct swki_managing *m)
     const struct swki_member *self =
         swki_membership_self(swki_manager_membership(m->manager));
 
-    return self != NULL && m->address_known &&
-           strcmp(swki_member_address(self), m->advertised) != 0;
+    bool same = self != NULL && self->addresses_count == m->addresses_count;
+
+    for (size_t i = 0; same && i < m->addresses_count; i++) {
+        same = strcmp(self->addresses[i], m->addresses[i]) == 0;
+    }
+    return self != NULL && m->address_known && !same;
 }
 
 swk_time swki_managing_join(struct swki_managing *m, swk_time now)

@@ -242,6 +242,8 @@ static void take_answer(void *ctx, const struct swki_answer *answer)
     }
 }
 
+static const char *const own_addresses[] = {ADDRESS};
+
 static void start_manager(struct bench *b)
 {
     const struct swki_manager_config config = {
@@ -250,7 +252,8 @@ static void start_manager(struct bench *b)
         .storage = &b->storage,
         .node_id = FOUNDER,
         .swarm_id = PKI_SWARM,
-        .address = ADDRESS,
+        .addresses = own_addresses,
+        .addresses_count = 1,
         .seed = 1,
         .cluster = make_cluster(b),
         .node = make_node(),

@@ -269,6 +269,8 @@ static void turn_manager(struct sim *sim)
     }
 }
 
+static const char *const own_addresses[] = {"192.0.2.1:4242"};
+
 void sim_start_manager(struct sim *sim)
 {
     struct swki_manager_config config = {
@@ -278,7 +280,8 @@ void sim_start_manager(struct sim *sim)
         .storage = &sim->storage.port,
         .node_id = sim->credentials.identity.node_id,
         .swarm_id = sim->credentials.identity.swarm_id,
-        .address = "192.0.2.1:4242",
+        .addresses = own_addresses,
+        .addresses_count = 1,
         .seed = swki_rng_next(&sim->rng),
         .answer = take_answer,
         .answer_ctx = sim,

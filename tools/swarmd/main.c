@@ -240,7 +240,7 @@ int main(int argc, char **argv)
         {0, "listen-remote-api", "HOST:PORT",
          "where nodes connect; default 0.0.0.0:4242", &options.listen_remote},
         {0, "advertise-remote-api", "HOST[:PORT]",
-         "address told to nodes; default the one above",
+         "told to nodes, several with commas; default the above",
          &options.advertise_remote},
         {0, "listen-control-api", "PATH",
          "control socket; default /var/run/swarmd.sock",

@@ -208,6 +208,23 @@ def managers_that_missed_much_get_a_snapshot():
             expect(len(notes(swarm)) == 60, name + " lacks notes")
 
 
+def a_manager_is_reached_at_another_of_its_addresses_by_name():
+    with Swarm() as swarm:
+        swarm.add_manager("m2")
+        manager = swarm.plan_manager("m3")
+        # Nobody listens at the first one.
+        manager.words += ["--advertise-remote-api",
+                          "127.0.0.1:1,localhost:%d" % manager.port]
+        manager.start()
+        swarm.wait_voter("m3")
+        swarm.named("m2").crash()
+        write(swarm, "a")  # which takes the third one
+        swarm.named("m3").crash()
+        manager.start()
+        swarm.wait_voter("m3")
+        write(swarm, "b")
+
+
 def a_manager_moves_to_another_address():
     with Swarm() as swarm:
         three(swarm)
@@ -236,5 +253,6 @@ main([
     a_manager_without_which_there_is_no_quorum_is_not_demoted,
     a_manager_that_lost_its_log_joins_anew,
     managers_that_missed_much_get_a_snapshot,
+    a_manager_is_reached_at_another_of_its_addresses_by_name,
     a_manager_moves_to_another_address,
 ])

@@ -280,6 +280,8 @@ static void abort_snapshot(void *ctx, int32_t keep)
     storage->abort_snapshot(storage->ctx, keep);
 }
 
+static const char *const own_addresses[] = {"192.0.2.1:4242"};
+
 static const struct swk_storage noting = {
     .size = sizeof(noting),
     .load = load,
@@ -308,7 +310,8 @@ static void start(struct f *f, bool found)
         .storage = &f->port,
         .node_id = FOUNDER,
         .swarm_id = PKI_SWARM,
-        .address = "192.0.2.1:4242",
+        .addresses = own_addresses,
+        .addresses_count = 1,
         .seed = 1,
         .answer = take_answer,
         .answer_ctx = f,

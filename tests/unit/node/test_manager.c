@@ -148,6 +148,8 @@ static void take_message(void *ctx, const struct swk_raft_message *message)
     fail();
 }
 
+static const char *const own_addresses[] = {"192.0.2.1:4242"};
+
 /* found: with the first objects of a swarm. */
 static int try_start(struct f *f, bool found, struct swk_error *err)
 {
@@ -158,7 +160,8 @@ static int try_start(struct f *f, bool found, struct swk_error *err)
         .storage = &f->storage.port,
         .node_id = f->node_id,
         .swarm_id = PKI_SWARM,
-        .address = "192.0.2.1:4242",
+        .addresses = own_addresses,
+        .addresses_count = 1,
         .seed = 1,
         .answer = take_answer,
         .answer_ctx = f,
