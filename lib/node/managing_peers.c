@@ -70,6 +70,15 @@ static bool peer_is_removed(void *ctx, uint64_t raft_id)
                                       raft_id);
 }
 
+static uint64_t group_generation(void *ctx)
+{
+    struct swki_managing *m = ctx;
+
+    return m->manager != NULL
+               ? swki_membership_generation(swki_manager_membership(m->manager))
+               : 0;
+}
+
 int swki_managing_make_peers(struct swki_managing *m, struct swk_error *err)
 {
     const struct swki_asker *asker = &m->config.asker;
@@ -92,6 +101,7 @@ int swki_managing_make_peers(struct swki_managing *m, struct swk_error *err)
         .active = peer_active,
         .removed = peer_removed,
         .is_removed = peer_is_removed,
+        .generation = group_generation,
     };
 
     return swki_peers_new(&config, &m->peers, err);

@@ -15,11 +15,12 @@ enum {
     PING_SECONDS = 2, /* a dead peer is to be noticed soon */
     PONG_SECONDS = 4,
     PART_SIZE_MIN = 1024,
-    WRAP_ROOM = 16, /* bytes of a tag and a length */
+    WRAP_ROOM = 32, /* bytes of two tags, a number and a length */
     TELL_MAX = 4 * SWKI_PEERS_MAX, /* callbacks in a turn */
 };
 
-/* -- Life ------------------------------------------------------------------- */
+/* -- Life -------------------------------------------------------------------
+ */
 
 static void apply_defaults(struct swki_peers_config *config)
 {
@@ -129,7 +130,8 @@ void swki_peers_set_serving(struct swki_peers *peers, bool serving)
     peers->serving = serving;
 }
 
-/* -- What several files need ------------------------------------------------ */
+/* -- What several files need ------------------------------------------------
+ */
 
 void swki_peers_wake(struct swki_peers *peers)
 {
@@ -159,28 +161,38 @@ void swki_peers_client_config(struct swki_peers *peers,
     config->pong_ns = PONG_SECONDS * SWK_SECOND;
 }
 
+static void append_varint(struct swki_buf *out, uint64_t value)
+{
+    while (value >= 0x80) {
+        swki_buf_append_byte(out, (uint8_t)(value | 0x80));
+        value >>= 7;
+    }
+    swki_buf_append_byte(out, (uint8_t)value);
+}
+
 const struct swki_buf *swki_peers_wrap(struct swki_peers *peers,
                                        const struct swk_raft_message *message)
 {
     struct swki_buf *out = &peers->scratch;
     size_t len = swk_raft_message_size(message);
-    size_t left = len;
+    uint64_t generation = swki_peers_generation(peers);
 
     swki_buf_clear(out);
     if (swki_buf_reserve(out, len + WRAP_ROOM) == NULL) {
         return NULL;
     }
-    swki_buf_append_byte(out, 1 << 3 | 2); /* field 1, of a length */
-    while (left >= 0x80) {
-        swki_buf_append_byte(out, (uint8_t)(left | 0x80));
-        left >>= 7;
+    if (generation != 0) {
+        append_varint(out, SWKI_PEERS_GENERATION_TAG);
+        append_varint(out, generation);
     }
-    swki_buf_append_byte(out, (uint8_t)left);
+    append_varint(out, SWKI_PEERS_MESSAGE_TAG);
+    append_varint(out, len);
     out->len += swk_raft_message_encode(message, out->data + out->len);
     return out;
 }
 
-/* -- Members ---------------------------------------------------------------- */
+/* -- Members ----------------------------------------------------------------
+ */
 
 struct swki_peer *swki_peers_find(const struct swki_peers *peers,
                                   uint64_t raft_id)
@@ -206,10 +218,9 @@ static int check_member(const struct swki_peers_member *member,
     }
     if (member->addresses_count == 0 ||
         member->addresses_count > SWKI_PEERS_ADDRESSES_MAX) {
-        return swki_fail(err, SWK_EINVAL,
-                         "peers: member %llx has %zu addresses",
-                         (unsigned long long)member->raft_id,
-                         member->addresses_count);
+        return swki_fail(
+            err, SWK_EINVAL, "peers: member %llx has %zu addresses",
+            (unsigned long long)member->raft_id, member->addresses_count);
     }
     for (size_t i = 0; i < member->addresses_count; i++) {
         const char *address = member->addresses[i];
@@ -374,7 +385,8 @@ int swki_peers_connect(struct swki_peers *peers, uint64_t raft_id,
     return swki_rpc_client_new(config, out_client, err);
 }
 
-/* -- Sending ---------------------------------------------------------------- */
+/* -- Sending ----------------------------------------------------------------
+ */
 
 void swki_peers_send(struct swki_peers *peers,
                      const struct swk_raft_message *message)
@@ -390,7 +402,8 @@ void swki_peers_send(struct swki_peers *peers,
     }
 }
 
-/* -- Turns ------------------------------------------------------------------ */
+/* -- Turns ------------------------------------------------------------------
+ */
 
 /* Tells one thing of a member; false if there was nothing to tell. */
 static bool tell_one(struct swki_peers *peers, struct swki_peer *peer)

@@ -87,6 +87,10 @@ struct swki_peers_config {
     /* Whether that was a member once; asked for each message of a member that
      * is not in the list. */
     bool (*is_removed)(void *ctx, uint64_t raft_id);
+    /* How often the group was cut down to one survivor, as far as this member
+     * knows. Who is not in the list and knows of fewer times belongs to the
+     * group as it was before, and is not heard; NULL: never. */
+    uint64_t (*generation)(void *ctx);
     /* Whether the node may make no calls any more; may be NULL. */
     bool (*is_blacklisted)(void *ctx, const char *node_id);
 };

@@ -58,11 +58,11 @@ struct swki_peer {
 
     struct swki_rpc_client *client; /* NULL between attempts */
     struct swki_lane lanes[SWKI_LANES];
-    uint64_t health_call;   /* 0 when none is open */
-    swk_time health_at;     /* when to ask; SWK_NEVER while all is well */
+    uint64_t health_call; /* 0 when none is open */
+    swk_time health_at;   /* when to ask; SWK_NEVER while all is well */
     swk_time backoff_ns;
-    swk_time attempted_at;  /* the last attempt to connect */
-    swk_time retry_at;      /* the next one, if there is no client */
+    swk_time attempted_at; /* the last attempt to connect */
+    swk_time retry_at;     /* the next one, if there is no client */
     bool active;
     swk_time active_since;
 
@@ -87,7 +87,7 @@ struct swki_peer {
 };
 
 enum swki_receive_state {
-    SWKI_RECEIVE_NONE, /* nothing, or what is kept of a broken stream */
+    SWKI_RECEIVE_NONE,    /* nothing, or what is kept of a broken stream */
     SWKI_RECEIVE_READING, /* what the storage has, for its digests */
     SWKI_RECEIVE_PARTS,
     SWKI_RECEIVE_WHOLE, /* the digest has come; not all may be durable yet */
@@ -113,7 +113,7 @@ struct swki_snapshot_receive {
     uint64_t offset;  /* of the next part that is to come */
     uint64_t written; /* what the storage has taken */
     bool began;       /* a part of this stream has come */
-    struct swki_buf digests;  /* before each part, from the first on */
+    struct swki_buf digests;   /* before each part, from the first on */
     struct swki_queued *first; /* parts that the storage could not take yet */
     struct swki_queued *last;
     size_t waiting;
@@ -142,7 +142,7 @@ struct swki_peers {
     uint64_t lost_id;    /* an unknown member that was not reached, or 0 */
     uint64_t removed_by; /* an unknown member that says we were removed */
     uint64_t last_call;
-    size_t sends_count; /* snapshots that are sent */
+    size_t sends_count;      /* snapshots that are sent */
     struct swki_buf scratch; /* of what is encoded */
     swk_raft_decoder *decoder;
     struct swki_snapshot_receive receive;
@@ -166,6 +166,11 @@ void swki_peers_client_config(struct swki_peers *peers,
 
 /* Encodes a message as the only field, number 1, of another; NULL for no
  * memory. Borrowed until the next call. */
+enum {
+    SWKI_PEERS_MESSAGE_TAG = 1 << 3 | 2,   /* field 1, of a length */
+    SWKI_PEERS_GENERATION_TAG = 1000 << 3, /* field 1000, a number */
+};
+
 const struct swki_buf *swki_peers_wrap(struct swki_peers *peers,
                                        const struct swk_raft_message *message);
 
@@ -216,8 +221,10 @@ void swki_peers_deliver(struct swki_peers *peers, const uint8_t *data,
 /* Why the sender of a message may not be heard; OK with NULL if it may. */
 enum swki_status swki_peers_check_sender(const struct swki_peers *peers,
                                          const struct swki_rpc_call_info *info,
-                                         uint64_t raft_id,
+                                         uint64_t raft_id, uint64_t generation,
                                          const char **out_text);
+/* That of this member. */
+uint64_t swki_peers_generation(const struct swki_peers *peers);
 
 /* -- snapshot_send.c -- */
 
@@ -225,8 +232,7 @@ void swki_snapshot_send_start(struct swki_peer *peer,
                               const struct swk_raft_message *message);
 /* Ends it, without success; frees it. */
 void swki_snapshot_send_fail(struct swki_snapshot_send *send, const char *why);
-swk_time swki_snapshot_send_turn(struct swki_snapshot_send *send,
-                                 swk_time now);
+swk_time swki_snapshot_send_turn(struct swki_snapshot_send *send, swk_time now);
 /* The next link of a chain of digests. */
 bool swki_snapshot_digest(uint8_t digest[SWKI_SHA256_SIZE], const void *part,
                           size_t len);

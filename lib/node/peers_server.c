@@ -39,7 +39,8 @@ static void reply(struct swki_peers *peers, struct swki_rpc_call *call,
     swki_rpc_call_end(call, SWKI_STATUS_OK, "");
 }
 
-/* -- Who may call ----------------------------------------------------------- */
+/* -- Who may call -----------------------------------------------------------
+ */
 
 bool swki_peers_serves(const char *path)
 {
@@ -87,9 +88,16 @@ static bool admit(const struct swki_peers *peers, struct swki_rpc_call *call)
     return false;
 }
 
+uint64_t swki_peers_generation(const struct swki_peers *peers)
+{
+    return peers->config.generation != NULL
+               ? peers->config.generation(peers->config.ctx)
+               : 0;
+}
+
 enum swki_status swki_peers_check_sender(const struct swki_peers *peers,
                                          const struct swki_rpc_call_info *info,
-                                         uint64_t raft_id,
+                                         uint64_t raft_id, uint64_t generation,
                                          const char **out_text)
 {
     const struct swki_peers_config *config = &peers->config;
@@ -107,11 +115,18 @@ enum swki_status swki_peers_check_sender(const struct swki_peers *peers,
         *out_text = SWKI_PEERS_REMOVED_TEXT;
         return SWKI_STATUS_NOT_FOUND;
     }
+    if (peer == NULL &&
+        generation < swki_peers_generation(peers)) { /* R-BOO-6 */
+        *out_text = "the group goes on without its members of before: wipe "
+                    "this one and join it again";
+        return SWKI_STATUS_FAILED_PRECONDITION;
+    }
     *out_text = NULL;
     return SWKI_STATUS_OK;
 }
 
-/* -- Messages --------------------------------------------------------------- */
+/* -- Messages ---------------------------------------------------------------
+ */
 
 static bool read_varint(const uint8_t **at, const uint8_t *end,
                         uint64_t *out_value)
@@ -132,11 +147,12 @@ static bool read_varint(const uint8_t **at, const uint8_t *end,
 
 /*
  * Finds field 1 of a request, which is a message; it is borrowed from data, so
- * that entries are not copied on the way. False if the request is malformed,
- * or has other fields, which no version of it has.
+ * that entries are not copied on the way. Field 1000 may be before it. False if
+ * the request is malformed, or has other fields, which no version of it has.
  */
 static bool find_message(const uint8_t *data, size_t len,
-                         const uint8_t **out_message, size_t *out_len)
+                         const uint8_t **out_message, size_t *out_len,
+                         uint64_t *out_generation)
 {
     const uint8_t *at = data;
     const uint8_t *end = data + len;
@@ -145,11 +161,20 @@ static bool find_message(const uint8_t *data, size_t len,
 
     *out_message = NULL;
     *out_len = 0;
+    *out_generation = 0;
     if (len == 0) {
         return true;
     }
-    if (!read_varint(&at, end, &tag) || tag != (1 << 3 | 2) ||
-        !read_varint(&at, end, &size) || size != (uint64_t)(end - at)) {
+    if (!read_varint(&at, end, &tag)) {
+        return false;
+    }
+    if (tag == SWKI_PEERS_GENERATION_TAG &&
+        (!read_varint(&at, end, out_generation) ||
+         !read_varint(&at, end, &tag))) {
+        return false;
+    }
+    if (tag != SWKI_PEERS_MESSAGE_TAG || !read_varint(&at, end, &size) ||
+        size != (uint64_t)(end - at)) {
         return false;
     }
     *out_message = at;
@@ -218,10 +243,11 @@ static bool take_message(struct swki_peers *peers, struct swki_rpc_call *call,
     struct swk_raft_message message;
     const uint8_t *inner;
     size_t inner_len;
+    uint64_t generation;
     const char *text = NULL;
     enum swki_status status;
 
-    if (!find_message(data, len, &inner, &inner_len)) {
+    if (!find_message(data, len, &inner, &inner_len, &generation)) {
         text = "a malformed raft message";
         status = SWKI_STATUS_INVALID_ARGUMENT;
     } else if (inner == NULL) {
@@ -235,7 +261,7 @@ static bool take_message(struct swki_peers *peers, struct swki_rpc_call *call,
         status = SWKI_STATUS_INVALID_ARGUMENT;
     } else {
         status = swki_peers_check_sender(peers, swki_rpc_call_info(call),
-                                         message.from, &text);
+                                         message.from, generation, &text);
     }
     if (text != NULL) {
         swki_rpc_call_end(call, (int)status, text);
@@ -247,7 +273,8 @@ static bool take_message(struct swki_peers *peers, struct swki_rpc_call *call,
     return true;
 }
 
-/* -- Other calls ------------------------------------------------------------ */
+/* -- Other calls ------------------------------------------------------------
+ */
 
 static void resolve_address(struct swki_peers *peers,
                             struct swki_rpc_call *call,
@@ -292,8 +319,9 @@ static void serve_unary(struct swki_peers *peers, struct swki_rpc_call *call,
     struct swki_arena arena;
 
     swki_arena_init(&arena, peers->config.alloc, swki_message_memory_max(len));
-    if (swki_message_unpack(health ? &swkpb__health_check_request__descriptor
-                                   : &swkpb__resolve_address_request__descriptor,
+    if (swki_message_unpack(health
+                                ? &swkpb__health_check_request__descriptor
+                                : &swkpb__resolve_address_request__descriptor,
                             data, len, &arena, &request, NULL) != SWK_OK) {
         swki_rpc_call_end(call, SWKI_STATUS_INVALID_ARGUMENT,
                           "a malformed request");
@@ -306,7 +334,8 @@ static void serve_unary(struct swki_peers *peers, struct swki_rpc_call *call,
     swki_arena_fini(&arena);
 }
 
-/* -- The handler ------------------------------------------------------------ */
+/* -- The handler ------------------------------------------------------------
+ */
 
 static void on_request(void *ctx, struct swki_rpc_call *call,
                        const uint8_t *data, size_t len, swk_time now)

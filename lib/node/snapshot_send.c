@@ -353,6 +353,7 @@ static int open_call(struct swki_snapshot_send *send,
     header.message.len = swk_raft_message_encode(message, encoded);
     header.length = send->total;
     header.part_size = (uint32_t)peers->config.part_size;
+    header.generation = swki_peers_generation(peers);
     step.step_case = SWKPB__RPC__STREAM_SNAPSHOT_REQUEST__STEP_HEADER;
     step.header = &header;
     rc = swki_rpc_client_open(send->peer->client, &rpc, &events, err);

@@ -235,6 +235,49 @@ def an_old_manager_is_refused_until_it_is_wiped():
         expect(set(notes(swarm)) >= set("abcde"), "m2 lacks notes")
 
 
+def make_leader(swarm, name, other):
+    """Of the two that make the quorum, this one leads."""
+    while swarm.leader() != name:
+        swarm.named(other).crash()
+        swarm.at(name)
+        wait_for(lambda: not swarm.voters(), "nobody leads")
+        swarm.named(other).start()
+
+
+def who_the_survivor_never_knew_is_not_heard():
+    with Swarm() as swarm:
+        three(swarm)
+        write(swarm, "a")
+        survivor = swarm.named("m3")
+        survivor.stop()
+        swarm.add_manager("m4")  # of which the survivor does not know
+        swarm.ctl("node", "demote", "manager")
+        swarm.at("m2")
+        wait_for(lambda: exactly(swarm.voters(), 2), "two managers")
+        for name in "m2", "m4":
+            swarm.named(name).words = without_joining(swarm.named(name).words)
+        make_leader(swarm, "m4", "m2")
+        swarm.named("m2").crash()
+        swarm.named("m4").crash()
+        swarm.at("m3")
+        force(swarm, "m3")
+        write(swarm, "b")
+        # The old group comes back, and is led by the one it does not know.
+        swarm.named("m2").start()
+        swarm.named("m4").start()
+        swarm.at("m4")
+        wait_for(swarm.voters, "the old group has a leader")
+        make_leader(swarm, "m4", "m2")
+        wait_for(lambda: "wipe this one" in swarm.named("m4").text(),
+                 "the old leader is refused")
+        swarm.at("m3")
+        write(swarm, "c")
+        expect(notes(swarm) == ["a", "b", "c"], "notes: %s" % notes(swarm))
+        since = survivor.text().split("forced a new cluster", 1)[1]
+        expect("leads the swarm no more" not in since,
+               "the survivor was disturbed")
+
+
 def a_survivor_may_move_to_another_address():
     with Swarm() as swarm:
         three(swarm)
@@ -280,6 +323,7 @@ main([
     what_may_have_been_acknowledged_is_kept,
     forcing_twice_does_no_harm,
     an_old_manager_is_refused_until_it_is_wiped,
+    who_the_survivor_never_knew_is_not_heard,
     a_survivor_may_move_to_another_address,
     what_cannot_be_recovered_is_refused,
 ])

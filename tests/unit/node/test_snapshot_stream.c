@@ -284,9 +284,14 @@ swk_time swki_peers_now(const struct swki_peers *peers)
     return ((const struct f *)peers->config.ctx)->now;
 }
 
+uint64_t swki_peers_generation(const struct swki_peers *peers)
+{
+    return 0;
+}
+
 enum swki_status swki_peers_check_sender(const struct swki_peers *peers,
                                          const struct swki_rpc_call_info *info,
-                                         uint64_t raft_id,
+                                         uint64_t raft_id, uint64_t generation,
                                          const char **out_text)
 {
     (void)peers;
