@@ -155,6 +155,10 @@ struct swk_raft_config {
     uint64_t snapshot_log_size; /**< Bytes applied between snapshots. */
     /** Entries kept in memory behind a snapshot. */
     uint64_t entries_for_slow_followers;
+    uint32_t promote_gap;    /**< Entries that a learner which counts as caught
+                                  up may lack. */
+    uint32_t promote_rounds; /**< In which it has to catch up: each sends what
+                                  came in while the one before ran. */
 };
 
 /** Single changes of membership: raftpb.ConfChangeType. */

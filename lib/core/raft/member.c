@@ -58,6 +58,8 @@ static void set_defaults(struct swk_raft_config *c)
     set_default(&c->snapshot_log_size, SWK_RAFT_SNAPSHOT_LOG_SIZE);
     set_default(&c->entries_for_slow_followers,
                 SWK_RAFT_ENTRIES_FOR_SLOW_FOLLOWERS);
+    set_default32(&c->promote_gap, SWK_RAFT_PROMOTE_GAP);
+    set_default32(&c->promote_rounds, SWK_RAFT_PROMOTE_ROUNDS);
 }
 
 /* What is wrong with a configuration, or NULL. */
@@ -159,8 +161,8 @@ static int make_machine(struct swk_raft *raft, struct swk_error *err)
         .apply_size_max = c->apply_size_max,
         .entry_size_max = c->entry_size_max,
         .pending_reads_max = c->pending_reads_max,
-        .promote_gap = SWK_RAFT_PROMOTE_GAP,
-        .promote_rounds = SWK_RAFT_PROMOTE_ROUNDS,
+        .promote_gap = c->promote_gap,
+        .promote_rounds = c->promote_rounds,
         .trace = swki_raft_recorder_trace,
         .trace_ctx = &raft->recorder,
     };

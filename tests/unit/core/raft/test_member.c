@@ -190,6 +190,35 @@ static void a_learner_is_added_catches_up_and_is_promoted(void **state)
     assert_true(leader->applied < leader->proposal);
 }
 
+static void promote_early(struct swk_raft_config *config, void *ctx)
+{
+    (void)ctx;
+    config->promote_gap = 2;
+}
+
+/* R-CFG-15 */
+static void a_learner_that_lacks_more_than_the_gap_has_not_caught_up(
+    void **state)
+{
+    struct cluster *c = *state;
+    struct cluster_member *leader;
+
+    c->configure = promote_early;
+    leader = cluster_found(c, 1);
+    assert_int_equal(cluster_start(c, 2, 0), 0);
+    assert_int_equal(cluster_change(leader, SWK_RAFT_ADD_LEARNER, 2), 0);
+    cluster_run(c, 3);
+    assert_int_equal(find_peer(leader, 2).caught_up, 1);
+    for (int i = 0; i < 3; i++) { /* which nobody has sent yet */
+        assert_int_equal(find_peer(leader, 2).caught_up, 1);
+        assert_int_equal(swk_raft_propose(leader->raft, "x", 1, NULL, NULL),
+                         0);
+    }
+    assert_int_equal(find_peer(leader, 2).caught_up, 0);
+    cluster_run(c, 3);
+    assert_int_equal(find_peer(leader, 2).caught_up, 1);
+}
+
 static void a_removed_leader_steps_down_and_another_is_elected(void **state)
 {
     struct cluster *c = *state;
@@ -652,6 +681,8 @@ int main(void)
         CLUSTER_TEST(a_leader_without_a_quorum_steps_down_and_says_so_once),
         CLUSTER_TEST(all_that_was_applied_survives_a_crash_of_all),
         CLUSTER_TEST(a_learner_is_added_catches_up_and_is_promoted),
+        CLUSTER_TEST(
+            a_learner_that_lacks_more_than_the_gap_has_not_caught_up),
         CLUSTER_TEST(a_removed_leader_steps_down_and_another_is_elected),
         CLUSTER_TEST(r_cfg_3_one_change_at_a_time),
         CLUSTER_TEST(voters_are_replaced_through_a_joint_configuration),
