@@ -119,6 +119,13 @@ static int run_inspect(struct ctl *ctl, const struct args *args)
                     (long long)
                         spec->orchestration->task_history_retention_limit);
     }
+    if (spec != NULL && spec->raft != NULL) {
+        print_field("Snapshot interval", "%llu entries",
+                    (unsigned long long)spec->raft->snapshot_interval);
+        print_field("Log entries kept", "%llu",
+                    (unsigned long long)
+                        spec->raft->log_entries_for_slow_followers);
+    }
     if (spec != NULL && spec->dispatcher != NULL) {
         print_field("Heartbeat period", "%s",
                     duration_text(ctl, spec->dispatcher->heartbeat_period));

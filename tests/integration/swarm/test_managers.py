@@ -3,6 +3,7 @@
 """Swarms with several managers: joining, leaving, failing over."""
 
 import os
+import re
 import shutil
 import signal
 import time
@@ -192,6 +193,9 @@ def managers_that_missed_much_get_a_snapshot():
         three(swarm)
         swarm.ctl("cluster", "update", "--snapshot-interval", "20",
                   "--log-entries-kept", "5")
+        shown = swarm.ctl("cluster", "inspect").out
+        expect(re.search(r"Snapshot interval +20 entries\n", shown) and
+               re.search(r"Log entries kept +5\n", shown), shown)
         swarm.named("m2").crash()
         wait_for(lambda: "m2" not in swarm.voters(), "m2 is missed")
         time.sleep(2)  # until nothing is kept for it any more
