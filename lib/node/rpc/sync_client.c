@@ -153,7 +153,7 @@ static void add_advice(struct swk_error *err)
         (err->code == SWK_ENOTFOUND || err->code == SWK_EUNAVAILABLE)) {
         len = strlen(err->text);
         snprintf(err->text + len, sizeof(err->text) - len,
-                 ": is swarmd running?");
+                 ": is swarmd running? It serves calls as a manager only");
     }
 }
 
