@@ -31,13 +31,38 @@ static bool is_wildcard(const char *host, size_t len)
     return false;
 }
 
+/* The port of "HOST[:PORT]", and how long the host is; 0 for none. */
+static int read_port(const char *address, size_t *out_host_len, int *out_port,
+                     struct swk_error *err)
+{
+    const char *colon = strrchr(address, ':');
+    char *end;
+
+    *out_port = 0;
+    *out_host_len = strlen(address);
+    if (colon == NULL || strchr(colon, ']') != NULL) {
+        return SWK_OK;
+    }
+    long port = strtol(colon + 1, &end, 10);
+
+    if (*end != '\0' || port < 0 || port > UINT16_MAX) {
+        return swki_fail(err, SWK_EINVAL,
+                         "%s cannot be advertised: a port is 1 to 65535",
+                         address);
+    }
+    *out_port = (int)port;
+    *out_host_len = (size_t)(colon - address);
+    return SWK_OK;
+}
+
 /* Adds "host:port" of which nodes are told, from a "HOST[:PORT]" of the flags
- * and the bound port. */
+ * and the bound port; once. */
 static int add_advertised(struct swki_managing *m, const char *text, size_t len,
                           struct swk_error *err)
 {
-    char *place = m->advertised[m->addresses_count];
     char address[SWKI_MANAGING_ADDRESS_SIZE];
+    size_t host_len;
+    int port;
 
     if (m->addresses_count == SWKI_MEMBER_ADDRESSES_MAX ||
         len + 8 > sizeof(address)) {
@@ -47,24 +72,30 @@ static int add_advertised(struct swki_managing *m, const char *text, size_t len,
                          SWKI_MEMBER_ADDRESSES_MAX, sizeof(address) - 8);
     }
     snprintf(address, sizeof(address), "%.*s", (int)len, text);
-    const char *colon = strrchr(address, ':');
-    bool has_port = colon != NULL && strchr(colon, ']') == NULL;
-    size_t host_len = has_port ? (size_t)(colon - address) : len;
-    int port = has_port ? atoi(colon + 1) : 0;
+    int rc = read_port(address, &host_len, &port, err);
+    if (rc != 0) {
+        return rc;
+    }
+    char *place = m->advertised[m->addresses_count];
 
     port = port != 0 ? port : m->port;
-    m->addresses[m->addresses_count++] = place;
     if (is_wildcard(address, host_len)) {
         swki_log(m->config.asker.logger, SWK_LOG_WARN, "manager",
                  "nodes on other machines cannot reach %s: name an address to "
                  "advertise",
                  address);
         snprintf(place, sizeof(m->advertised[0]), "127.0.0.1:%d", port);
-        return SWK_OK;
+    } else {
+        snprintf(place, sizeof(m->advertised[0]), "%.*s:%d", (int)host_len,
+                 address, port);
+        m->address_known = true;
     }
-    snprintf(place, sizeof(m->advertised[0]), "%.*s:%d", (int)host_len, address,
-             port);
-    m->address_known = true;
+    for (size_t i = 0; i < m->addresses_count; i++) {
+        if (strcmp(m->addresses[i], place) == 0) {
+            return SWK_OK;
+        }
+    }
+    m->addresses[m->addresses_count++] = place;
     return SWK_OK;
 }
 

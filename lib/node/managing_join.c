@@ -38,19 +38,24 @@ static int take_members(struct swki_managing *m,
                         struct swk_error *err)
 {
     struct swki_peers_member members[SWKI_MEMBERS_MAX];
-    const char *addresses[SWKI_MEMBERS_MAX];
+    const char *addresses[SWKI_MEMBERS_MAX][SWKI_MEMBER_ADDRESSES_MAX];
     size_t count = 0;
 
     for (size_t i = 0; i < response->n_members && count < SWKI_MEMBERS_MAX;
          i++) {
         const Swkpb__RaftMember *member = response->members[i];
+        size_t n = 0;
 
-        addresses[count] = member->addr;
+        addresses[count][n++] = member->addr;
+        while (n <= member->n_more_addrs && n < SWKI_MEMBER_ADDRESSES_MAX) {
+            addresses[count][n] = member->more_addrs[n - 1];
+            n++;
+        }
         members[count] = (struct swki_peers_member){
             .raft_id = member->raft_id,
             .node_id = member->node_id,
-            .addresses = &addresses[count],
-            .addresses_count = 1,
+            .addresses = addresses[count],
+            .addresses_count = n,
         };
         count++;
     }

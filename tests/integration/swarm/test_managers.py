@@ -229,6 +229,23 @@ def a_manager_is_reached_at_another_of_its_addresses_by_name():
         write(swarm, "b")
 
 
+def who_joins_tries_all_addresses_of_the_leader():
+    with Swarm() as swarm:
+        swarm.manager.stop()
+        # Nobody listens at the first one; the others are the same.
+        swarm.manager.words += ["--advertise-remote-api",
+                                "127.0.0.1:1,localhost,localhost:%d" %
+                                swarm.port]
+        swarm.again(swarm.manager)
+        swarm.add_manager("m2")
+        write(swarm, "a")
+        result = swarm.refused("swarmd", "bad", "--listen-remote-api",
+                               "127.0.0.1:0", "--listen-control-api",
+                               swarm.path("bad.sock"),
+                               "--advertise-remote-api", "host:http")
+        expect(result.code == 1 and "a port is" in result.err, result.err)
+
+
 def a_manager_moves_to_another_address():
     with Swarm() as swarm:
         three(swarm)
@@ -258,5 +275,6 @@ main([
     a_manager_that_lost_its_log_joins_anew,
     managers_that_missed_much_get_a_snapshot,
     a_manager_is_reached_at_another_of_its_addresses_by_name,
+    who_joins_tries_all_addresses_of_the_leader,
     a_manager_moves_to_another_address,
 ])
