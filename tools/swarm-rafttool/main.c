@@ -76,7 +76,7 @@ static const struct command {
      "Makes a state directory with the same log and identity that is read "
      "without a\nkey. Whoever reads the copy knows every secret of the swarm. "
      "The manager must not\nrun meanwhile.\n",
-     "decrypt --output /root/unsealed", run_decrypt},
+     "decrypt --output ./unsealed", run_decrypt},
     {"export", NULL, "dkour", "", "all objects of the swarm as JSON",
      "The file, of mode 0600, holds every secret of the swarm, the key of its "
      "CA among\nthem, unless --redact is given; then no swarm can begin with "
