@@ -322,6 +322,11 @@ static int recover(const struct swki_recovering_config *config,
     bool expired = false;
     int rc;
 
+    if (strlen(config->state_dir) + sizeof("/raft") > sizeof(dir)) {
+        return swki_fail(err, SWK_EINVAL,
+                         "the state directory's name is too "
+                         "long");
+    }
     snprintf(dir, sizeof(dir), "%s/raft", config->state_dir);
     swki_log_keys_choose(&credentials->keys, &storage);
     rc = swki_log_survey_init(&survey, &storage, identity.node_id, err);
