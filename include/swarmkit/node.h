@@ -13,12 +13,6 @@
 
 SWK_BEGIN_DECLS
 
-/** What a node may be in its swarm. */
-enum swk_node_role {
-    SWK_NODE_WORKER = 1,
-    SWK_NODE_MANAGER = 2,
-};
-
 /** Who a node is. A plain value. */
 struct swk_node_identity {
     char node_id[SWK_ID_LEN_MAX + 1];  /**< NUL-terminated. */

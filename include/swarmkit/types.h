@@ -2,7 +2,7 @@
 
 /**
  * @file
- * The words every other header uses: visibility, time, identifiers.
+ * The words every other header uses: visibility, time, bytes, identifiers.
  */
 
 #ifndef SWARMKIT_TYPES_H
@@ -52,6 +52,18 @@ enum {
     SWK_ID_LEN = 25,
     /** Longest identifier that is accepted from elsewhere, without the NUL. */
     SWK_ID_LEN_MAX = 64,
+};
+
+/** Bytes of the caller's; data may be NULL when len is 0. */
+struct swk_bytes {
+    const void *data;
+    size_t len;
+};
+
+/** What a node may be in its swarm. */
+enum swk_node_role {
+    SWK_NODE_WORKER = 1,
+    SWK_NODE_MANAGER = 2,
 };
 
 SWK_END_DECLS
