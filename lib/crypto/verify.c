@@ -210,6 +210,11 @@ static int check_root(mbedtls_x509_crt *root, size_t position,
         return swki_fail(err, SWK_EINVAL, "root certificate %zu is not "
                          "self-signed", position);
     }
+    /* Nothing that it signs would verify. */
+    if (root->version >= 3 && root->ca_istrue == 0) {
+        return swki_fail(err, SWK_EINVAL, "root certificate %zu is not that of "
+                         "a CA", position);
+    }
     return SWK_OK;
 }
 
