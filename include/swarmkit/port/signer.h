@@ -26,6 +26,9 @@ enum swk_sign_kind {
     SWK_SIGN_ROOT = 2,
     /** Another root, so that what it signs is trusted under this one too. */
     SWK_SIGN_CROSS = 3,
+    /** Nothing: whether a certificate of this authority could be signed now,
+     *  by the key or by an external CA. */
+    SWK_SIGN_CHECK = 4,
 };
 
 /**
@@ -66,6 +69,10 @@ struct swk_sign_request {
     size_t urls_count;
     /** PEM of what the servers there must chain to; empty without urls. */
     struct swk_bytes urls_roots;
+
+    /** CROSS: PEM of the root's own key, *secret*, with which an external CA is
+     *  asked in its name; empty if it is not at hand. */
+    struct swk_bytes root_key;
 };
 
 /** How a job ended. Borrowed for the call of done(). */
