@@ -41,6 +41,8 @@ enum swk_error_code {
     SWK_EINTERNAL = -19,    /**< A defect of this library. */
     SWK_EUNAUTHENTICATED = -20, /**< The peer has no valid identity. */
     SWK_EABORTED = -21,     /**< Given up on by the other side; start over. */
+    SWK_ECLOCK = -22,       /**< A certificate is not valid at this machine's
+                                 time: compare the clocks, or renew it. */
 };
 
 enum {

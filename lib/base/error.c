@@ -88,6 +88,8 @@ const char *swk_error_name(int code)
         return "unauthenticated";
     case SWK_EABORTED:
         return "aborted";
+    case SWK_ECLOCK:
+        return "not valid at this time";
     }
     return "unknown error";
 }

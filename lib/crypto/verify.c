@@ -38,13 +38,13 @@ static int check_dates(const mbedtls_x509_crt *certificate, size_t position,
     swki_mbed_name(certificate, name);
     time_text(chain->now, now);
     if (not_before > chain->now) {
-        return swki_fail(err, SWK_EUNAUTHENTICATED,
+        return swki_fail(err, SWK_ECLOCK,
                          "certificate (%zu - %s) not valid before %s, and it "
                          "is currently %s",
                          position, name, time_text(not_before, limit), now);
     }
     if (not_after < chain->now && !(chain->flags & SWKI_CHAIN_ALLOW_EXPIRED)) {
-        return swki_fail(err, SWK_EUNAUTHENTICATED,
+        return swki_fail(err, SWK_ECLOCK,
                          "certificate (%zu - %s) not valid after %s, and it "
                          "is currently %s",
                          position, name, time_text(not_after, limit), now);
@@ -112,7 +112,7 @@ static int check_path(mbedtls_x509_crt *leaf, mbedtls_x509_crt *roots,
                          (unsigned)flags);
     }
     if (walk->all_from > chain->now) {
-        return swki_fail(err, SWK_EUNAUTHENTICATED,
+        return swki_fail(err, SWK_ECLOCK,
                          "the root certificate is not valid yet");
     }
     if (chain->flags & SWKI_CHAIN_ALLOW_EXPIRED) {
@@ -123,7 +123,7 @@ static int check_path(mbedtls_x509_crt *leaf, mbedtls_x509_crt *roots,
                                "certificates, including a root, are valid");
     }
     if (walk->all_to < chain->now) {
-        return swki_fail(err, SWK_EUNAUTHENTICATED,
+        return swki_fail(err, SWK_ECLOCK,
                          "the root certificate has expired");
     }
     return SWK_OK;
@@ -203,8 +203,9 @@ static int check_root(mbedtls_x509_crt *root, size_t position,
     }
     rc = check_dates(root, position, chain, err);
     if (rc != 0) {
-        return swki_fail(err, SWK_EINVAL, "root certificate %zu is not valid "
-                         "at this time", position);
+        return swki_fail(err, rc,
+                         "root certificate %zu is not valid at this time",
+                         position);
     }
     if (!swki_mbed_signed_by(root, root)) {
         return swki_fail(err, SWK_EINVAL, "root certificate %zu is not "

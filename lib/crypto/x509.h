@@ -164,8 +164,8 @@ int swki_certificate_normalise(struct swki_pem chain, struct swki_buf *out_pem,
 /*
  * Whether the bundle may serve as trusted roots: 1 to SWKI_CERTIFICATES_MAX
  * certificates, each self-signed, valid now, and with strong algorithms.
- * SWK_EMALFORMED, or SWK_EINVAL for a certificate that is well formed but not
- * acceptable.
+ * SWK_EMALFORMED, SWK_ECLOCK for one that is not valid now, or SWK_EINVAL for a
+ * certificate that is well formed but not acceptable.
  */
 int swki_roots_check(struct swki_pem roots, swk_wall now,
                      struct swk_error *err);
@@ -194,7 +194,8 @@ void swki_chain_issuer_fini(struct swki_chain_issuer *issuer);
 
 /*
  * The strict verification of a node's chain. SWK_EMALFORMED for text that is
- * no chain, SWK_EUNAUTHENTICATED if it is not valid or leads to no root.
+ * no chain, SWK_ECLOCK for one that is not valid at this time, and
+ * SWK_EUNAUTHENTICATED if it leads to no root.
  * out_issuer, initialised, is filled on success; it may be NULL.
  */
 int swki_chain_verify(const struct swki_chain *chain,

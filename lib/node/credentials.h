@@ -39,10 +39,10 @@ void swki_credentials_offer(struct swki_credentials *credentials,
 
 /*
  * Reads the files below dir, and verifies them against each other and the
- * time. SWK_ENOTFOUND if there are none, SWK_EUNAUTHENTICATED if the
- * certificate is not valid, SWK_ECORRUPT if the files do not belong together,
- * SWK_EDENIED if the key file is locked and the key that was offered, if any,
- * is not its own.
+ * time. SWK_ENOTFOUND if there are none, SWK_ECLOCK if the certificate is not
+ * valid at this time, SWK_EUNAUTHENTICATED if it is not the roots',
+ * SWK_ECORRUPT if the files do not belong together, SWK_EDENIED if the key file
+ * is locked and the key that was offered, if any, is not its own.
  */
 int swki_credentials_load(struct swki_credentials *credentials, const char *dir,
                           swk_wall now, const struct swk_entropy *entropy,

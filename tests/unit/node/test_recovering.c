@@ -384,7 +384,7 @@ static void a_dry_run_changes_neither_log_nor_certificate(void **state)
     assert_int_equal(f->report.certificate_expired, 1);
     assert_int_equal(f->report.members_count, 2);
     assert_int_equal(last_index(f), 7);
-    assert_int_equal(load(f, &credentials), SWK_EUNAUTHENTICATED);
+    assert_int_equal(load(f, &credentials), SWK_ECLOCK);
 }
 
 static void an_expired_certificate_is_renewed(void **state)
@@ -394,7 +394,7 @@ static void an_expired_certificate_is_renewed(void **state)
 
     found(f, KEY_IN_LOG);
     f->now += 100 * DAY;
-    assert_int_equal(load(f, &credentials), SWK_EUNAUTHENTICATED);
+    assert_int_equal(load(f, &credentials), SWK_ECLOCK);
     assert_runs(f);
     assert_int_equal(f->report.certificate_expired, 1);
     assert_int_equal(load(f, &credentials), 0);
