@@ -1,0 +1,414 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* When a node renews its certificate: by time, on request, after failures. */
+
+#include "lib/cmocka_all.h"
+
+#include "core/ca/renewer.h"
+
+#define DAY (24 * (swk_wall)SWK_HOUR)
+/* 2030-01-01T00:00:00Z */
+#define START (INT64_C(1893456000) * INT64_C(1000000000))
+#define VALIDITY (90 * DAY)
+
+enum {
+    SEEDS = 200,
+};
+
+struct f {
+    struct swki_renewer renewer;
+    swk_time now;
+    swk_wall wall;
+};
+
+static struct swki_renewer_certificate worker_from(swk_wall not_before)
+{
+    return (struct swki_renewer_certificate){
+        .not_before = not_before,
+        .not_after = not_before + VALIDITY,
+        .role = SWKI_ROLE_WORKER,
+    };
+}
+
+/* A node that has read its certificate. */
+static void begin(struct f *f, uint64_t seed)
+{
+    const struct swki_renewer_certificate worker = worker_from(START);
+
+    *f = (struct f){.now = 7 * SWK_SECOND, .wall = START};
+    swki_renewer_init(&f->renewer, seed);
+    assert_int_equal(swki_renewer_step(&f->renewer, f->now, f->wall),
+                     SWKI_RENEWER_DO_READ);
+    assert_true(
+        swki_renewer_certificate(&f->renewer, f->now, f->wall, &worker));
+}
+
+static enum swki_renewer_task step(struct f *f)
+{
+    return swki_renewer_step(&f->renewer, f->now, f->wall);
+}
+
+/* Both clocks go on. */
+static void pass(struct f *f, swk_time duration)
+{
+    f->now += duration;
+    f->wall += (swk_wall)duration;
+}
+
+/* Steps at deadlines until a task is given, and returns how long that took. */
+static swk_time wait_for(struct f *f, enum swki_renewer_task task)
+{
+    swk_time start = f->now;
+    enum swki_renewer_task given;
+
+    while ((given = step(f)) == SWKI_RENEWER_NOTHING) {
+        swk_time deadline = swki_renewer_deadline(&f->renewer, f->now, f->wall);
+
+        assert_true(deadline > f->now);
+        assert_true(deadline - f->now <= SWKI_RENEWER_LOOK_PAUSE);
+        pass(f, deadline - f->now);
+    }
+    assert_int_equal(given, task);
+    return f->now - start;
+}
+
+static void moment_is_between_half_and_four_fifths(void **state)
+{
+    swk_wall earliest = INT64_MAX;
+    swk_wall latest = 0;
+    struct f f;
+
+    (void)state;
+    for (uint64_t seed = 0; seed < SEEDS; seed++) {
+        swk_wall at;
+
+        begin(&f, seed);
+        at = f.renewer.moment - START;
+        assert_true(at >= VALIDITY / 100 * 50 && at <= VALIDITY / 100 * 80);
+        earliest = at < earliest ? at : earliest;
+        latest = at > latest ? at : latest;
+    }
+    /* Spread over all of it. */
+    assert_true(earliest < VALIDITY / 100 * 52);
+    assert_true(latest > VALIDITY / 100 * 78);
+}
+
+static void certificate_is_renewed_at_its_moment_and_not_before(void **state)
+{
+    struct f f;
+
+    (void)state;
+    begin(&f, 1);
+    f.wall = f.renewer.moment - 1;
+    f.renewer.seen = false;
+    assert_int_equal(step(&f), SWKI_RENEWER_NOTHING);
+    pass(&f, 1);
+    assert_int_equal(step(&f), SWKI_RENEWER_DO_RENEW);
+    assert_int_equal(step(&f), SWKI_RENEWER_NOTHING);
+}
+
+static void each_certificate_has_a_moment_of_its_own(void **state)
+{
+    struct swki_renewer_certificate next;
+    struct f f;
+
+    (void)state;
+    begin(&f, 1);
+    f.wall = f.renewer.moment;
+    assert_int_equal(step(&f), SWKI_RENEWER_DO_RENEW);
+    next = worker_from(f.wall);
+    assert_true(swki_renewer_certificate(&f.renewer, f.now, f.wall, &next));
+    assert_true(f.renewer.moment - f.wall >= VALIDITY / 100 * 50);
+    assert_int_equal(step(&f), SWKI_RENEWER_NOTHING);
+}
+
+static void expired_certificate_is_renewed_at_once(void **state)
+{
+    const struct swki_renewer_certificate old =
+        worker_from(START - 2 * VALIDITY);
+    struct f f = {.wall = START};
+
+    (void)state;
+    swki_renewer_init(&f.renewer, 1);
+    assert_int_equal(step(&f), SWKI_RENEWER_DO_READ);
+    swki_renewer_certificate(&f.renewer, f.now, f.wall, &old);
+    assert_true(swki_renewer_expired(&f.renewer, f.wall));
+    assert_int_equal(step(&f), SWKI_RENEWER_DO_RENEW);
+    swki_renewer_failed(&f.renewer, f.now);
+    assert_true(wait_for(&f, SWKI_RENEWER_DO_RENEW) <
+                2 * SWKI_RENEWER_BACKOFF_STEP);
+}
+
+static void sleep_past_the_moment_is_noticed(void **state)
+{
+    struct f f;
+
+    (void)state;
+    begin(&f, 1);
+    /* The other clock stands still while the machine sleeps. */
+    f.wall = START + VALIDITY / 100 * 85;
+    assert_true(wait_for(&f, SWKI_RENEWER_DO_RENEW) <= SWKI_RENEWER_LOOK_PAUSE);
+}
+
+static void clock_that_is_set_draws_another_moment(void **state)
+{
+    unsigned changed = 0;
+    struct f f;
+
+    (void)state;
+    for (uint64_t seed = 0; seed < SEEDS; seed++) {
+        swk_wall before;
+
+        begin(&f, seed);
+        assert_int_equal(step(&f), SWKI_RENEWER_NOTHING);
+        before = f.renewer.moment;
+        f.wall += 10 * DAY;
+        assert_int_equal(step(&f), SWKI_RENEWER_NOTHING);
+        changed += f.renewer.moment != before;
+        /* Time that passes is no jump. */
+        before = f.renewer.moment;
+        pass(&f, 3600 * SWK_SECOND);
+        assert_int_equal(step(&f), SWKI_RENEWER_NOTHING);
+        assert_true(f.renewer.moment == before);
+    }
+    assert_true(changed > SEEDS - 3);
+}
+
+static void clock_set_back_delays_and_breaks_nothing(void **state)
+{
+    struct f f;
+
+    (void)state;
+    begin(&f, 1);
+    f.wall = START - 30 * DAY;
+    assert_int_equal(step(&f), SWKI_RENEWER_NOTHING);
+    assert_true(swki_renewer_deadline(&f.renewer, f.now, f.wall) ==
+                f.now + SWKI_RENEWER_LOOK_PAUSE);
+    f.wall = START + VALIDITY / 100 * 81;
+    assert_int_equal(step(&f), SWKI_RENEWER_DO_RENEW);
+}
+
+static void every_failure_is_followed_by_a_pause_within_bounds(void **state)
+{
+    static const swk_time bounds[] = {
+        10 * SWK_SECOND,   15 * SWK_SECOND,  25 * SWK_SECOND,
+        45 * SWK_SECOND,   85 * SWK_SECOND,  165 * SWK_SECOND,
+        325 * SWK_SECOND,  645 * SWK_SECOND, 1285 * SWK_SECOND,
+        2565 * SWK_SECOND, SWK_HOUR,         SWK_HOUR,
+        SWK_HOUR,
+    };
+    const unsigned count = sizeof(bounds) / sizeof(bounds[0]);
+    swk_time longest[sizeof(bounds) / sizeof(bounds[0])] = {0};
+    struct f f;
+
+    (void)state;
+    for (uint64_t seed = 0; seed < SEEDS; seed++) {
+        begin(&f, seed);
+        f.wall = START + VALIDITY / 100 * 81;
+        f.renewer.seen = false;
+        assert_int_equal(step(&f), SWKI_RENEWER_DO_RENEW);
+        for (unsigned i = 0; i < count; i++) {
+            swk_time pause;
+
+            swki_renewer_failed(&f.renewer, f.now);
+            pause = f.renewer.due - f.now;
+            assert_true(pause < bounds[i]);
+            longest[i] = pause > longest[i] ? pause : longest[i];
+            f.now = f.renewer.due;
+            assert_int_equal(step(&f), SWKI_RENEWER_DO_RENEW);
+        }
+    }
+    for (unsigned i = 0; i < count; i++) {
+        assert_true(longest[i] > bounds[i] / 2);
+    }
+}
+
+static void success_ends_the_growth_of_pauses(void **state)
+{
+    struct swki_renewer_certificate next;
+    struct f f;
+
+    (void)state;
+    begin(&f, 1);
+    swki_renewer_request(&f.renewer, f.now);
+    for (int i = 0; i < 8; i++) {
+        wait_for(&f, SWKI_RENEWER_DO_RENEW);
+        swki_renewer_failed(&f.renewer, f.now);
+    }
+    wait_for(&f, SWKI_RENEWER_DO_RENEW);
+    next = worker_from(f.wall);
+    swki_renewer_certificate(&f.renewer, f.now, f.wall, &next);
+    assert_int_equal(f.renewer.failures, 0);
+    assert_int_equal(step(&f), SWKI_RENEWER_NOTHING);
+}
+
+static void request_is_carried_out_after_half_a_second(void **state)
+{
+    struct f f;
+
+    (void)state;
+    begin(&f, 1);
+    swki_renewer_request(&f.renewer, f.now);
+    swki_renewer_request(&f.renewer, f.now + 1); /* no later for that */
+    assert_true(wait_for(&f, SWKI_RENEWER_DO_RENEW) ==
+                SWKI_RENEWER_REQUEST_PAUSE);
+}
+
+static void request_cuts_a_pause_short(void **state)
+{
+    struct f f;
+
+    (void)state;
+    begin(&f, 1);
+    swki_renewer_request(&f.renewer, f.now);
+    wait_for(&f, SWKI_RENEWER_DO_RENEW);
+    for (int i = 0; i < 9; i++) {
+        swki_renewer_failed(&f.renewer, f.now);
+        f.now = f.renewer.due;
+        assert_int_equal(step(&f), SWKI_RENEWER_DO_RENEW);
+    }
+    swki_renewer_failed(&f.renewer, f.now);
+    swki_renewer_request(&f.renewer, f.now);
+    assert_true(wait_for(&f, SWKI_RENEWER_DO_RENEW) <=
+                SWKI_RENEWER_REQUEST_PAUSE);
+}
+
+static void request_during_a_renewal_asks_for_the_next(void **state)
+{
+    struct swki_renewer_certificate next;
+    struct f f;
+
+    (void)state;
+    begin(&f, 1);
+    swki_renewer_request(&f.renewer, f.now);
+    wait_for(&f, SWKI_RENEWER_DO_RENEW);
+    swki_renewer_request(&f.renewer, f.now);
+    assert_int_equal(step(&f), SWKI_RENEWER_NOTHING);
+    next = worker_from(f.wall);
+    assert_true(swki_renewer_certificate(&f.renewer, f.now, f.wall, &next));
+    assert_true(wait_for(&f, SWKI_RENEWER_DO_RENEW) ==
+                SWKI_RENEWER_REQUEST_PAUSE);
+    swki_renewer_certificate(&f.renewer, f.now, f.wall, &next);
+    assert_int_equal(step(&f), SWKI_RENEWER_NOTHING);
+}
+
+static void old_role_is_not_enough_until_the_new_one_comes(void **state)
+{
+    struct swki_renewer_certificate next;
+    struct f f;
+
+    (void)state;
+    begin(&f, 1);
+    swki_renewer_expect(&f.renewer, f.now, SWKI_ROLE_MANAGER);
+    assert_true(wait_for(&f, SWKI_RENEWER_DO_RENEW) ==
+                SWKI_RENEWER_REQUEST_PAUSE);
+    next = worker_from(f.wall);
+    for (int i = 0; i < 3; i++) {
+        assert_false(
+            swki_renewer_certificate(&f.renewer, f.now, f.wall, &next));
+        swki_renewer_expect(&f.renewer, f.now, SWKI_ROLE_MANAGER);
+        assert_int_equal(f.renewer.state, SWKI_RENEWER_PAUSING);
+        wait_for(&f, SWKI_RENEWER_DO_RENEW);
+    }
+    next.role = SWKI_ROLE_MANAGER;
+    assert_true(swki_renewer_certificate(&f.renewer, f.now, f.wall, &next));
+    assert_int_equal(step(&f), SWKI_RENEWER_NOTHING);
+}
+
+static void expected_role_is_forgotten_after_success(void **state)
+{
+    struct swki_renewer_certificate next;
+    struct f f;
+
+    (void)state;
+    begin(&f, 1);
+    swki_renewer_expect(&f.renewer, f.now, SWKI_ROLE_MANAGER);
+    wait_for(&f, SWKI_RENEWER_DO_RENEW);
+    next = worker_from(f.wall);
+    next.role = SWKI_ROLE_MANAGER;
+    assert_true(swki_renewer_certificate(&f.renewer, f.now, f.wall, &next));
+    /* A later demotion is not held up by what was expected once. */
+    swki_renewer_request(&f.renewer, f.now);
+    wait_for(&f, SWKI_RENEWER_DO_RENEW);
+    next.role = SWKI_ROLE_WORKER;
+    assert_true(swki_renewer_certificate(&f.renewer, f.now, f.wall, &next));
+}
+
+static void change_of_mind_ends_the_expectation(void **state)
+{
+    struct swki_renewer_certificate next;
+    struct f f;
+
+    (void)state;
+    begin(&f, 1);
+    swki_renewer_expect(&f.renewer, f.now, SWKI_ROLE_MANAGER);
+    wait_for(&f, SWKI_RENEWER_DO_RENEW);
+    swki_renewer_expect(&f.renewer, f.now, SWKI_ROLE_WORKER);
+    next = worker_from(f.wall);
+    assert_true(swki_renewer_certificate(&f.renewer, f.now, f.wall, &next));
+}
+
+static void
+unreadable_certificate_is_read_again_after_five_minutes(void **state)
+{
+    const struct swki_renewer_certificate worker = worker_from(START);
+    struct f f = {.wall = START};
+
+    (void)state;
+    swki_renewer_init(&f.renewer, 1);
+    assert_int_equal(step(&f), SWKI_RENEWER_DO_READ);
+    swki_renewer_unreadable(&f.renewer, f.now);
+    assert_false(swki_renewer_expired(&f.renewer, f.wall));
+    assert_false(swki_renewer_warns(&f.renewer, f.now, f.wall));
+    assert_true(wait_for(&f, SWKI_RENEWER_DO_READ) ==
+                SWKI_RENEWER_UNREADABLE_PAUSE);
+    assert_true(swki_renewer_certificate(&f.renewer, f.now, f.wall, &worker));
+    assert_int_equal(step(&f), SWKI_RENEWER_NOTHING);
+}
+
+static void last_fifth_is_warned_of_once_a_day(void **state)
+{
+    struct swki_renewer_certificate next;
+    struct f f;
+
+    (void)state;
+    begin(&f, 1);
+    f.wall = START + VALIDITY / 100 * 80 - 1;
+    assert_false(swki_renewer_warns(&f.renewer, f.now, f.wall));
+    pass(&f, 1);
+    assert_true(swki_renewer_warns(&f.renewer, f.now, f.wall));
+    pass(&f, 24 * SWK_HOUR - 1);
+    assert_false(swki_renewer_warns(&f.renewer, f.now, f.wall));
+    pass(&f, 1);
+    assert_true(swki_renewer_warns(&f.renewer, f.now, f.wall));
+    next = worker_from(f.wall);
+    swki_renewer_certificate(&f.renewer, f.now, f.wall, &next);
+    pass(&f, 25 * SWK_HOUR);
+    assert_false(swki_renewer_warns(&f.renewer, f.now, f.wall));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(moment_is_between_half_and_four_fifths),
+        cmocka_unit_test(certificate_is_renewed_at_its_moment_and_not_before),
+        cmocka_unit_test(each_certificate_has_a_moment_of_its_own),
+        cmocka_unit_test(expired_certificate_is_renewed_at_once),
+        cmocka_unit_test(sleep_past_the_moment_is_noticed),
+        cmocka_unit_test(clock_that_is_set_draws_another_moment),
+        cmocka_unit_test(clock_set_back_delays_and_breaks_nothing),
+        cmocka_unit_test(every_failure_is_followed_by_a_pause_within_bounds),
+        cmocka_unit_test(success_ends_the_growth_of_pauses),
+        cmocka_unit_test(request_is_carried_out_after_half_a_second),
+        cmocka_unit_test(request_cuts_a_pause_short),
+        cmocka_unit_test(request_during_a_renewal_asks_for_the_next),
+        cmocka_unit_test(old_role_is_not_enough_until_the_new_one_comes),
+        cmocka_unit_test(expected_role_is_forgotten_after_success),
+        cmocka_unit_test(change_of_mind_ends_the_expectation),
+        cmocka_unit_test(
+            unreadable_certificate_is_read_again_after_five_minutes),
+        cmocka_unit_test(last_fifth_is_warned_of_once_a_day),
+    };
+
+    return cmocka_run_group_tests_name("renewer", tests, NULL, NULL);
+}
