@@ -22,7 +22,7 @@
 
 enum {
     RSA_BITS_MIN = 2048,
-    SIGNATURE_SIZE_MAX = 1024, /* RSA of 8192 bits */
+    SIGNATURE_SIZE_MAX = SWKI_SIGNATURE_SIZE_MAX,
     PEM_WORK_SIZE = 4 * SWKI_CSR_LEN_MAX,
 };
 
@@ -170,6 +170,17 @@ static int sign_digest(mbedtls_pk_context *key, mbedtls_md_type_t digest,
                            out_bytes, SIGNATURE_SIZE_MAX, out_len,
                            swki_mbed_random, entropy);
 #endif
+}
+
+bool swki_mbed_sign_digest(mbedtls_pk_context *key,
+                           const uint8_t digest[SWKI_SHA256_SIZE],
+                           struct swk_entropy *entropy,
+                           uint8_t out_bytes[SWKI_SIGNATURE_SIZE_MAX],
+                           size_t *out_len)
+{
+    return mbedtls_pk_get_len(key) <= SIGNATURE_SIZE_MAX / 2 &&
+           sign_digest(key, MBEDTLS_MD_SHA256, digest, entropy, out_bytes,
+                       out_len) == 0;
 }
 
 int swki_mbed_put_algorithm(const mbedtls_pk_context *key,

@@ -64,6 +64,13 @@ int swki_mbed_sign(mbedtls_pk_context *key, const struct swki_buf *body,
                    struct swk_entropy *entropy, struct swki_buf *out_der,
                    struct swk_error *err);
 
+/* Signs a SHA-256. False if the key cannot. */
+bool swki_mbed_sign_digest(mbedtls_pk_context *key,
+                           const uint8_t digest[SWKI_SHA256_SIZE],
+                           struct swk_entropy *entropy,
+                           uint8_t out_bytes[SWKI_SIGNATURE_SIZE_MAX],
+                           size_t *out_len);
+
 /* What a certificate or request says about its own signature. */
 struct swki_mbed_signature {
     const mbedtls_x509_buf *body;

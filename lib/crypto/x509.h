@@ -17,6 +17,7 @@
 #include <swarmkit/port/entropy.h>
 
 #include "base/buf.h"
+#include "crypto/digest.h"
 #include "crypto/identity.h"
 
 enum {
@@ -24,6 +25,7 @@ enum {
     SWKI_CSR_LEN_MAX = 16 * 1024,   /* of a request, which strangers send */
     SWKI_CERTIFICATES_MAX = 16,     /* in one chain or bundle */
     SWKI_CERTIFICATE_NAME_MAX = 64, /* bytes of a CN, O or OU */
+    SWKI_SIGNATURE_SIZE_MAX = 1024, /* RSA of 8192 bits */
 };
 
 /* PEM text, borrowed for the call; needs no NUL. */
@@ -131,6 +133,34 @@ int swki_signer_issue(struct swki_signer *signer, struct swki_pem csr,
  */
 int swki_signer_cross_sign(struct swki_signer *signer, struct swki_pem root,
                            struct swki_buf *out_pem, struct swk_error *err);
+
+/* ---- a node's own certificate (leaf.c) ---- */
+
+/* Signs a digest by an EC key: ECDSA in DER. */
+int swki_key_sign_digest(struct swki_pem key,
+                         const uint8_t digest[SWKI_SHA256_SIZE],
+                         const struct swk_entropy *entropy,
+                         uint8_t out_signature[SWKI_SIGNATURE_SIZE_MAX],
+                         size_t *out_len, struct swk_error *err);
+
+/* SWK_EUNAUTHENTICATED unless the key of the chain's leaf signed the digest. */
+int swki_leaf_check_digest(struct swki_pem chain,
+                           const uint8_t digest[SWKI_SHA256_SIZE],
+                           const void *signature, size_t len,
+                           struct swk_error *err);
+
+/* Whether two chains have the same leaf, to the byte. */
+bool swki_leaf_same(struct swki_pem a, struct swki_pem b);
+
+/*
+ * Whether roots that came from nobody in particular may take the place of the
+ * trusted ones: one of them signed the leaf itself, and all others are trusted
+ * already. So a genuine root does not bring another one in, and one whose time
+ * has passed does not come back by a cross certificate. SWK_EUNAUTHENTICATED
+ * if not; dates are not looked at.
+ */
+int swki_leaf_vouches(struct swki_pem chain, struct swki_pem trusted,
+                      struct swki_pem roots, struct swk_error *err);
 
 /* ---- reading and verifying (certificate.c, verify.c) ---- */
 
