@@ -77,8 +77,9 @@ out:
     return rc;
 }
 
-int swki_key_generate(const struct swk_entropy *entropy,
-                      struct swki_buf *out_pem, struct swk_error *err)
+int swki_mbed_generate(mbedtls_ecp_group_id curve,
+                       const struct swk_entropy *entropy,
+                       struct swki_buf *out_pem, struct swk_error *err)
 {
     struct swk_entropy source = *entropy;
     mbedtls_pk_context key;
@@ -88,8 +89,7 @@ int swki_key_generate(const struct swk_entropy *entropy,
     if (mbedtls_pk_setup(&key, mbedtls_pk_info_from_type(MBEDTLS_PK_ECKEY)) !=
         0) {
         rc = swki_fail_nomem(err);
-    } else if (mbedtls_ecp_gen_key(MBEDTLS_ECP_DP_SECP256R1,
-                                   mbedtls_pk_ec(key), swki_mbed_random,
+    } else if (mbedtls_ecp_gen_key(curve, mbedtls_pk_ec(key), swki_mbed_random,
                                    &source) != 0) {
         rc = swki_fail(err, SWK_EUNAVAILABLE, "no key could be generated");
     } else {
@@ -97,6 +97,12 @@ int swki_key_generate(const struct swk_entropy *entropy,
     }
     mbedtls_pk_free(&key);
     return rc;
+}
+
+int swki_key_generate(const struct swk_entropy *entropy,
+                      struct swki_buf *out_pem, struct swk_error *err)
+{
+    return swki_mbed_generate(MBEDTLS_ECP_DP_SECP256R1, entropy, out_pem, err);
 }
 
 int swki_key_convert(struct swki_pem key_pem, const struct swk_entropy *entropy,

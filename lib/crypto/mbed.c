@@ -206,22 +206,48 @@ int swki_mbed_put_algorithm(const mbedtls_pk_context *key,
     return SWK_OK;
 }
 
+/* The bare signature of data. */
+static int sign_bytes(mbedtls_pk_context *key, const void *data, size_t len,
+                      struct swk_entropy *entropy,
+                      uint8_t out_bytes[SIGNATURE_SIZE_MAX], size_t *out_len,
+                      struct swk_error *err)
+{
+    mbedtls_md_type_t digest = swki_mbed_digest_of(key);
+    uint8_t hash[MBEDTLS_MD_MAX_SIZE];
+
+    if (mbedtls_pk_get_len(key) > SIGNATURE_SIZE_MAX / 2 ||
+        mbedtls_md(mbedtls_md_info_from_type(digest), data, len, hash) != 0 ||
+        sign_digest(key, digest, hash, entropy, out_bytes, out_len) != 0) {
+        return swki_fail(err, SWK_EINTERNAL, "signing failed");
+    }
+    return SWK_OK;
+}
+
+int swki_mbed_sign_data(mbedtls_pk_context *key, const void *data, size_t len,
+                        struct swk_entropy *entropy,
+                        struct swki_buf *out_signature, struct swk_error *err)
+{
+    uint8_t bytes[SIGNATURE_SIZE_MAX];
+    size_t bytes_len;
+    int rc = sign_bytes(key, data, len, entropy, bytes, &bytes_len, err);
+
+    if (rc == SWK_OK && !swki_buf_append(out_signature, bytes, bytes_len)) {
+        rc = swki_fail_nomem(err);
+    }
+    return rc;
+}
+
 int swki_mbed_sign(mbedtls_pk_context *key, const struct swki_buf *body,
                    struct swk_entropy *entropy, struct swki_buf *out_der,
                    struct swk_error *err)
 {
-    mbedtls_md_type_t digest = swki_mbed_digest_of(key);
-    uint8_t hash[MBEDTLS_MD_MAX_SIZE];
     uint8_t bytes[SIGNATURE_SIZE_MAX];
     size_t outer;
     size_t len;
-    int rc;
+    int rc = sign_bytes(key, body->data, body->len, entropy, bytes, &len, err);
 
-    if (mbedtls_pk_get_len(key) > SIGNATURE_SIZE_MAX / 2 ||
-        mbedtls_md(mbedtls_md_info_from_type(digest), body->data, body->len,
-                   hash) != 0 ||
-        sign_digest(key, digest, hash, entropy, bytes, &len) != 0) {
-        return swki_fail(err, SWK_EINTERNAL, "signing failed");
+    if (rc != SWK_OK) {
+        return rc;
     }
     outer = swki_der_open(out_der, SWKI_DER_SEQUENCE);
     swki_buf_append(out_der, body->data, body->len);

@@ -56,6 +56,16 @@ mbedtls_ecp_group_id swki_mbed_curve(const mbedtls_pk_context *key);
 int swki_mbed_put_algorithm(const mbedtls_pk_context *key,
                             struct swki_buf *der, struct swk_error *err);
 
+/* Appends a new key on the curve as PKCS#8. */
+int swki_mbed_generate(mbedtls_ecp_group_id curve,
+                       const struct swk_entropy *entropy,
+                       struct swki_buf *out_pem, struct swk_error *err);
+
+/* Appends the bare signature of data, by the digest that goes with the key. */
+int swki_mbed_sign_data(mbedtls_pk_context *key, const void *data, size_t len,
+                        struct swk_entropy *entropy,
+                        struct swki_buf *out_signature, struct swk_error *err);
+
 /*
  * Appends SEQUENCE { body, algorithm, signature }: the outer form that
  * certificates and requests share. body is DER.
