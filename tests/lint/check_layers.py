@@ -29,7 +29,8 @@ IO_HEADERS = {
 
 # The table: a folder of lib/, and the folders whose headers it may use.
 CORES = ["agent", "allocator", "autolock", "ca", "control", "dispatcher",
-         "membership", "orchestrator", "raft", "rolemanager", "scheduler"]
+         "membership", "orchestrator", "raft", "rolemanager", "scheduler",
+         "trust"]
 MAY_USE = {
     "base": ["base"],
     "wire": ["wire", "base"],
@@ -49,6 +50,10 @@ ALSO = {
     ("core/orchestrator", "core/scheduler/constraint.h"),
     # The list of managers, to which the role manager's work leads.
     ("core/rolemanager", "core/membership/membership.h"),
+    # Whose signatures count: asked before a spec is stored, and before a task
+    # runs.
+    ("core/control", "core/trust/trust.h"),
+    ("core/agent", "core/trust/trust.h"),
     # What is on the disk is sealed; a port with one implementation would only
     # forward.
     ("runtime/file", "crypto/aead.h"),
