@@ -336,7 +336,8 @@ void swki_leader_call(struct swki_leader *leader, swk_time now, swk_wall wall,
                       const struct swki_call *call,
                       struct swki_answers *answers)
 {
-    if (in_service(call->path, "/docker.swarmkit.v1.Control")) {
+    if (in_service(call->path, "/docker.swarmkit.v1.Control") ||
+        in_service(call->path, "/swarmkit.v1.JoinTokens")) {
         swki_control_call(leader->control, wall, call, answers);
     } else if (in_service(call->path, "/docker.swarmkit.v1.Dispatcher")) {
         swki_dispatcher_call(leader->dispatcher, now, call, answers);

@@ -251,7 +251,8 @@ static bool reads_only(const struct swki_method *method)
 {
     return method->kind == SWKI_METHOD_UNARY &&
            (method->flags & SWKI_CALL_READ_ONLY) != 0 &&
-           strcmp(method->service, "Control") == 0;
+           (strcmp(method->service, "Control") == 0 ||
+            strcmp(method->service, "JoinTokens") == 0);
 }
 
 void swki_manager_call(struct swki_manager *m, swk_time now,

@@ -11,6 +11,7 @@
 #include "snapshot.pb-c.h"
 #include "specs.pb-c.h"
 #include "swarmkit/state.pb-c.h"
+#include "swarmkit/tokens.pb-c.h"
 #include "wire/json.h"
 #include "wire/json_read.h"
 #include "wire/message.h"
@@ -28,6 +29,8 @@ static const ProtobufCMessageDescriptor *const types[] = {
     &swkpb__volume__descriptor,       &swkpb__volume_spec__descriptor,
     &swkpb__raft_member__descriptor,  &swkpb__internal_raft_request__descriptor,
     &swkpb__snapshot__descriptor,     &swkpb__rpc__state__descriptor,
+    &swkpb__rpc__limited_join_token__descriptor,
+    &swkpb__rpc__create_join_token_response__descriptor,
 };
 
 enum {

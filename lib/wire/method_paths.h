@@ -78,7 +78,10 @@ enum swki_method_number {
     SWKI_METHOD_WATCH_WATCH = 65,
     SWKI_METHOD_RAFT_STREAM_SNAPSHOT = 66,
     SWKI_METHOD_NODE_UNLOCK = 67,
-    SWKI_METHODS_COUNT = SWKI_METHOD_NODE_UNLOCK,
+    SWKI_METHOD_JOIN_TOKENS_CREATE_JOIN_TOKEN = 68,
+    SWKI_METHOD_JOIN_TOKENS_LIST_JOIN_TOKENS = 69,
+    SWKI_METHOD_JOIN_TOKENS_REMOVE_JOIN_TOKEN = 70,
+    SWKI_METHODS_COUNT = SWKI_METHOD_JOIN_TOKENS_REMOVE_JOIN_TOKEN,
 };
 
 /* Paths of calls, as gRPC has them. */
@@ -191,5 +194,11 @@ enum swki_method_number {
 /* Calls that are ours. */
 #define SWKI_PATH_RAFT_STREAM_SNAPSHOT "/swarmkit.v1.Raft/StreamSnapshot"
 #define SWKI_PATH_NODE_UNLOCK "/swarmkit.v1.Node/Unlock"
+#define SWKI_PATH_JOIN_TOKENS_CREATE_JOIN_TOKEN                                \
+    "/swarmkit.v1.JoinTokens/CreateJoinToken"
+#define SWKI_PATH_JOIN_TOKENS_LIST_JOIN_TOKENS                                 \
+    "/swarmkit.v1.JoinTokens/ListJoinTokens"
+#define SWKI_PATH_JOIN_TOKENS_REMOVE_JOIN_TOKEN                                \
+    "/swarmkit.v1.JoinTokens/RemoveJoinToken"
 
 #endif

@@ -13,6 +13,7 @@
 #include "resource.pb-c.h"
 #include "swarmkit/node.pb-c.h"
 #include "swarmkit/peers.pb-c.h"
+#include "swarmkit/tokens.pb-c.h"
 #include "watch.pb-c.h"
 
 /* Short words keep a call within a few lines of the table. */
@@ -446,6 +447,26 @@ static const struct swki_method methods[] = {
         &swkpb__rpc__unlock_request__descriptor,
         &swkpb__rpc__unlock_response__descriptor,
         UNARY, MANAGER, NOT, HERE, IDEMPOTENT,
+    },
+    [SWKI_METHOD_JOIN_TOKENS_CREATE_JOIN_TOKEN] = {
+        SWKI_PATH_JOIN_TOKENS_CREATE_JOIN_TOKEN, "JoinTokens",
+        "CreateJoinToken",
+        &swkpb__rpc__create_join_token_request__descriptor,
+        &swkpb__rpc__create_join_token_response__descriptor,
+        UNARY, MANAGER, LEADER, LEADER, NONE,
+    },
+    [SWKI_METHOD_JOIN_TOKENS_LIST_JOIN_TOKENS] = {
+        SWKI_PATH_JOIN_TOKENS_LIST_JOIN_TOKENS, "JoinTokens", "ListJoinTokens",
+        &swkpb__rpc__list_join_tokens_request__descriptor,
+        &swkpb__rpc__list_join_tokens_response__descriptor,
+        UNARY, MANAGER, LEADER, LEADER, READ_ONLY,
+    },
+    [SWKI_METHOD_JOIN_TOKENS_REMOVE_JOIN_TOKEN] = {
+        SWKI_PATH_JOIN_TOKENS_REMOVE_JOIN_TOKEN, "JoinTokens",
+        "RemoveJoinToken",
+        &swkpb__rpc__remove_join_token_request__descriptor,
+        &swkpb__rpc__remove_join_token_response__descriptor,
+        UNARY, MANAGER, LEADER, LEADER, NONE,
     },
     /* clang-format on */
 };

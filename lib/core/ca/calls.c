@@ -11,6 +11,7 @@
 #include "base/roles.h"
 #include "ca.pb-c.h"
 #include "core/ca/issuer.h"
+#include "core/ca/limited_tokens.h"
 
 #define SERVICES "/docker.swarmkit.v1."
 
@@ -107,13 +108,10 @@ static int set_request(struct swki_object *object,
     return SWK_OK;
 }
 
-/* Writes one node in a transaction of its own; object is taken. */
-static int write_node(struct swki_ca_server *server, swk_wall wall,
-                      struct swki_object *object,
-                      int (*write)(struct swki_tx *tx,
-                                   struct swki_object *object,
-                                   struct swk_error *err),
-                      uint64_t *out_index, struct swk_error *err)
+/* Changes one node in a transaction of its own; object is taken. */
+static int update_node(struct swki_ca_server *server, swk_wall wall,
+                       struct swki_object *object, uint64_t *out_index,
+                       struct swk_error *err)
 {
     struct swki_tx *tx = swki_store_begin(server->store, SWKI_ACTOR_CA, wall);
     int rc;
@@ -122,7 +120,7 @@ static int write_node(struct swki_ca_server *server, swk_wall wall,
         swki_object_unref(object);
         return swki_fail_nomem(err);
     }
-    rc = write(tx, object, err);
+    rc = swki_tx_update(tx, object, err);
     if (rc != 0) {
         swki_tx_abort(tx);
         return rc;
@@ -176,7 +174,7 @@ static int renew(struct swki_ca_server *server, swk_wall wall,
         swki_object_unref(object);
         return rc;
     }
-    rc = write_node(server, wall, object, swki_tx_update, &index, err);
+    rc = update_node(server, wall, object, &index, err);
     if (rc == 0) {
         answer_issue(answers, call->id, node_id, membership, index);
     }
@@ -206,6 +204,38 @@ static int fill_new_node(struct swki_ca_server *server,
                        SWKPB__ISSUANCE_STATUS__STATE__PENDING, err);
 }
 
+/* What the presented token stands for. */
+struct admission {
+    Swkpb__NodeRole role;
+    const Swkpb__Rpc__LimitedJoinToken *token; /* NULL: one without limits */
+};
+
+/* Adds the node, and counts the use of its token, in one transaction; object is
+ * taken. */
+static int write_new_node(struct swki_ca_server *server, swk_wall wall,
+                          const struct admission *admission,
+                          struct swki_object *object, uint64_t *out_index,
+                          struct swk_error *err)
+{
+    struct swki_tx *tx = swki_store_begin(server->store, SWKI_ACTOR_CA, wall);
+    int rc;
+
+    if (tx == NULL) {
+        swki_object_unref(object);
+        return swki_fail_nomem(err);
+    }
+    rc = swki_tx_create(tx, object, err);
+    if (rc == 0 && admission->token != NULL) {
+        rc = swki_limited_token_use(admission->token, server->cluster, wall, tx,
+                                    err);
+    }
+    if (rc != 0) {
+        swki_tx_abort(tx);
+        return rc;
+    }
+    return swki_tx_commit(tx, NULL, NULL, out_index, err);
+}
+
 /* A node ID that is not taken; false if chance will not give one. */
 static bool draw_id(struct swki_ca_server *server, char out_id[SWK_ID_LEN + 1])
 {
@@ -219,8 +249,31 @@ static bool draw_id(struct swki_ca_server *server, char out_id[SWK_ID_LEN + 1])
     return false;
 }
 
+/* Whether the call was answered: it is a repeated one, and its node is there.
+ */
+static bool join_again(struct swki_ca_server *server,
+                       const struct swki_call *call,
+                       const struct admission *admission,
+                       struct swki_answers *answers)
+{
+    const Swkpb__IssueNodeCertificateRequest *request =
+        (const Swkpb__IssueNodeCertificateRequest *)call->request;
+    const struct swki_object *node =
+        admission->token != NULL
+            ? swki_limited_token_node(swki_store_head(server->store),
+                                      admission->token, &request->csr)
+            : NULL;
+
+    if (node == NULL) {
+        return false;
+    }
+    answer_issue(answers, call->id, swki_object_id(node),
+                 swki_node(node)->spec->membership, swki_object_version(node));
+    return true;
+}
+
 static int join(struct swki_ca_server *server, swk_wall wall,
-                const struct swki_call *call, Swkpb__NodeRole role,
+                const struct swki_call *call, const struct admission *admission,
                 struct swki_answers *answers, struct swk_error *err)
 {
     const Swkpb__IssueNodeCertificateRequest *request =
@@ -228,8 +281,17 @@ static int join(struct swki_ca_server *server, swk_wall wall,
     struct swki_object *object;
     char id[SWK_ID_LEN + 1];
     uint64_t index = 0;
-    int rc;
+    int rc = SWK_OK;
 
+    if (join_again(server, call, admission, answers)) {
+        return SWK_OK;
+    }
+    if (admission->token != NULL) {
+        rc = swki_limited_token_check(admission->token, wall, err);
+    }
+    if (rc != 0) {
+        return rc;
+    }
     if (!draw_id(server, id)) {
         return swki_fail(err, SWK_EUNAVAILABLE, "no free node ID was found");
     }
@@ -237,17 +299,42 @@ static int join(struct swki_ca_server *server, swk_wall wall,
     if (object == NULL) {
         return swki_fail_nomem(err);
     }
-    rc = fill_new_node(server, object, id, request, role, err);
+    rc = fill_new_node(server, object, id, request, admission->role, err);
+    if (rc == 0 && admission->token != NULL) {
+        rc = swki_limited_token_mark(admission->token, object, err);
+    }
     if (rc != 0) {
         swki_object_unref(object);
         return rc;
     }
-    rc = write_node(server, wall, object, swki_tx_create, &index, err);
+    rc = write_new_node(server, wall, admission, object, &index, err);
     if (rc == 0) {
         answer_issue(answers, call->id, id,
                      SWKPB__NODE_SPEC__MEMBERSHIP__ACCEPTED, index);
     }
     return rc;
+}
+
+/* False for a token that the swarm does not know. */
+static bool find_admission(const struct swki_ca_server *server,
+                           const char *token, struct admission *out_admission)
+{
+    const Swkpb__JoinTokens *tokens =
+        swki_ca_root_of(server->cluster)->join_tokens;
+    const Swkpb__Rpc__LimitedJoinToken *limited =
+        swki_limited_token_find(tokens, token);
+    enum swki_role role = swki_ca_token_role(tokens, token);
+
+    if (limited == NULL && role == SWKI_ROLE_NONE) {
+        return false;
+    }
+    *out_admission = (struct admission){.token = limited};
+    if (limited != NULL
+            ? limited->role == SWKPB__RPC__JOIN_TOKEN_ROLE__JOIN_TOKEN_MANAGER
+            : role == SWKI_ROLE_MANAGER) {
+        out_admission->role = SWKPB__NODE_ROLE__MANAGER;
+    }
+    return true;
 }
 
 static bool is_blacklisted(const Swkpb__Cluster *cluster, const char *node_id)
@@ -304,22 +391,17 @@ static int serve_issue(struct swki_ca_server *server, swk_wall wall,
     const Swkpb__IssueNodeCertificateRequest *request =
         (const Swkpb__IssueNodeCertificateRequest *)call->request;
     const char *node_id = renewer(server, call->caller);
-    enum swki_role role;
+    struct admission admission;
 
     if (node_id != NULL) {
         return renew(server, wall, call, node_id, answers, err);
     }
-    role = swki_ca_token_role(swki_ca_root_of(server->cluster)->join_tokens,
-                              request->token);
-    if (role == SWKI_ROLE_NONE) {
+    if (!find_admission(server, request->token, &admission)) {
         return swki_fail(err, SWK_EINVAL,
                          "A valid join token is necessary to join this "
                          "cluster");
     }
-    return join(server, wall, call,
-                role == SWKI_ROLE_MANAGER ? SWKPB__NODE_ROLE__MANAGER
-                                          : SWKPB__NODE_ROLE__WORKER,
-                answers, err);
+    return join(server, wall, call, &admission, answers, err);
 }
 
 /* The cluster object that leaves the manager, once there is one; it is also

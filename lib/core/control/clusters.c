@@ -61,6 +61,15 @@ static Swkpb__RootCA *show_root(const Swkpb__RootCA *root,
         return NULL;
     }
     shown->ca_key = (ProtobufCBinaryData){0};
+    if (root->join_tokens != NULL) {
+        shown->join_tokens = swki_arena_memdup(arena, root->join_tokens,
+                                               sizeof(*root->join_tokens));
+        if (shown->join_tokens == NULL) {
+            return NULL;
+        }
+        shown->join_tokens->n_limited = 0; /* they have calls of their own */
+        shown->join_tokens->limited = NULL;
+    }
     if (root->root_rotation != NULL) {
         shown->root_rotation = swki_arena_memdup(arena, root->root_rotation,
                                                  sizeof(*root->root_rotation));

@@ -9,9 +9,11 @@
 #include "control.pb-c.h"
 #include "core/control/handlers.h"
 #include "core/control/retries.h"
+#include "swarmkit/tokens.pb-c.h"
 #include "wire/message.h"
 
 #define SERVICE_PATH "/docker.swarmkit.v1.Control/"
+#define TOKENS_PATH "/swarmkit.v1.JoinTokens/"
 
 struct swki_control {
     struct swki_control_config config;
@@ -35,6 +37,7 @@ struct method {
     const ProtobufCMessageDescriptor *request;
     const ProtobufCMessageDescriptor *response;
     swki_control_handler handler;
+    bool secret; /* the answer is given once, and not remembered */
 };
 
 #define MESSAGES(name)                                                         \
@@ -93,19 +96,42 @@ static const struct method methods[] = {
      swki_control_remove_config},
 };
 
-static const struct method *find_method(const char *path)
-{
-    size_t prefix_len = strlen(SERVICE_PATH);
+/* Those of the service of join tokens. */
+static const struct method token_methods[] = {
+    {"CreateJoinToken", SWKI_VERB_CREATE, MESSAGES(rpc__create_join_token),
+     swki_control_create_join_token, true},
+    {"ListJoinTokens", SWKI_VERB_READ, MESSAGES(rpc__list_join_tokens),
+     swki_control_list_join_tokens},
+    {"RemoveJoinToken", SWKI_VERB_REMOVE, MESSAGES(rpc__remove_join_token),
+     swki_control_remove_join_token},
+};
 
-    if (strncmp(path, SERVICE_PATH, prefix_len) != 0) {
+static const struct method *find_in(const struct method *table, size_t count,
+                                    const char *prefix, const char *path)
+{
+    size_t prefix_len = strlen(prefix);
+
+    if (strncmp(path, prefix, prefix_len) != 0) {
         return NULL;
     }
-    for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++) {
-        if (strcmp(methods[i].name, path + prefix_len) == 0) {
-            return &methods[i];
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(table[i].name, path + prefix_len) == 0) {
+            return &table[i];
         }
     }
     return NULL;
+}
+
+static const struct method *find_method(const char *path)
+{
+    const struct method *method = find_in(
+        methods, sizeof(methods) / sizeof(methods[0]), SERVICE_PATH, path);
+
+    return method != NULL
+               ? method
+               : find_in(token_methods,
+                         sizeof(token_methods) / sizeof(token_methods[0]),
+                         TOKENS_PATH, path);
 }
 
 int swki_control_new(const struct swki_control_config *config,
@@ -202,6 +228,26 @@ static int show_object(const struct method *method,
                            done->object_id);
 }
 
+/* Of an answer that is given once only. */
+static int show_no_secret(const char *object_id, struct swk_error *err)
+{
+    return swki_fail(err, SWK_EEXIST,
+                     "this request was carried out before, and its answer is "
+                     "given once only: remove %s, and make another one",
+                     object_id);
+}
+
+/* For a retry: the answer, or just that there was one. */
+static void remember(struct swki_control *control, const struct method *method,
+                     const struct swki_control_request *r,
+                     const struct swki_answer *answer)
+{
+    const struct swki_answer only_that = {.index = answer->index};
+
+    swki_retries_add(&control->retries, r->key,
+                     method->secret ? &only_that : answer);
+}
+
 static int show_nothing(const struct method *method,
                         struct swki_control_request *r, struct swk_error *err)
 {
@@ -236,17 +282,24 @@ static int serve_write(struct swki_control *control,
     if (r->key == NULL) {
         return swki_fail_nomem(err);
     }
+    if (method->secret &&
+        swki_retries_find(&control->retries, r->key) != NULL) {
+        return show_no_secret("what it made", err);
+    }
     if (answer_again(control, method, r)) {
         return SWK_OK;
     }
     if (swki_store_find_request(control->config.store, r->key, &done)) {
+        if (method->secret) {
+            return show_no_secret(done.object_id, err);
+        }
         return method->verb == SWKI_VERB_REMOVE
                    ? show_nothing(method, r, err)
                    : show_object(method, &done, r, err);
     }
     rc = method->handler(r, r->call->request, err);
     if (rc == SWK_OK && *slot != NULL) {
-        swki_retries_add(&control->retries, r->key, *slot);
+        remember(control, method, r, *slot);
     }
     return rc;
 }

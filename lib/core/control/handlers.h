@@ -44,6 +44,13 @@ int swki_control_list_clusters(struct swki_control_request *r,
 int swki_control_update_cluster(struct swki_control_request *r,
                                 const void *request, struct swk_error *err);
 
+int swki_control_create_join_token(struct swki_control_request *r,
+                                   const void *request, struct swk_error *err);
+int swki_control_list_join_tokens(struct swki_control_request *r,
+                                  const void *request, struct swk_error *err);
+int swki_control_remove_join_token(struct swki_control_request *r,
+                                   const void *request, struct swk_error *err);
+
 int swki_control_get_secret(struct swki_control_request *r, const void *request,
                             struct swk_error *err);
 int swki_control_list_secrets(struct swki_control_request *r,

@@ -502,7 +502,11 @@ static void no_secret_survives_redaction(void **state)
     assert_memory_equal(config.spec->data.data, "<redacted>", 10);
     assert_string_equal(container->env[0], "k=<redacted>");
     assert_string_equal(container->pull_options->registry_auth, "<redacted>");
-    assert_false(shows(&cluster.root_ca->join_tokens->base, SECRET));
+    assert_string_equal(cluster.root_ca->join_tokens->worker, "<redacted>");
+    assert_string_equal(cluster.root_ca->join_tokens->manager, "<redacted>");
+    assert_memory_equal(
+        cluster.root_ca->join_tokens->limited[0]->secret_hash.data,
+        "<redacted>", 10);
     assert_memory_equal(cluster.root_ca->ca_key.data, "<redacted>", 10);
     assert_memory_equal(cluster.root_ca->root_rotation->ca_key.data,
                         "<redacted>", 10);

@@ -20,7 +20,7 @@ enum {
     ROWS_MAX = 1000,
     FIRST_OWN_FIELD = 1000,
     FILE_SIZE_MAX = 256 * 1024,
-    OWN_CALLS = 2, /* that the reference system does not have */
+    OWN_CALLS = 5, /* that the reference system does not have */
 };
 
 /* Columns of messages.tsv, enums.tsv and services.tsv. */
@@ -418,6 +418,9 @@ static void every_enum_value_is_as_the_protocol_says(void **state)
         const ProtobufCEnumDescriptor *type = all_enums[i];
         unsigned found_count = 0;
 
+        if (is_own(type->package_name)) {
+            continue;
+        }
         for (size_t j = 0; j < f->values->rows_count; j++) {
             const char *const *row = f->values->rows[j];
             const ProtobufCEnumValue *value;
