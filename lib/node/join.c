@@ -279,29 +279,30 @@ static int take_certificate(const struct swki_join_config *config,
         config->entropy, err);
 }
 
+/* The request is made once: who asks again after an answer was lost asks for
+ * the same, and is known by it. */
 static int fetch_certificate(const struct swki_join_config *config,
                              const char *address,
                              struct swki_credentials *credentials,
-                             struct swki_arena *arena, struct swk_error *err)
+                             struct swki_buf *csr, struct swki_arena *arena,
+                             struct swk_error *err)
 {
     Swkpb__NodeCertificateStatusRequest request =
         SWKPB__NODE_CERTIFICATE_STATUS_REQUEST__INIT;
     struct swki_tls_context *context = NULL;
     const char *node_id = "";
     ProtobufCMessage *decoded;
-    struct swki_buf csr;
     int rc;
 
-    swki_buf_init(&csr, config->alloc, SWKI_CSR_LEN_MAX);
     /* Without own certificate: a chain from an earlier life does not count. */
     swki_buf_clear(&credentials->chain);
     rc = swki_credentials_tls(credentials, SWKI_TLS_CLIENT, config->alloc,
                               config->clock, config->entropy, &context, err);
-    if (rc == 0) {
-        rc = swki_credentials_new_key(credentials, config->entropy, &csr, err);
+    if (rc == 0 && csr->len == 0) {
+        rc = swki_credentials_new_key(credentials, config->entropy, csr, err);
     }
     if (rc == 0) {
-        rc = ask_certificate(config, address, context, &csr, arena, &node_id,
+        rc = ask_certificate(config, address, context, csr, arena, &node_id,
                              err);
     }
     if (rc == 0) {
@@ -314,11 +315,10 @@ static int fetch_certificate(const struct swki_join_config *config,
     }
     if (rc == 0) {
         rc = take_certificate(
-            config, (const Swkpb__NodeCertificateStatusResponse *)decoded, &csr,
+            config, (const Swkpb__NodeCertificateStatusResponse *)decoded, csr,
             credentials, err);
     }
     swki_tls_context_unref(context);
-    swki_buf_fini(&csr);
     return rc;
 }
 
@@ -326,7 +326,8 @@ static int fetch_certificate(const struct swki_join_config *config,
 
 static int attempt(const struct swki_join_config *config,
                    const struct swk_join_token *token, const char *address,
-                   struct swki_credentials *credentials, struct swk_error *err)
+                   struct swki_credentials *credentials, struct swki_buf *csr,
+                   struct swk_error *err)
 {
     struct swki_arena arena;
     int rc;
@@ -334,7 +335,7 @@ static int attempt(const struct swki_join_config *config,
     swki_arena_init(&arena, config->alloc, SWKI_PEM_LEN_MAX * 64);
     rc = fetch_roots(config, token, address, credentials, &arena, err);
     if (rc == 0) {
-        rc = fetch_certificate(config, address, credentials, &arena, err);
+        rc = fetch_certificate(config, address, credentials, csr, &arena, err);
     }
     swki_arena_fini(&arena);
     return rc;
@@ -367,6 +368,7 @@ int swki_join(const struct swki_join_config *config,
 {
     char address[SWKI_REMOTE_ADDRESS_SIZE + 8];
     struct swk_join_token token;
+    struct swki_buf csr;
     int rc = swk_join_token_parse(config->token, strlen(config->token), &token,
                                   err);
 
@@ -377,14 +379,15 @@ int swki_join(const struct swki_join_config *config,
         return swki_fail(err, SWK_ENOTSUP,
                          "node is not FIPS-enabled but cluster requires FIPS");
     }
+    if (swki_remotes_pick(config->remotes) == NULL) {
+        return swki_fail(err, SWK_EINVAL, "no manager to join is named");
+    }
+    swki_buf_init(&csr, config->alloc, SWKI_CSR_LEN_MAX);
     for (int i = 0; i < ATTEMPTS_MAX; i++) {
         const struct swki_remote *remote = swki_remotes_pick(config->remotes);
 
-        if (remote == NULL) {
-            return swki_fail(err, SWK_EINVAL, "no manager to join is named");
-        }
         snprintf(address, sizeof(address), "tcp://%s", remote->address);
-        rc = attempt(config, &token, address, credentials, err);
+        rc = attempt(config, &token, address, credentials, &csr, err);
         if (!worth_another_attempt(rc)) {
             break;
         }
@@ -398,6 +401,7 @@ int swki_join(const struct swki_join_config *config,
     if (rc != 0) {
         swki_error_prefix(err, "cannot join the swarm at %s", address + 6);
     }
+    swki_buf_fini(&csr);
     swki_wipe(&token, sizeof(token));
     return rc;
 }
