@@ -11,6 +11,7 @@
 #include "flags.h"
 #include "lists.h"
 #include "swarmkit/node.pb-c.h"
+#include "tokens.h"
 #include "unlock_input.h"
 
 static const struct flag no_flags[] = {{0}};
@@ -471,6 +472,20 @@ const struct command cluster_commands[] = {
      "Show or renew the token for new nodes.",
      "swarmctl cluster token -q worker", {token_flags}, 1, 1, false,
      run_token},
+    {"cluster", "token create", NULL, "",
+     "Make another token: for a time, for some nodes, with labels.\n\n"
+     "Without --ttl it does not end by time, without --uses it lets in any "
+     "number of\nnodes. It is shown once and not stored. When the swarm "
+     "changes its root\ncertificate, all tokens end: they name the old one.",
+     "swarmctl cluster token create --ttl 10m --uses 1 --label zone=a",
+     {token_create_flags}, 0, 0, false, run_token_create},
+    {"cluster", "token ls", NULL, "", "List the tokens that were made so.",
+     "swarmctl cluster token ls", {token_list_flags}, 0, 0, false,
+     run_token_list},
+    {"cluster", "token rm", "token remove", "TOKEN...",
+     "Remove tokens; nodes that came by them stay.",
+     "swarmctl cluster token rm 2gkzqmyn3qsbw0rkz9p5ao1mq", {no_flags}, 1, -1,
+     false, run_token_remove},
     {"cluster", "unlock-key", NULL, "",
      "Show or renew the key that locked managers need to start.",
      "swarmctl cluster unlock-key -q", {unlock_flags}, 0, 0, false,

@@ -85,13 +85,57 @@ static bool named(const char *text, const char *name, const char *alias)
            (alias != NULL && strcmp(text, alias) == 0);
 }
 
+/* How many words the text is that the arguments begin with; 0 if they do not.
+ */
+static int words_matched(const char *text, int argc, char **argv)
+{
+    int words = 0;
+
+    while (text != NULL && words < argc) {
+        size_t len = strcspn(text, " ");
+
+        if (strlen(argv[words]) != len ||
+            strncmp(text, argv[words], len) != 0) {
+            return 0;
+        }
+        words++;
+        text += len;
+        if (*text++ == '\0') {
+            return words;
+        }
+    }
+    return 0;
+}
+
+/* The command with the longest name that fits. */
+static const struct command *find_command(const struct group *group, int argc,
+                                          char **argv, int *out_words)
+{
+    const struct command *found = NULL;
+
+    *out_words = 0;
+    for (const struct command *c = group->commands; c->name != NULL; c++) {
+        int words = words_matched(c->name, argc, argv);
+
+        if (words == 0) {
+            words = words_matched(c->alias, argc, argv);
+        }
+        if (words > *out_words) {
+            *out_words = words;
+            found = c;
+        }
+    }
+    return found;
+}
+
 static int run_in(struct ctl *ctl, const struct group *group, int argc,
                   char **argv)
 {
-    for (const struct command *c = group->commands; c->name != NULL; c++) {
-        if (named(argv[0], c->name, c->alias)) {
-            return command_run(ctl, c, argc, argv);
-        }
+    int words;
+    const struct command *command = find_command(group, argc, argv, &words);
+
+    if (command != NULL) {
+        return command_run(ctl, command, argc - words + 1, argv + words - 1);
     }
     return ctl_usage("unknown command \"%s%s%s\"", group->name,
                      group->name[0] != '\0' ? " " : "", argv[0]);

@@ -164,6 +164,9 @@ static void print_node(const Swkpb__Node *node)
                     node->spec->annotations->labels[i]->key,
                     node->spec->annotations->labels[i]->value);
     }
+    if (node->join_token[0] != '\0') {
+        print_field("Join token", "%s", node->join_token);
+    }
     if (d != NULL && d->platform != NULL) {
         print_field("Platform", "%s/%s", d->platform->os,
                     d->platform->architecture);

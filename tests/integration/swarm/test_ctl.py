@@ -12,7 +12,8 @@ COMMANDS = {
     "node": "ls inspect activate pause drain promote demote update rm",
     "service": "create update scale ls inspect ps rm",
     "task": "ls inspect rm",
-    "cluster": "ls inspect update token unlock-key",
+    "cluster": "ls inspect update token unlock-key token+create token+ls "
+               "token+rm",
     "secret": "create ls inspect rm",
     "config": "create ls inspect rm",
 }
@@ -25,13 +26,14 @@ def every_command_explains_itself():
     for group, names in COMMANDS.items():
         help_of_group = run(ctl, group, "--help")
         expect(help_of_group.code == 0, group)
-        listed = re.findall(r"^  %s (\S+)" % group, top.out, re.M)
-        expect(sorted(listed) == sorted(names.split()),
+        names = [name.replace("+", " ") for name in names.split()]
+        listed = re.findall(r"^  %s (\S+(?: \S+)*)  " % group, top.out, re.M)
+        expect(sorted(listed) == sorted(names),
                "%s has %s" % (group, listed))
-        for name in names.split():
+        for name in names:
             help_of_group.says(name)
             for flag in ("--help", "-h"):
-                result = run(ctl, group, name, flag)
+                result = run(ctl, group, *name.split(), flag)
                 expect(result.code == 0 and result.err == "",
                        "%s %s: %d" % (group, name, result.code))
                 result.says("Usage: swarmctl %s %s" % (group, name),
@@ -61,6 +63,10 @@ def wrong_usage_ends_with_2_and_a_hint():
                        "zone", "--", "true"],
                       ["service", "scale", "x"], ["service", "scale", "x=y"],
                       ["cluster", "token", "king"],
+                      ["cluster", "token", "create", "--role", "king"],
+                      ["cluster", "token", "create", "--ttl", "soon"],
+                      ["cluster", "token", "create", "--uses", "0"],
+                      ["cluster", "token", "rm"],
                       ["cluster", "update", "--taskhistory", "few"]):
             result = swarm.ctl(*words, code=2)
             expect("--help" in result.err or "Usage" in result.out,

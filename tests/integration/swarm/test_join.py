@@ -51,6 +51,51 @@ def a_void_token_is_refused():
         swarm.worker("w1")
 
 
+def refused_with(swarm, name, token, *says):
+    result = swarm.refused("swarm-agent", name, "--join-addr", swarm.address,
+                           "--join-token", token)
+    expect(result.code == 1, "exit code %d" % result.code)
+    result.says(*says)
+
+
+def a_token_for_one_node_lets_in_one_node():
+    with Swarm(drained=True) as swarm:
+        made = swarm.json("cluster", "token", "create", "--uses", "1",
+                          "--label", "zone=a", "--description", "rack 7")
+        token = made["joinToken"]
+        swarm.worker("w1", token=token)
+        refused_with(swarm, "w2", token,
+                     "the join token is used up: it let in 1 of 1 nodes")
+        expect(len(swarm.json("node", "ls")) == 2, "a second node was let in")
+        node = swarm.json("node", "inspect", "w1")
+        expect(node["spec"]["annotations"]["labels"] == {"zone": "a"},
+               "labels: %r" % node["spec"])
+        swarm.ctl("node", "inspect", "w1").says("Join token",
+                                                made["token"]["id"])
+        shown = swarm.ctl("cluster", "token", "ls")
+        shown.says("used up", "1/1", "zone=a", "rack 7")
+        expect(token not in shown.out, "the token is shown again")
+        listed = swarm.json("cluster", "token", "ls")
+        expect([t["id"] for t in listed] == [made["token"]["id"]], listed)
+        swarm.worker("w3")  # by the token without limits
+
+
+def a_token_ends_when_it_says_or_when_it_is_removed():
+    with Swarm(drained=True) as swarm:
+        short = swarm.ctl("cluster", "token", "create", "-q", "--ttl",
+                          "1s").out.strip()
+        removed = swarm.json("cluster", "token", "create", "--ttl", "24h",
+                             "--role", "worker")
+        wait_for(lambda: "expired" in swarm.ctl("cluster", "token", "ls").out,
+                 "the token ends")
+        refused_with(swarm, "w1", short, "the join token expired at 20")
+        swarm.ctl("cluster", "token", "rm", removed["token"]["id"])
+        refused_with(swarm, "w2", removed["joinToken"], "valid join token")
+        swarm.ctl("cluster", "token", "rm", "no-such-token", code=3).says(
+            "join token no-such-token not found")
+        expect(len(swarm.json("node", "ls")) == 1, "a node was let in")
+
+
 def a_fresh_worker_needs_a_token_and_an_address():
     with Swarm(drained=True) as swarm:
         result = swarm.refused("swarm-agent", "w", "--join-addr",
@@ -134,6 +179,8 @@ def damaged_credentials_are_refused_with_file_and_remedy():
 main([
     a_join_without_a_valid_token_is_refused_with_the_reason,
     a_void_token_is_refused,
+    a_token_for_one_node_lets_in_one_node,
+    a_token_ends_when_it_says_or_when_it_is_removed,
     a_fresh_worker_needs_a_token_and_an_address,
     an_agent_alone_refuses_to_be_a_manager,
     swarmd_with_a_token_joins_as_a_worker_and_stays_one,

@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* swarmctl cluster token create, ls, rm: join tokens with limits. */
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "flags.h"
+#include "lists.h"
+#include "swarmkit/tokens.pb-c.h"
+#include "tokens.h"
+
+#define SERVICE "/swarmkit.v1.JoinTokens/"
+
+const struct flag token_create_flags[] = {
+    {.name = "role",
+     .argument = "ROLE",
+     .otherwise = "worker",
+     .help = "what its nodes become: worker or manager"},
+    {.name = "ttl",
+     .argument = "DURATION",
+     .help = "how long it lets nodes in, such as 10m or 24h"},
+    {.name = "uses", .argument = "N", .help = "how many nodes it lets in"},
+    {.name = "label",
+     .argument = "KEY=VALUE",
+     .help = "give its nodes this label",
+     .list = true},
+    {.name = "description", .argument = "TEXT", .help = "what it is for"},
+    {.name = "quiet", .letter = 'q', .help = "print the token only"},
+    {0}};
+
+/* -- Create --------------------------------------------------------------- */
+
+static int read_role(const struct args *args,
+                     Swkpb__Rpc__JoinTokenRole *out_role)
+{
+    static const char *const words[] = {"worker", "manager", NULL};
+    const char *text = args_text(args, "role");
+    int role = 0;
+
+    if (text != NULL && !parse_word(text, words, &role)) {
+        return ctl_usage("--role is worker or manager");
+    }
+    *out_role = (Swkpb__Rpc__JoinTokenRole)role;
+    return EXIT_OK;
+}
+
+static int read_limits(struct ctl *ctl, const struct args *args,
+                       Swkpb__Rpc__CreateJoinTokenRequest *request)
+{
+    int64_t number;
+
+    if (args_has(args, "ttl")) {
+        if (!parse_duration(args_text(args, "ttl"), &number) || number <= 0) {
+            return ctl_usage("--ttl takes a duration such as 10m or 24h");
+        }
+        request->ttl = new_duration(ctl, number);
+    }
+    if (args_has(args, "uses")) {
+        if (!parse_integer(args_text(args, "uses"), 1, UINT32_MAX, &number)) {
+            return ctl_usage("--uses takes a number of nodes");
+        }
+        request->uses = (uint32_t)number;
+    }
+    return EXIT_OK;
+}
+
+static int read_labels(struct ctl *ctl, const struct args *args,
+                       Swkpb__Rpc__CreateJoinTokenRequest *request)
+{
+    const char *const *texts;
+    size_t count = args_list(args, "label", &texts);
+
+    request->labels =
+        pool_alloc(&ctl->pool, (count + 1) * sizeof(*request->labels));
+    for (size_t i = 0; i < count; i++) {
+        Swkpb__Rpc__CreateJoinTokenRequest__LabelsEntry *label = pool_message(
+            &ctl->pool,
+            &swkpb__rpc__create_join_token_request__labels_entry__descriptor);
+        const char *value;
+        size_t key_len;
+
+        if (!parse_pair(texts[i], &key_len, &value)) {
+            return ctl_usage("\"%s\" is not KEY=VALUE", texts[i]);
+        }
+        label->key = pool_strndup(&ctl->pool, texts[i], key_len);
+        label->value = pool_strdup(&ctl->pool, value);
+        request->labels[request->n_labels++] = label;
+    }
+    return EXIT_OK;
+}
+
+static const char *role_text(Swkpb__Rpc__JoinTokenRole role)
+{
+    return role == SWKPB__RPC__JOIN_TOKEN_ROLE__JOIN_TOKEN_MANAGER ? "manager"
+                                                                   : "worker";
+}
+
+/* "2030-01-01 00:10:00 UTC"; "never" without a timestamp. */
+static const char *time_text(struct ctl *ctl, const Swkpb__Timestamp *timestamp)
+{
+    char text[64] = "?";
+    time_t seconds;
+    struct tm parts;
+
+    if (timestamp == NULL) {
+        return "never";
+    }
+    seconds = (time_t)timestamp->seconds;
+    if (gmtime_r(&seconds, &parts) != NULL) {
+        strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S UTC", &parts);
+    }
+    return pool_strdup(&ctl->pool, text);
+}
+
+static void print_token(struct ctl *ctl, const struct args *args,
+                        const Swkpb__Rpc__CreateJoinTokenResponse *reply)
+{
+    const Swkpb__Rpc__LimitedJoinToken *token = reply->token;
+
+    if (args_has(args, "quiet") || token == NULL) {
+        puts(reply->join_token);
+        return;
+    }
+    printf("To add a %s to this swarm, start its node with\n\n"
+           "    --join-token %s\n\nand --join-addr with the address of a "
+           "manager. The token is not shown again.\n\n",
+           role_text(token->role), reply->join_token);
+    print_field("ID", "%s", token->id);
+    print_field("Expires", "%s", time_text(ctl, token->expires_at));
+    if (token->uses_max != 0) {
+        print_field("Uses", "%u", token->uses_max);
+    }
+}
+
+int run_token_create(struct ctl *ctl, const struct args *args)
+{
+    Swkpb__Rpc__CreateJoinTokenRequest request =
+        SWKPB__RPC__CREATE_JOIN_TOKEN_REQUEST__INIT;
+    Swkpb__Rpc__CreateJoinTokenResponse *reply;
+    int rc = read_role(args, &request.role);
+
+    if (rc == EXIT_OK) {
+        rc = read_limits(ctl, args, &request);
+    }
+    if (rc == EXIT_OK) {
+        rc = read_labels(ctl, args, &request);
+    }
+    if (rc == EXIT_OK && args_has(args, "description")) {
+        request.description =
+            pool_strdup(&ctl->pool, args_text(args, "description"));
+    }
+    if (rc == EXIT_OK) {
+        rc = ctl_call(ctl, SERVICE "CreateJoinToken", &request.base,
+                      &swkpb__rpc__create_join_token_response__descriptor,
+                      &reply);
+    }
+    if (rc != EXIT_OK) {
+        return rc;
+    }
+    if (ctl->json) {
+        rc = ctl_print_json(ctl, &reply->base);
+    } else {
+        print_token(ctl, args, reply);
+    }
+    explicit_bzero(reply->join_token, strlen(reply->join_token));
+    return rc;
+}
+
+/* -- List and remove ------------------------------------------------------ */
+
+const struct flag token_list_flags[] = {
+    {.name = "quiet", .letter = 'q', .help = "print IDs only"}, {0}};
+
+static const char *labels_text(struct ctl *ctl,
+                               const Swkpb__Rpc__LimitedJoinToken *token)
+{
+    const char *text = "";
+
+    for (size_t i = 0; i < token->n_labels; i++) {
+        text = pool_printf(&ctl->pool, "%s%s%s=%s", text, i > 0 ? "," : "",
+                           token->labels[i]->key, token->labels[i]->value);
+    }
+    return text;
+}
+
+static const char *uses_text(struct ctl *ctl,
+                             const Swkpb__Rpc__LimitedJoinToken *token)
+{
+    return token->uses_max != 0
+               ? pool_printf(&ctl->pool, "%u/%u", token->uses, token->uses_max)
+               : pool_printf(&ctl->pool, "%u", token->uses);
+}
+
+static bool is_past(const Swkpb__Timestamp *timestamp)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    return timestamp->seconds < now.tv_sec ||
+           (timestamp->seconds == now.tv_sec &&
+            timestamp->nanos <= now.tv_nsec);
+}
+
+static const char *state_text(const Swkpb__Rpc__LimitedJoinToken *token)
+{
+    if (token->uses_max != 0 && token->uses >= token->uses_max) {
+        return "used up";
+    }
+    return token->expires_at != NULL && is_past(token->expires_at) ? "expired"
+                                                                   : "valid";
+}
+
+static void print_tokens(struct ctl *ctl,
+                         const Swkpb__Rpc__ListJoinTokensResponse *reply)
+{
+    static const char *const columns[] = {"ID",          "ROLE",    "STATE",
+                                          "USES",        "EXPIRES", "LABELS",
+                                          "DESCRIPTION", NULL};
+    struct table *table = table_new(columns);
+
+    for (size_t i = 0; i < reply->n_tokens; i++) {
+        const Swkpb__Rpc__LimitedJoinToken *token = reply->tokens[i];
+        const char *const row[] = {token->id,
+                                   role_text(token->role),
+                                   state_text(token),
+                                   uses_text(ctl, token),
+                                   time_text(ctl, token->expires_at),
+                                   labels_text(ctl, token),
+                                   token->description};
+
+        table_row(table, row);
+    }
+    table_end(table);
+}
+
+int run_token_list(struct ctl *ctl, const struct args *args)
+{
+    Swkpb__Rpc__ListJoinTokensRequest request =
+        SWKPB__RPC__LIST_JOIN_TOKENS_REQUEST__INIT;
+    Swkpb__Rpc__ListJoinTokensResponse *reply;
+    int rc =
+        ctl_call(ctl, SERVICE "ListJoinTokens", &request.base,
+                 &swkpb__rpc__list_join_tokens_response__descriptor, &reply);
+
+    if (rc != EXIT_OK || ctl->json) {
+        return rc != EXIT_OK ? rc : ctl_print_json(ctl, &reply->base);
+    }
+    if (!args_has(args, "quiet")) {
+        print_tokens(ctl, reply);
+        return EXIT_OK;
+    }
+    for (size_t i = 0; i < reply->n_tokens; i++) {
+        puts(reply->tokens[i]->id);
+    }
+    return EXIT_OK;
+}
+
+int run_token_remove(struct ctl *ctl, const struct args *args)
+{
+    int rc = EXIT_OK;
+
+    for (size_t i = 0; rc == EXIT_OK && i < args_count(args); i++) {
+        Swkpb__Rpc__RemoveJoinTokenRequest request =
+            SWKPB__RPC__REMOVE_JOIN_TOKEN_REQUEST__INIT;
+        Swkpb__Rpc__RemoveJoinTokenResponse *reply;
+
+        request.token_id = pool_strdup(&ctl->pool, args_at(args, i));
+        rc = ctl_call(ctl, SERVICE "RemoveJoinToken", &request.base,
+                      &swkpb__rpc__remove_join_token_response__descriptor,
+                      &reply);
+        if (rc == EXIT_OK) {
+            puts(request.token_id);
+        }
+    }
+    return rc;
+}
