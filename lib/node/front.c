@@ -150,8 +150,15 @@ static unsigned role_of(const char *ou)
     return strcmp(ou, SWKI_OU_WORKER) == 0 ? SWKI_ROLE_WORKER : SWKI_ROLE_NONE;
 }
 
-/* Whoever asked first, if a manager of this swarm passes the call on: it is to
- * be believed, whatever others say is not. */
+/* Whether it may speak for others: whatever nobody or a worker says of who
+ * asked first is a lie. */
+static bool is_trusted(const struct swki_front *front,
+                       const struct swki_rpc_call_info *info)
+{
+    return info->identified && swki_manager_trusts(front->manager, &info->peer);
+}
+
+/* Whoever asked first, if a manager of this swarm passes the call on. */
 static struct swki_caller caller_of(const struct swki_front *front,
                                     const struct swki_rpc_call_info *info)
 {
@@ -164,8 +171,7 @@ static struct swki_caller caller_of(const struct swki_front *front,
         .request_id = info->request_id,
     };
 
-    if (is_forwarded(info) &&
-        swki_manager_trusts(front->manager, &info->peer)) {
+    if (is_forwarded(info) && is_trusted(front, info)) {
         caller.node_id = info->forwarded_node_id;
         caller.swarm_id = info->forwarded_swarm_id;
         caller.role = role_of(info->forwarded_role);
@@ -249,6 +255,7 @@ static void request(void *ctx, struct swki_rpc_call *call, const uint8_t *data,
                     size_t len, swk_time now)
 {
     struct swki_front *front = ctx;
+    const struct swki_rpc_call_info *info = swki_rpc_call_info(call);
 
     if (for_peers(front, call)) {
         const struct swki_rpc_handler peers = swki_peers_handler(front->peers);
@@ -256,11 +263,15 @@ static void request(void *ctx, struct swki_rpc_call *call, const uint8_t *data,
         peers.request(peers.ctx, call, data, len, now);
     } else if (front->manager == NULL) {
         swki_rpc_call_end(call, SWKI_STATUS_UNAVAILABLE, "manager is starting");
-    } else if (is_unlock(swki_rpc_call_info(call))) {
+    } else if (is_unlock(info)) {
         swki_rpc_call_end(call, SWKI_STATUS_FAILED_PRECONDITION,
                           "this manager is not locked");
-    } else if (for_leader(front, swki_rpc_call_info(call))) {
+    } else if (for_leader(front, info)) {
         forward(front, call, data, len, now);
+    } else if (is_forwarded(info) && !is_trusted(front, info)) {
+        swki_rpc_call_end(call, SWKI_STATUS_PERMISSION_DENIED,
+                          "Permission denied: unauthorized forwarder role: "
+                          "only managers of this swarm pass calls on");
     } else {
         swki_front_serve(front, call, data, len, now);
     }
