@@ -303,10 +303,13 @@ static int bad_certificate(struct decision *d, struct swk_error *err)
     if (rc == 0) {
         rc = normalise(d->arena, d->desired, &d->desired, err);
     }
-    if (rc == SWK_EMALFORMED && err != NULL) {
-        err->code = SWK_EINVAL;
+    if (rc == SWK_EMALFORMED || rc == SWK_ECLOCK) { /* the caller's mistake */
+        rc = SWK_EINVAL;
+        if (err != NULL) {
+            err->code = rc;
+        }
     }
-    return rc == SWK_EMALFORMED ? SWK_EINVAL : rc;
+    return rc;
 }
 
 static int several_certificates(struct decision *d, struct swk_error *err)
