@@ -32,6 +32,7 @@ int swki_certificate_info_init(struct swki_certificate_info *info,
     swki_buf_init(&info->subject, alloc, SIZE_MAX);
     swki_buf_init(&info->issuer, alloc, SIZE_MAX);
     swki_buf_init(&info->public_key, alloc, SIZE_MAX);
+    swki_buf_init(&info->serial, alloc, SIZE_MAX);
     mbedtls_x509_crt_init(&chain);
     rc = swki_mbed_parse_chain(&chain, certificate, err);
     if (rc == 0) {
@@ -42,7 +43,8 @@ int swki_certificate_info_init(struct swki_certificate_info *info,
             !swki_buf_append(&info->issuer, chain.issuer_raw.p,
                              chain.issuer_raw.len) ||
             !swki_buf_append(&info->public_key, chain.pk_raw.p,
-                             chain.pk_raw.len)) {
+                             chain.pk_raw.len) ||
+            !swki_buf_append(&info->serial, chain.serial.p, chain.serial.len)) {
             rc = swki_fail_nomem(err);
         }
     }
@@ -55,9 +57,26 @@ int swki_certificate_info_init(struct swki_certificate_info *info,
 
 void swki_certificate_info_fini(struct swki_certificate_info *info)
 {
+    swki_buf_fini(&info->serial);
     swki_buf_fini(&info->public_key);
     swki_buf_fini(&info->issuer);
     swki_buf_fini(&info->subject);
+}
+
+int swki_certificate_digest(struct swki_pem certificate,
+                            uint8_t out_digest[SWKI_SHA256_SIZE],
+                            struct swk_error *err)
+{
+    mbedtls_x509_crt chain;
+    int rc;
+
+    mbedtls_x509_crt_init(&chain);
+    rc = swki_mbed_parse_chain(&chain, certificate, err);
+    if (rc == 0 && !swki_sha256(chain.raw.p, chain.raw.len, out_digest)) {
+        rc = swki_fail_nomem(err);
+    }
+    mbedtls_x509_crt_free(&chain);
+    return rc;
 }
 
 int swki_certificate_normalise(struct swki_pem pem, struct swki_buf *out_pem,

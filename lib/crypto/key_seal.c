@@ -23,7 +23,8 @@ enum {
     BLOCK_SIZE = 16,
     SALT_SIZE = 8,
     SALT_SIZE_MAX = 64,
-    ITERATIONS = 2048,
+    ITERATIONS = 2048, /* for passwords that are random keys */
+    ITERATIONS_SLOW = 600 * 1000,
     ITERATIONS_MAX = 10 * 1000 * 1000,
     DER_SIZE = 1024, /* of a key, plain or sealed */
 };
@@ -121,7 +122,8 @@ static int read_der(struct swki_pem pem, const char *begin, const char *end,
 
 static void put_scheme(struct swki_buf *der, const struct scheme *scheme)
 {
-    const uint8_t iterations[] = {(uint8_t)(scheme->iterations >> 8),
+    const uint8_t iterations[] = {(uint8_t)(scheme->iterations >> 16),
+                                  (uint8_t)(scheme->iterations >> 8),
                                   (uint8_t)scheme->iterations};
     size_t algorithm = swki_der_open(der, SWKI_DER_SEQUENCE);
     size_t options;
@@ -137,6 +139,14 @@ static void put_scheme(struct swki_buf *der, const struct scheme *scheme)
     inner = swki_der_open(der, SWKI_DER_SEQUENCE);
     swki_der_put(der, SWKI_DER_OCTET_STRING, scheme->salt, scheme->salt_len);
     swki_der_put_number(der, iterations, sizeof(iterations));
+    if (scheme->digest != MBEDTLS_MD_SHA1) { /* else it goes without saying */
+        size_t hmac = swki_der_open(der, SWKI_DER_SEQUENCE);
+
+        swki_der_put(der, SWKI_DER_OID, MBEDTLS_OID_HMAC_SHA256,
+                     sizeof(MBEDTLS_OID_HMAC_SHA256) - 1);
+        swki_der_put(der, MBEDTLS_ASN1_NULL, NULL, 0);
+        swki_der_close(der, hmac);
+    }
     swki_der_close(der, inner);
     swki_der_close(der, part);
     part = swki_der_open(der, SWKI_DER_SEQUENCE);
@@ -168,15 +178,11 @@ static int write_sealed(const struct scheme *scheme, const uint8_t *data,
     return rc;
 }
 
-int swki_key_seal(struct swki_pem key, const void *password,
-                  size_t password_len, const struct swk_entropy *entropy,
-                  struct swki_buf *out_pem, struct swk_error *err)
+static int seal_with(struct scheme scheme, struct swki_pem key,
+                     const void *password, size_t password_len,
+                     const struct swk_entropy *entropy,
+                     struct swki_buf *out_pem, struct swk_error *err)
 {
-    struct scheme scheme = {
-        .salt_len = SALT_SIZE,
-        .iterations = ITERATIONS,
-        .digest = MBEDTLS_MD_SHA1,
-    };
     uint8_t der[DER_SIZE + BLOCK_SIZE];
     struct swki_buf plain;
     size_t len = 0;
@@ -192,7 +198,7 @@ int swki_key_seal(struct swki_pem key, const void *password,
                       "-----END PRIVATE KEY-----", der, &len, err);
     }
     if (rc == 0 &&
-        (entropy->fill(entropy->ctx, scheme.salt, SALT_SIZE) != 0 ||
+        (entropy->fill(entropy->ctx, scheme.salt, scheme.salt_len) != 0 ||
          entropy->fill(entropy->ctx, scheme.iv, BLOCK_SIZE) != 0)) {
         rc = swki_fail(err, SWK_EIO, "no entropy to seal a key with");
     }
@@ -211,6 +217,34 @@ int swki_key_seal(struct swki_pem key, const void *password,
     swki_wipe(plain.data, plain.size);
     swki_buf_fini(&plain);
     return rc;
+}
+
+int swki_key_seal(struct swki_pem key, const void *password,
+                  size_t password_len, const struct swk_entropy *entropy,
+                  struct swki_buf *out_pem, struct swk_error *err)
+{
+    const struct scheme scheme = {
+        .salt_len = SALT_SIZE,
+        .iterations = ITERATIONS,
+        .digest = MBEDTLS_MD_SHA1,
+    };
+
+    return seal_with(scheme, key, password, password_len, entropy, out_pem,
+                     err);
+}
+
+int swki_key_seal_slowly(struct swki_pem key, const void *password,
+                         size_t password_len, const struct swk_entropy *entropy,
+                         struct swki_buf *out_pem, struct swk_error *err)
+{
+    const struct scheme scheme = {
+        .salt_len = SALT_SIZE * 2,
+        .iterations = ITERATIONS_SLOW,
+        .digest = MBEDTLS_MD_SHA256,
+    };
+
+    return seal_with(scheme, key, password, password_len, entropy, out_pem,
+                     err);
 }
 
 /* -- Opening -------------------------------------------------------------- */
@@ -401,8 +435,8 @@ int swki_key_unseal(struct swki_pem sealed, const void *password,
         return swki_fail(err, SWK_EMALFORMED,
                          "the key is sealed in a way that is not known");
     }
-    rc = crypt_blocks(&scheme, MBEDTLS_AES_DECRYPT, password, password_len,
-                      der, len, err);
+    rc = crypt_blocks(&scheme, MBEDTLS_AES_DECRYPT, password, password_len, der,
+                      len, err);
     if (rc == 0 && !remove_padding(der, &len)) {
         rc = swki_fail(err, SWK_EDENIED, "not the password of the key");
     }

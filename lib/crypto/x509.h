@@ -59,8 +59,14 @@ int swki_key_seal(struct swki_pem key, const void *password,
                   size_t password_len, const struct swk_entropy *entropy,
                   struct swki_buf *out_pem, struct swk_error *err);
 
+/* The same for a password that a person chose: 600,000 rounds of HMAC-SHA-256,
+ * a good part of a second. */
+int swki_key_seal_slowly(struct swki_pem key, const void *password,
+                         size_t password_len, const struct swk_entropy *entropy,
+                         struct swki_buf *out_pem, struct swk_error *err);
+
 /*
- * Appends the plain PKCS#8 of such a key; HMAC-SHA-256 will do too.
+ * Appends the plain PKCS#8 of such a key, whichever of the two it was.
  * SWK_EDENIED if the password is not the key's, SWK_EMALFORMED for another
  * form. The scheme has no check of its own, only that a key must come out.
  */
@@ -178,6 +184,7 @@ struct swki_certificate_info {
     struct swki_buf subject;    /* DER */
     struct swki_buf issuer;     /* DER of the issuer's name */
     struct swki_buf public_key; /* DER, with its algorithm */
+    struct swki_buf serial;     /* a number, big-endian */
 };
 
 /* About the first certificate; release with swki_certificate_info_fini(). */
@@ -186,6 +193,11 @@ int swki_certificate_info_init(struct swki_certificate_info *info,
                                struct swki_pem certificate,
                                struct swk_error *err);
 void swki_certificate_info_fini(struct swki_certificate_info *info);
+
+/* SHA-256 over the DER of the first certificate: its fingerprint. */
+int swki_certificate_digest(struct swki_pem certificate,
+                            uint8_t out_digest[SWKI_SHA256_SIZE],
+                            struct swk_error *err);
 
 /* Appends the same certificates without headers or text between them. */
 int swki_certificate_normalise(struct swki_pem chain, struct swki_buf *out_pem,

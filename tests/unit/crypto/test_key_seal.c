@@ -122,6 +122,21 @@ static void what_is_sealed_opens_with_its_password_alone(void **state)
     }
 }
 
+static void passwords_of_people_are_made_slow_to_guess(void **state)
+{
+    struct f *f = *state;
+
+    assert_int_equal(swki_key_seal_slowly(swki_pem_of(plain), PASSWORD,
+                                          strlen(PASSWORD), &f->pki.entropy,
+                                          &f->sealed, NULL),
+                     0);
+    assert_true(swki_key_is_sealed(swki_pem_of_buf(&f->sealed)));
+    assert_int_equal(unseal(f, swki_pem_of_buf(&f->sealed), PASSWORD), 0);
+    assert_plain(f);
+    assert_int_equal(unseal(f, swki_pem_of_buf(&f->sealed), "wrong"),
+                     SWK_EDENIED);
+}
+
 static void no_two_seals_are_alike(void **state)
 {
     struct f *f = *state;
@@ -171,6 +186,7 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(
             what_is_sealed_opens_with_its_password_alone, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(passwords_of_people_are_made_slow_to_guess, set_up,
         cmocka_unit_test_setup_teardown(no_two_seals_are_alike, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(damage_is_no_key, set_up, tear_down),
