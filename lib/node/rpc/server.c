@@ -95,6 +95,17 @@ static void host_leave(struct swki_rpc_server *server,
     }
 }
 
+static bool may_use_socket(const struct swki_rpc_server_config *config,
+                           const struct swk_stream_peer *peer)
+{
+    for (size_t i = 0; i < config->local_users_count; i++) {
+        if (peer->uid >= 0 && peer->uid == config->local_users[i]) {
+            return true;
+        }
+    }
+    return peer->uid == 0 || peer->uid == (int64_t)geteuid();
+}
+
 /* NULL if there is room for the peer, else why there is none. */
 static const char *refusal(struct swki_rpc_server *server, bool local,
                            const struct swk_stream_peer *peer)
@@ -103,7 +114,7 @@ static const char *refusal(struct swki_rpc_server *server, bool local,
     struct swki_rpc_host *host;
 
     if (local) {
-        return peer->uid == 0 || peer->uid == (int64_t)geteuid()
+        return may_use_socket(config, peer)
                    ? NULL
                    : "the control socket is for its owner only";
     }

@@ -32,7 +32,9 @@ struct swki_rpc_call_info {
     const char *path;
     const char *request_id; /* "" if there is none */
     const char *address;    /* "192.0.2.1:53211", or "" for local ones */
-    bool local;             /* through the control socket, by an owner */
+    bool local;             /* through a local socket, by who may use it */
+    int64_t uid;            /* of a local caller; -1 for others */
+    int64_t pid;            /* likewise */
     bool identified;        /* peer is that of a verified certificate */
     struct swki_identity peer;
     /* Who asked first, as the peer says: only a manager is to be believed.
@@ -77,6 +79,10 @@ struct swki_rpc_server_config {
     size_t handshakes_max; /* worked at, at a time */
     size_t request_max;    /* bytes of a request */
     size_t unsent_max;     /* bytes a slow reader may leave; then it is cut */
+    /* Users who may use local sockets, beside root and the server's own;
+     * borrowed. */
+    const int64_t *local_users;
+    size_t local_users_count;
 };
 
 int swki_rpc_server_new(const struct swki_rpc_server_config *config,
@@ -92,8 +98,8 @@ int swki_rpc_server_listen(struct swki_rpc_server *server, const char *address,
                            struct swki_tls_context *context, int *out_port,
                            struct swk_error *err);
 
-/* The control socket at path: frames without TLS, and stock nng REQ clients;
- * only root and the server's own user are let in. */
+/* A local socket at path: frames without TLS, and stock nng REQ clients; only
+ * root, the server's own user and local_users are let in. */
 int swki_rpc_server_listen_local(struct swki_rpc_server *server,
                                  const char *path, struct swk_error *err);
 

@@ -61,6 +61,8 @@ swki_rpc_call_new(struct swki_rpc_server_connection *c,
     }
     call->server = c->server;
     call->info.local = c->local;
+    call->info.uid = c->uid;
+    call->info.pid = c->pid;
     call->info.identified = c->identified;
     call->info.peer = c->peer;
     call->info.deadline = deadline;

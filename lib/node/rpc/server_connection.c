@@ -218,6 +218,8 @@ int swki_rpc_server_connection_new(struct swki_rpc_server *server,
     }
     c->server = server;
     c->local = accepted->local;
+    c->uid = peer->uid;
+    c->pid = peer->pid;
     c->mode = c->local ? SWKI_RPC_MODE_SNIFF : SWKI_RPC_MODE_FRAMES;
     c->greet_by = now + server->config.handshake_timeout_ns;
     memcpy(c->address, peer->address, sizeof(c->address));

@@ -91,6 +91,8 @@ struct swki_rpc_server_connection {
     struct swki_rpc_host *host;
     char address[128];
     bool local;
+    int64_t uid; /* of the peer; -1 if it is not local */
+    int64_t pid;
     bool identified;
     struct swki_identity peer;
     bool gated;         /* counts among the handshakes */
