@@ -33,6 +33,8 @@
 #include <swarmkit/raft_message.h>
 #include <swarmkit/recovery.h>
 #include <swarmkit/shim.h>
+#include <swarmkit/signer.h>
+#include <swarmkit/signer_service.h>
 #include <swarmkit/storage_inspector.h>
 #include <swarmkit/types.h>
 #include <swarmkit/unlock_key.h>

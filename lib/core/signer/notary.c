@@ -1,0 +1,475 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include "core/signer/notary.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/error.h"
+
+static const uint64_t day = 24 * SWK_HOUR;
+
+/* -- Limits -----------------------------------------------------------------
+ */
+
+static struct swk_signer_rate rate_or(struct swk_signer_rate rate,
+                                      uint32_t per_hour, uint32_t burst)
+{
+    return (struct swk_signer_rate){
+        .per_hour = rate.per_hour != 0 ? rate.per_hour : per_hour,
+        .burst = rate.burst != 0 ? rate.burst : burst,
+    };
+}
+
+static void apply_defaults(struct swki_notary *notary)
+{
+    struct swk_signer_policy *policy = &notary->policy;
+
+    policy->validity_max_ns =
+        policy->validity_max_ns != 0 ? policy->validity_max_ns : 90 * day;
+    policy->expired_grace_ns =
+        policy->expired_grace_ns != 0 ? policy->expired_grace_ns : 30 * day;
+    policy->skew_max_ns =
+        policy->skew_max_ns != 0 ? policy->skew_max_ns : 5 * SWK_MINUTE;
+    policy->new_nodes = rate_or(policy->new_nodes, 7200, 2000);
+    policy->renewals = rate_or(policy->renewals, 36000, 20000);
+    policy->new_managers = rate_or(policy->new_managers, 20, 10);
+    policy->roots = rate_or(policy->roots, 4, 6);
+    notary->buckets[SWKI_NOTARY_NEW_NODES].rate = policy->new_nodes;
+    notary->buckets[SWKI_NOTARY_RENEWALS].rate = policy->renewals;
+    notary->buckets[SWKI_NOTARY_NEW_MANAGERS].rate = policy->new_managers;
+    notary->buckets[SWKI_NOTARY_ROOTS].rate = policy->roots;
+}
+
+int swki_notary_init(struct swki_notary *notary,
+                     const struct swk_signer_policy *policy,
+                     const char *swarm_id, struct swki_authorities *authorities,
+                     struct swk_error *err)
+{
+    const char *wanted = policy->swarm_id != NULL ? policy->swarm_id : swarm_id;
+
+    if (strlen(wanted) > SWK_ID_LEN_MAX) {
+        return swki_fail(err, SWK_EINVAL, "the ID of the swarm is too long");
+    }
+    if (swarm_id[0] != '\0' && strcmp(swarm_id, wanted) != 0) {
+        return swki_fail(err, SWK_EINVAL,
+                         "this signer has signed for swarm %s, and cannot be "
+                         "used for %s",
+                         swarm_id, wanted);
+    }
+    memset(notary, 0, sizeof(*notary));
+    notary->policy = *policy;
+    notary->policy.swarm_id = NULL;
+    notary->authorities = authorities;
+    snprintf(notary->swarm_id, sizeof(notary->swarm_id), "%s", wanted);
+    swkpb__rpc__signer_counters__init(&notary->counters);
+    apply_defaults(notary);
+    return SWK_OK;
+}
+
+/* -- Rates ------------------------------------------------------------------
+ */
+
+static swk_time interval_of(const struct swki_notary_bucket *bucket)
+{
+    return SWK_HOUR / bucket->rate.per_hour;
+}
+
+/* What one more takes from the burst fills up again in an interval. So the
+ * moment when it is full says how much is left. */
+static bool has_room(const struct swki_notary_bucket *bucket, swk_time now)
+{
+    swk_time all = interval_of(bucket) * bucket->rate.burst;
+
+    return bucket->full_at <= now ||
+           bucket->full_at - now + interval_of(bucket) <= all;
+}
+
+static void take(struct swki_notary_bucket *bucket, swk_time now)
+{
+    swk_time from = bucket->full_at > now ? bucket->full_at : now;
+
+    bucket->full_at = from + interval_of(bucket);
+}
+
+static int check_rate(const struct swki_notary *notary,
+                      enum swki_notary_rate which, swk_time now,
+                      struct swk_error *err)
+{
+    static const char *const names[SWKI_NOTARY_RATES] = {
+        [SWKI_NOTARY_NEW_NODES] = "new nodes",
+        [SWKI_NOTARY_RENEWALS] = "renewals",
+        [SWKI_NOTARY_NEW_MANAGERS] = "new managers",
+        [SWKI_NOTARY_ROOTS] = "roots",
+    };
+    const struct swki_notary_bucket *bucket = &notary->buckets[which];
+
+    return has_room(bucket, now)
+               ? SWK_OK
+               : swki_fail(err, SWK_ELIMIT,
+                           "more %s than the %" PRIu32 " an hour that are "
+                           "allowed",
+                           names[which], bucket->rate.per_hour);
+}
+
+/* -- Decisions --------------------------------------------------------------
+ */
+
+static int check_clock(const struct swki_notary *notary, swk_wall wall,
+                       swk_wall theirs, struct swk_error *err)
+{
+    uint64_t skew = theirs > wall ? (uint64_t)theirs - (uint64_t)wall
+                                  : (uint64_t)wall - (uint64_t)theirs;
+
+    return skew <= notary->policy.skew_max_ns
+               ? SWK_OK
+               : swki_fail(err, SWK_EPRECONDITION,
+                           "the manager's clock is %" PRIu64 " s off the "
+                           "signer's",
+                           skew / SWK_SECOND);
+}
+
+static int check_swarm(const struct swki_notary *notary, const char *swarm_id,
+                       struct swk_error *err)
+{
+    if (swarm_id[0] == '\0' || strlen(swarm_id) > SWK_ID_LEN_MAX) {
+        return swki_fail(err, SWK_EINVAL, "no swarm is named");
+    }
+    if (notary->swarm_id[0] != '\0' &&
+        strcmp(notary->swarm_id, swarm_id) != 0) {
+        return swki_fail(err, SWK_EDENIED,
+                         "this signer serves another swarm than %s", swarm_id);
+    }
+    return SWK_OK;
+}
+
+static int find_authority(const struct swki_notary *notary, swk_wall wall,
+                          struct swki_pem certificate,
+                          struct swki_authority **out_authority,
+                          struct swk_error *err)
+{
+    struct swki_authority *found;
+    int rc =
+        swki_authorities_find(notary->authorities, certificate, &found, err);
+
+    if (rc != 0) {
+        return rc;
+    }
+    if (found == NULL || found->signer == NULL) {
+        return swki_fail(err, SWK_EUNAVAILABLE,
+                         "the key of the swarm's present root is not here; "
+                         "bring it with \"swarm-signer import\"");
+    }
+    if (found->info.not_before > wall || found->info.not_after < wall) {
+        return swki_fail(err, SWK_EPRECONDITION,
+                         "the certificate of authority %.16s is not valid now",
+                         found->fingerprint);
+    }
+    *out_authority = found;
+    return SWK_OK;
+}
+
+/* Whether the certificate shows that this node was admitted before. */
+static int check_previous(const struct swki_notary *notary, swk_wall wall,
+                          const struct swki_notary_request *request,
+                          struct swki_identity *out_identity,
+                          struct swk_error *err)
+{
+    struct swki_buf roots;
+    struct swki_chain chain = {
+        .certificates = swki_pem_first(request->previous),
+        .now = wall,
+        .flags = SWKI_CHAIN_ALLOW_EXPIRED,
+    };
+    struct swk_error why;
+    int rc;
+
+    swki_buf_init(&roots, notary->authorities->alloc, SIZE_MAX);
+    if (!swki_authorities_bundle(notary->authorities, &roots)) {
+        rc = swki_fail_nomem(&why);
+    } else {
+        chain.roots = swki_pem_of_buf(&roots);
+        rc = swki_chain_verify(&chain, NULL, &why);
+    }
+    swki_buf_fini(&roots);
+    if (rc == 0) {
+        rc = swki_certificate_identity(chain.certificates, out_identity, &why);
+    }
+    if (rc == 0 || rc == SWK_ENOMEM) {
+        return rc == 0 ? SWK_OK : swki_fail_nomem(err);
+    }
+    return swki_fail(err, SWK_EDENIED,
+                     "what node %s shows of itself is of no use: %s",
+                     request->node_id, why.text);
+}
+
+/* Whether it is that of this node, and not too old. */
+static int check_holder(const struct swki_notary *notary, swk_wall wall,
+                        const struct swki_notary_request *request,
+                        const struct swki_identity *holder,
+                        struct swk_error *err)
+{
+    if (strcmp(holder->node_id, request->node_id) != 0 ||
+        strcmp(holder->swarm_id, request->swarm_id) != 0) {
+        return swki_fail(err, SWK_EDENIED,
+                         "node %s shows the certificate of node %s of swarm %s",
+                         request->node_id, holder->node_id, holder->swarm_id);
+    }
+    if (holder->not_after < wall && (uint64_t)(wall - holder->not_after) >
+                                        notary->policy.expired_grace_ns) {
+        return swki_fail(err, SWK_EDENIED,
+                         "the certificate of node %s expired longer ago than "
+                         "%" PRIu64 " h",
+                         request->node_id,
+                         notary->policy.expired_grace_ns / SWK_HOUR);
+    }
+    return SWK_OK;
+}
+
+static int check_role(const struct swki_notary *notary,
+                      const struct swki_notary_request *request,
+                      enum swki_role before, struct swk_error *err)
+{
+    uint32_t flags = notary->policy.flags;
+
+    if (request->role != SWKI_ROLE_MANAGER) {
+        return request->role == SWKI_ROLE_WORKER
+                   ? SWK_OK
+                   : swki_fail(err, SWK_EINVAL, "no role is named");
+    }
+    if ((flags & SWK_SIGNER_NO_MANAGERS) != 0) {
+        return swki_fail(err, SWK_EDENIED,
+                         "this signer signs for workers alone");
+    }
+    if (before == SWKI_ROLE_WORKER && (flags & SWK_SIGNER_NO_PROMOTIONS) != 0) {
+        return swki_fail(err, SWK_EDENIED,
+                         "this signer does not let workers become managers");
+    }
+    return SWK_OK;
+}
+
+static int check_node(struct swki_notary *notary, swk_wall wall,
+                      const struct swki_notary_request *request,
+                      struct swki_notary_decision *decision,
+                      struct swk_error *err)
+{
+    struct swki_identity holder;
+    int rc = find_authority(notary, wall, request->authority,
+                            &decision->authority, err);
+
+    if (rc == 0 && request->node_id[0] == '\0') {
+        rc = swki_fail(err, SWK_EINVAL, "no node is named");
+    }
+    if (rc == 0 && (request->validity_ns < SWK_MINUTE ||
+                    request->validity_ns > notary->policy.validity_max_ns)) {
+        rc = swki_fail(err, SWK_EDENIED,
+                       "a validity of %" PRIu64 " h was asked for, and %" PRIu64
+                       " h are the most",
+                       request->validity_ns / SWK_HOUR,
+                       notary->policy.validity_max_ns / SWK_HOUR);
+    }
+    if (rc == 0 && request->previous.len > 0) {
+        rc = check_previous(notary, wall, request, &holder, err);
+        if (rc == 0) {
+            rc = check_holder(notary, wall, request, &holder, err);
+        }
+        if (rc == 0) {
+            decision->previous_role = (enum swki_role)holder.role;
+        }
+    }
+    return rc != 0 ? rc
+                   : check_role(notary, request, decision->previous_role, err);
+}
+
+static int decide_node(struct swki_notary *notary, swk_time now, swk_wall wall,
+                       const struct swki_notary_request *request,
+                       struct swki_notary_decision *decision,
+                       struct swk_error *err)
+{
+    enum swki_notary_rate rate;
+    bool manager;
+    int rc = check_node(notary, wall, request, decision, err);
+
+    if (rc != 0) {
+        return rc;
+    }
+    rate = decision->previous_role == SWKI_ROLE_NONE ? SWKI_NOTARY_NEW_NODES
+                                                     : SWKI_NOTARY_RENEWALS;
+    manager = request->role == SWKI_ROLE_MANAGER &&
+              decision->previous_role != SWKI_ROLE_MANAGER;
+    rc = check_rate(notary, rate, now, err);
+    if (rc == 0 && manager) {
+        rc = check_rate(notary, SWKI_NOTARY_NEW_MANAGERS, now, err);
+    }
+    if (rc != 0) {
+        return rc;
+    }
+    take(&notary->buckets[rate], now);
+    if (manager) {
+        take(&notary->buckets[SWKI_NOTARY_NEW_MANAGERS], now);
+    }
+    return SWK_OK;
+}
+
+/* What was made and never used is given again: asking twice is no harm. */
+static int decide_root(struct swki_notary *notary, swk_time now,
+                       struct swki_notary_decision *decision,
+                       struct swk_error *err)
+{
+    int rc;
+
+    decision->authority = swki_authorities_unused(notary->authorities);
+    if (decision->authority != NULL) {
+        return SWK_OK;
+    }
+    if ((notary->policy.flags & SWK_SIGNER_NO_NEW_ROOTS) != 0) {
+        return swki_fail(err, SWK_EDENIED,
+                         "this signer makes no roots for managers; make one "
+                         "with \"swarm-signer init\"");
+    }
+    if (notary->authorities->count >= SWK_AUTHORITIES_MAX) {
+        return swki_fail(err, SWK_EPRECONDITION,
+                         "there are %d authorities already; remove those that "
+                         "are out of use",
+                         SWK_AUTHORITIES_MAX);
+    }
+    rc = check_rate(notary, SWKI_NOTARY_ROOTS, now, err);
+    if (rc == 0) {
+        take(&notary->buckets[SWKI_NOTARY_ROOTS], now);
+    }
+    return rc;
+}
+
+static int check_cross(struct swki_notary *notary, swk_wall wall,
+                       const struct swki_notary_request *request,
+                       struct swki_notary_decision *decision,
+                       struct swk_error *err)
+{
+    int rc = find_authority(notary, wall, request->authority,
+                            &decision->authority, err);
+
+    if (rc == 0) {
+        rc = swki_roots_check(swki_pem_first(request->root), wall, err);
+    }
+    if (rc == 0) {
+        rc = swki_authorities_find(notary->authorities, request->root,
+                                   &decision->subject, err);
+    }
+    if (rc != 0) {
+        return rc;
+    }
+    if (decision->subject == decision->authority) {
+        return swki_fail(err, SWK_EINVAL, "a root is not signed under itself");
+    }
+    if (decision->subject == NULL &&
+        (notary->policy.flags & SWK_SIGNER_FOREIGN_ROOTS) == 0) {
+        return swki_fail(err, SWK_EDENIED,
+                         "this signer does not hold the key of the new root, "
+                         "and signs no others");
+    }
+    return SWK_OK;
+}
+
+static int decide_cross(struct swki_notary *notary, swk_time now, swk_wall wall,
+                        const struct swki_notary_request *request,
+                        struct swki_notary_decision *decision,
+                        struct swk_error *err)
+{
+    int rc = check_cross(notary, wall, request, decision, err);
+
+    if (rc == 0) {
+        rc = check_rate(notary, SWKI_NOTARY_ROOTS, now, err);
+    }
+    if (rc == 0) {
+        take(&notary->buckets[SWKI_NOTARY_ROOTS], now);
+    }
+    return rc;
+}
+
+int swki_notary_decide(struct swki_notary *notary, swk_time now, swk_wall wall,
+                       const struct swki_notary_request *request,
+                       struct swki_notary_decision *out_decision,
+                       struct swk_error *err)
+{
+    int rc = check_swarm(notary, request->swarm_id, err);
+
+    *out_decision = (struct swki_notary_decision){0};
+    if (rc == 0) {
+        rc = check_clock(notary, wall, request->now, err);
+    }
+    if (rc != 0) {
+        return rc;
+    }
+    switch (request->kind) {
+    case SWKI_NOTARY_NODE:
+        return decide_node(notary, now, wall, request, out_decision, err);
+    case SWKI_NOTARY_ROOT:
+        return decide_root(notary, now, out_decision, err);
+    case SWKI_NOTARY_CROSS:
+        return decide_cross(notary, now, wall, request, out_decision, err);
+    }
+    return swki_fail(err, SWK_EINVAL, "nothing to sign");
+}
+
+/* -- Afterwards -------------------------------------------------------------
+ */
+
+static bool use(struct swki_authority *authority)
+{
+    bool fresh = authority != NULL && !authority->used;
+
+    if (fresh) {
+        authority->used = true;
+    }
+    return fresh;
+}
+
+static void count(struct swki_notary *notary,
+                  const struct swki_notary_request *request,
+                  const struct swki_notary_decision *decision)
+{
+    switch (request->kind) {
+    case SWKI_NOTARY_NODE:
+        if (decision->previous_role == SWKI_ROLE_NONE) {
+            notary->counters.new_nodes++;
+        } else {
+            notary->counters.renewals++;
+        }
+        break;
+    case SWKI_NOTARY_ROOT:
+        notary->counters.roots++;
+        break;
+    case SWKI_NOTARY_CROSS:
+        notary->counters.cross_signed++;
+        break;
+    }
+}
+
+bool swki_notary_signed(struct swki_notary *notary,
+                        const struct swki_notary_request *request,
+                        const struct swki_notary_decision *decision)
+{
+    bool fresh = false;
+
+    count(notary, request, decision);
+    if (request->kind == SWKI_NOTARY_ROOT) {
+        return false;
+    }
+    if (notary->swarm_id[0] == '\0') {
+        snprintf(notary->swarm_id, sizeof(notary->swarm_id), "%s",
+                 request->swarm_id);
+        fresh = true;
+    }
+    fresh = use(decision->authority) || fresh;
+    return use(decision->subject) || fresh;
+}
+
+void swki_notary_refused(struct swki_notary *notary, int code)
+{
+    if (code == SWK_ENOMEM || code == SWK_EIO || code == SWK_EINTERNAL) {
+        notary->counters.failed++;
+    } else {
+        notary->counters.refused++;
+    }
+}

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * The notary: what a signer is willing to sign, whoever asks.
+ *
+ * A manager says which certificate it wants; the notary believes of that only
+ * what it can check. Names come from the request's fields, never from a
+ * stranger's CSR. A node that has a certificate shows it, and keeps its role
+ * unless the policy lets it be promoted; one without is new, and so many new
+ * ones there may be. What the policy limits by rate, and what may be put right
+ * by waiting (a clock, an authority that has not been brought here yet), is
+ * refused for now: with SWK_ELIMIT, SWK_EUNAVAILABLE or SWK_EPRECONDITION.
+ * All else is refused for good: SWK_EDENIED, SWK_EINVAL, SWK_EMALFORMED.
+ *
+ * It decides and counts; whoever runs it signs, and writes the log.
+ */
+
+#ifndef SWKI_CORE_SIGNER_NOTARY_H
+#define SWKI_CORE_SIGNER_NOTARY_H
+
+#include "base/arena.h"
+#include "core/signer/authorities.h"
+#include "swarmkit/signer.pb-c.h"
+
+enum swki_notary_kind {
+    SWKI_NOTARY_NODE = 1,
+    SWKI_NOTARY_ROOT = 2,
+    SWKI_NOTARY_CROSS = 3,
+};
+
+/* Texts are never NULL. */
+struct swki_notary_request {
+    enum swki_notary_kind kind;
+    swk_wall now; /* as the manager has it */
+    const char *swarm_id;
+    struct swki_pem authority; /* NODE, CROSS */
+    const char *node_id;       /* NODE, as all below */
+    enum swki_role role;
+    uint64_t validity_ns;
+    struct swki_pem previous; /* empty for a new node */
+    struct swki_pem root;     /* CROSS */
+};
+
+struct swki_notary_decision {
+    /* Whose key signs. For ROOT the one that is given away, or NULL: a new one
+     * has to be made. */
+    struct swki_authority *authority;
+    struct swki_authority *subject; /* CROSS: the root, if it is held here */
+    enum swki_role previous_role;   /* NODE; SWKI_ROLE_NONE for a new one */
+};
+
+/* Lets pass so many an hour, some of them at once. */
+struct swki_notary_bucket {
+    struct swk_signer_rate rate;
+    swk_time full_at; /* when the burst is there in full again */
+};
+
+enum swki_notary_rate {
+    SWKI_NOTARY_NEW_NODES,
+    SWKI_NOTARY_RENEWALS,
+    SWKI_NOTARY_NEW_MANAGERS,
+    SWKI_NOTARY_ROOTS,
+    SWKI_NOTARY_RATES,
+};
+
+struct swki_notary {
+    struct swk_signer_policy policy; /* without zeroes, and without pointers */
+    struct swki_authorities *authorities; /* borrowed */
+    struct swki_notary_bucket buckets[SWKI_NOTARY_RATES];
+    char swarm_id[SWK_ID_LEN_MAX + 1]; /* "" until something was signed */
+    Swkpb__Rpc__SignerCounters counters;
+};
+
+/* The policy as given, zero for defaults; a swarm ID that was fixed before
+ * (or "") has to agree with it: SWK_EINVAL. */
+int swki_notary_init(struct swki_notary *notary,
+                     const struct swk_signer_policy *policy,
+                     const char *swarm_id, struct swki_authorities *authorities,
+                     struct swk_error *err);
+
+/*
+ * Decides. now and wall are the signer's own clocks. On success the rates are
+ * used up a little; nothing is changed otherwise. out_decision is filled as
+ * far as it is known in any case.
+ */
+int swki_notary_decide(struct swki_notary *notary, swk_time now, swk_wall wall,
+                       const struct swki_notary_request *request,
+                       struct swki_notary_decision *out_decision,
+                       struct swk_error *err);
+
+/*
+ * It was signed: from now on the swarm is the only one, and the authorities are
+ * in use. True if either is new, and has to be remembered.
+ */
+bool swki_notary_signed(struct swki_notary *notary,
+                        const struct swki_notary_request *request,
+                        const struct swki_notary_decision *decision);
+
+/* It was not: by the policy, or because something failed. */
+void swki_notary_refused(struct swki_notary *notary, int code);
+
+/* The whole state, for people; in the arena. NULL for no memory. */
+Swkpb__Rpc__DescribeSignerResponse *
+swki_notary_describe(const struct swki_notary *notary, swk_wall wall,
+                     struct swki_arena *arena);
+
+#endif
