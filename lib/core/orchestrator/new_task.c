@@ -62,11 +62,40 @@ static int share_spec(struct swki_object *task,
     return rc;
 }
 
-static int share_annotations(struct swki_object *task,
-                             const struct swki_object *service)
+/* Whoever vouched for the spec goes with it. */
+static int share_signatures(struct swki_object *task,
+                            const struct swki_new_task *wanted)
 {
     Swkpb__Task *t = swki_task_edit(task);
 
+    if (wanted->like != NULL) {
+        t->n_signatures = swki_task(wanted->like)->n_signatures;
+        t->signatures = swki_task(wanted->like)->signatures;
+        return swki_object_share(task, SWKI_TASK_FIELD_SIGNATURES, wanted->like,
+                                 SWKI_TASK_FIELD_SIGNATURES);
+    }
+    t->n_signatures = swki_service(wanted->service)->spec->n_signatures;
+    t->signatures = swki_service(wanted->service)->spec->signatures;
+    return t->n_signatures > 0
+               ? swki_object_share(task, SWKI_TASK_FIELD_SIGNATURES,
+                                   wanted->service, SWKI_SERVICE_FIELD_SPEC)
+               : SWK_OK;
+}
+
+/* A signature is over the service's labels too: with the old one go the old
+ * labels. */
+static int share_annotations(struct swki_object *task,
+                             const struct swki_new_task *wanted)
+{
+    const struct swki_object *service = wanted->service;
+    Swkpb__Task *t = swki_task_edit(task);
+
+    if (t->n_signatures > 0 && wanted->like != NULL) {
+        t->service_annotations = swki_task(wanted->like)->service_annotations;
+        return swki_object_share(task, SWKI_TASK_FIELD_SERVICE_ANNOTATIONS,
+                                 wanted->like,
+                                 SWKI_TASK_FIELD_SERVICE_ANNOTATIONS);
+    }
     t->service_annotations = swki_service(service)->spec->annotations;
     return t->service_annotations != NULL
                ? swki_object_share(task, SWKI_TASK_FIELD_SERVICE_ANNOTATIONS,
@@ -129,7 +158,10 @@ static int fill(struct swki_orchestrator *o, struct swki_object *task,
     }
     rc = share_spec(task, wanted);
     if (rc == SWK_OK) {
-        rc = share_annotations(task, wanted->service);
+        rc = share_signatures(task, wanted);
+    }
+    if (rc == SWK_OK) {
+        rc = share_annotations(task, wanted);
     }
     driver = t->spec != NULL && t->spec->log_driver != NULL
                  ? t->spec->log_driver

@@ -173,6 +173,21 @@ service_of(const struct swki_view *view, const Swkpb__Task *task)
     return object;
 }
 
+static bool same_signatures(const Swkpb__ServiceSpec *spec,
+                            const Swkpb__Task *task)
+{
+    if (spec->n_signatures != task->n_signatures) {
+        return false;
+    }
+    for (size_t i = 0; i < task->n_signatures; i++) {
+        if (!swki_message_equal(&spec->signatures[i]->base,
+                                &task->signatures[i]->base)) {
+            return false;
+        }
+    }
+    return task->n_signatures > 0;
+}
+
 /* A new task that shares what it got from its service, with the service. */
 static struct swki_object *shared_task(const struct swk_alloc *alloc,
                                        Swkpb__Task *message,
@@ -181,6 +196,8 @@ static struct swki_object *shared_task(const struct swk_alloc *alloc,
     const Swkpb__ServiceSpec *spec = swki_service(service)->spec;
     Swkpb__TaskSpec *task_spec = message->spec;
     Swkpb__Annotations *annotations = message->service_annotations;
+    size_t signatures_count = message->n_signatures;
+    bool same_signers = same_signatures(spec, message);
     bool same_names = annotations != NULL &&
                       swki_message_equal((ProtobufCMessage *)spec->annotations,
                                          &annotations->base);
@@ -188,10 +205,12 @@ static struct swki_object *shared_task(const struct swk_alloc *alloc,
 
     message->spec = NULL;
     message->service_annotations = same_names ? NULL : annotations;
+    message->n_signatures = same_signers ? 0 : signatures_count;
     object = swki_object_from_message(alloc, SWKI_KIND_TASK, &message->base,
                                       NULL);
     message->spec = task_spec;
     message->service_annotations = annotations;
+    message->n_signatures = signatures_count;
     if (object == NULL) {
         return NULL;
     }
@@ -200,6 +219,11 @@ static struct swki_object *shared_task(const struct swk_alloc *alloc,
     if (same_names) {
         (void)swki_object_share(object, 8, service, 3);
         swki_task_edit(object)->service_annotations = spec->annotations;
+    }
+    if (same_signers) {
+        (void)swki_object_share(object, 1000, service, 3);
+        swki_task_edit(object)->n_signatures = spec->n_signatures;
+        swki_task_edit(object)->signatures = spec->signatures;
     }
     return object;
 }
