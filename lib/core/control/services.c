@@ -12,6 +12,7 @@
 #include "core/control/references.h"
 #include "core/control/runtime.h"
 #include "core/control/validate.h"
+#include "core/trust/trust.h"
 #include "wire/message.h"
 
 enum {
@@ -231,6 +232,10 @@ static int check_update(struct swki_control_request *r,
     }
     if (rc == SWK_OK) {
         rc = check_unchanged(service->spec, spec, err);
+    }
+    if (rc == SWK_OK &&
+        update->rollback != SWKPB__UPDATE_SERVICE_REQUEST__ROLLBACK__PREVIOUS) {
+        rc = swki_signatures_check_change(service->spec, spec, err);
     }
     if (rc == SWK_OK &&
         update->rollback == SWKPB__UPDATE_SERVICE_REQUEST__ROLLBACK__PREVIOUS &&

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "core/control/validate.h"
 #include "core/scheduler/constraint.h"
+#include "core/trust/trust.h"
 
 enum {
     CPU_MIN = 1000000,                /* billionths: 0.001 CPU */
@@ -300,6 +301,10 @@ int swki_validate_service(const Swkpb__ServiceSpec *spec,
     }
     if (rc == SWK_OK) {
         rc = check_updates(spec, err);
+    }
+    if (rc == SWK_OK) {
+        rc =
+            swki_signatures_validate(spec->signatures, spec->n_signatures, err);
     }
     return rc == SWK_OK ? swki_validate_endpoint(spec->endpoint, err) : rc;
 }
