@@ -2,6 +2,8 @@
 
 #include "crypto/digest.h"
 
+#include <string.h>
+
 #include <mbedtls/constant_time.h>
 #include <mbedtls/md.h>
 #include <mbedtls/platform_util.h>
@@ -12,6 +14,24 @@ bool swki_sha256(const void *data, size_t len,
     /* The md layer has one name in all versions; sha256.h has two. */
     return mbedtls_md(mbedtls_md_info_from_type(MBEDTLS_MD_SHA256), data, len,
                       out_digest) == 0;
+}
+
+bool swki_sha256_tagged(const char *tag, const void *data, size_t len,
+                        uint8_t out_digest[SWKI_SHA256_SIZE])
+{
+    mbedtls_md_context_t md;
+    bool ok;
+
+    mbedtls_md_init(&md);
+    ok = mbedtls_md_setup(&md, mbedtls_md_info_from_type(MBEDTLS_MD_SHA256),
+                          0) == 0 &&
+         mbedtls_md_starts(&md) == 0 &&
+         mbedtls_md_update(&md, (const unsigned char *)tag, strlen(tag) + 1) ==
+             0 &&
+         mbedtls_md_update(&md, data, len) == 0 &&
+         mbedtls_md_finish(&md, out_digest) == 0;
+    mbedtls_md_free(&md);
+    return ok;
 }
 
 void swki_sha256_hex(const uint8_t digest[SWKI_SHA256_SIZE],

@@ -18,6 +18,13 @@ enum {
 bool swki_sha256(const void *data, size_t len,
                  uint8_t out_digest[SWKI_SHA256_SIZE]);
 
+/*
+ * The digest of a tag, with its NUL, and data: what is digested for one purpose
+ * is never taken for another's. False only for no memory.
+ */
+bool swki_sha256_tagged(const char *tag, const void *data, size_t len,
+                        uint8_t out_digest[SWKI_SHA256_SIZE]);
+
 /* Lower-case digits and a NUL. */
 void swki_sha256_hex(const uint8_t digest[SWKI_SHA256_SIZE],
                      char out_hex[SWKI_SHA256_HEX_LEN + 1]);
