@@ -90,6 +90,19 @@ bool swki_codec_begin_entry(struct swki_buf *buf, uint64_t id)
     return add_tag(buf, 1, VARINT) && swki_codec_add_varint(buf, id);
 }
 
+bool swki_codec_add_actor(struct swki_buf *buf, enum swki_actor actor)
+{
+    return add_tag(buf, SWKI_CODEC_ACTOR_FIELD, VARINT) &&
+           swki_codec_add_varint(buf, (uint64_t)actor + 1);
+}
+
+enum swki_actor swki_codec_entry_actor(const Swkpb__InternalRaftRequest *entry)
+{
+    return entry->actor >= 1 && entry->actor <= SWKI_ACTORS_COUNT
+               ? (enum swki_actor)(entry->actor - 1)
+               : SWKI_ACTORS_COUNT;
+}
+
 /* A buffer refuses for want of memory, or of room. */
 static int fail_append(const struct swki_buf *buf, struct swk_error *err)
 {

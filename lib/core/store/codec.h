@@ -12,6 +12,13 @@
 /* Begins an InternalRaftRequest. */
 bool swki_codec_begin_entry(struct swki_buf *buf, uint64_t id);
 
+/* Appends who wrote the entry. */
+bool swki_codec_add_actor(struct swki_buf *buf, enum swki_actor actor);
+
+/* Who wrote an entry; SWKI_ACTORS_COUNT if it does not say, or someone whom
+ * only a later release knows. */
+enum swki_actor swki_codec_entry_actor(const Swkpb__InternalRaftRequest *entry);
+
 /* Appends a StoreAction; of what is deleted, the ID alone. */
 int swki_codec_add_action(struct swki_buf *buf, enum swki_change change,
                           const struct swki_object *object,
@@ -36,9 +43,10 @@ enum swki_kind swki_codec_snapshot_order(unsigned place);
 bool swki_codec_add_request(struct swki_buf *buf, uint64_t index,
                             const char *key, const char *object_id);
 
-/* The field's number. */
+/* Numbers of fields. */
 enum {
     SWKI_CODEC_REQUEST_FIELD = 1000,
+    SWKI_CODEC_ACTOR_FIELD = 1001,
 };
 
 bool swki_codec_add_varint(struct swki_buf *buf, uint64_t value);

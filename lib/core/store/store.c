@@ -75,6 +75,59 @@ uint64_t swki_store_denials(const struct swki_store *store)
     return store->denials;
 }
 
+/* -- Observation ----------------------------------------------------------- */
+
+void swki_store_observe(struct swki_store *store,
+                        const struct swki_store_observer *observer)
+{
+    store->observer =
+        observer != NULL ? *observer : (struct swki_store_observer){0};
+}
+
+void swki_store_set_cause(struct swki_store *store, uint64_t cause)
+{
+    store->cause = cause;
+}
+
+void swki_store_tell_observer(const struct swki_store *store,
+                              const struct swki_writes *writes,
+                              const struct swki_store_ending *ending)
+{
+    if (store->observer.ended == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < writes->count; i++) {
+        const struct swki_write *write = &writes->items[i];
+        const struct swki_observed observed = {
+            .actor = ending->actor,
+            .change = write->change,
+            .fate = ending->fate,
+            .index = ending->index,
+            .cause = ending->cause,
+            .request = ending->request,
+            .object = write->object,
+            .old = write->old,
+        };
+
+        store->observer.ended(store->observer.ctx, &observed);
+    }
+}
+
+static void tell_of_pending(const struct swki_store *store,
+                            const struct swki_pending *pending,
+                            enum swki_fate fate)
+{
+    const struct swki_store_ending ending = {
+        .actor = pending->actor,
+        .fate = fate,
+        .index = pending->index,
+        .cause = pending->cause,
+        .request = pending->request != NULL ? pending->request->key : NULL,
+    };
+
+    swki_store_tell_observer(store, &pending->writes, &ending);
+}
+
 /* -- Own proposals --------------------------------------------------------- */
 
 static struct swki_pending *oldest(const struct swki_store *store)
@@ -105,6 +158,7 @@ void swki_store_commit_oldest(struct swki_store *store)
     store->in_flight--;
     swki_view_unref(store->committed);
     store->committed = pending->view;
+    tell_of_pending(store, pending, SWKI_FATE_COMMITTED);
     swki_request_log_add(&store->requests, pending->request, pending->index);
     pending->request = NULL;
     swki_versions_sweep(&store->versions);
@@ -143,6 +197,7 @@ void swki_store_lose_leadership(struct swki_store *store)
             SWKI_CONTAINER(lost.next, struct swki_pending, link);
 
         swki_list_remove(&pending->link);
+        tell_of_pending(store, pending, SWKI_FATE_UNKNOWN);
         end_pending(store, pending, SWKI_FATE_UNKNOWN);
     }
 }
@@ -331,6 +386,16 @@ static int apply_request(struct swki_store *store, uint64_t index,
         swki_tx_abort(tx);
         return rc;
     }
+    tx->actor = swki_codec_entry_actor(request);
+    swki_store_tell_observer(store, &tx->writes,
+                             &(const struct swki_store_ending){
+                                 .actor = tx->actor,
+                                 .fate = SWKI_FATE_COMMITTED,
+                                 .index = index,
+                                 .request = request->request != NULL
+                                                ? request->request->key
+                                                : NULL,
+                             });
     swki_tx_install(tx, index);
     swki_request_log_take(&store->requests, request->request, index);
     return SWK_OK;

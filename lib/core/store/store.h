@@ -27,7 +27,8 @@
 #include "base/buf.h"
 #include "core/store/object.h"
 
-/* Who writes. policy.c says what each may write. */
+/* Who writes. policy.c says what each may write. They are in entries of the log:
+ * none changes its place, and new ones come last. */
 enum swki_actor {
     SWKI_ACTOR_BOOTSTRAP,    /* the first objects of a new leader */
     SWKI_ACTOR_CONTROL,      /* the control API, on behalf of a user */
@@ -301,6 +302,40 @@ void swki_store_apply_nothing(struct swki_store *store, uint64_t index);
 
 /* Drops head; every proposal in flight ends with SWKI_FATE_UNKNOWN. */
 void swki_store_lose_leadership(struct swki_store *store);
+
+/* -- Observation ---------------------------------------------------------- */
+
+/* A change of one object, and what became of it. All is borrowed. */
+struct swki_observed {
+    enum swki_actor actor; /* SWKI_ACTORS_COUNT: the entry does not say */
+    enum swki_change change; /* CREATE, UPDATE or DELETE */
+    enum swki_fate fate;     /* of its transaction */
+    uint64_t index;          /* of the entry */
+    uint64_t cause;          /* see swki_store_set_cause() */
+    const char *request;     /* the key of a user's request, or NULL */
+    const struct swki_object *object; /* new one; the last for a delete */
+    const struct swki_object *old;    /* before an update */
+};
+
+/* Told of every change, of this member or another, unlike a watch with who made
+ * it; nothing may be written within. */
+struct swki_store_observer {
+    void *ctx;
+    /* A change was committed, or its fate is unknown. In the order of the log;
+     * the changes of one transaction come one after the other. */
+    void (*ended)(void *ctx, const struct swki_observed *observed);
+    /* The policy has refused a change; fate and index mean nothing. */
+    void (*refused)(void *ctx, const struct swki_observed *observed,
+                    const struct swk_error *why);
+};
+
+/* One at a time; NULL for none. *Copied*. */
+void swki_store_observe(struct swki_store *store,
+                        const struct swki_store_observer *observer);
+
+/* What causes the transactions that are committed from now on: a number of the
+ * observer's; 0 for nothing in particular. */
+void swki_store_set_cause(struct swki_store *store, uint64_t cause);
 
 /* Proposals not yet committed. */
 size_t swki_store_in_flight(const struct swki_store *store);

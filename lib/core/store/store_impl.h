@@ -71,6 +71,8 @@ struct swki_pending {
     struct swki_view *view;
     struct swki_writes writes;
     struct swki_store_request *request; /* that it carries out, or NULL */
+    enum swki_actor actor;
+    uint64_t cause;
     swki_tx_done_fn done;
     void *done_ctx;
 };
@@ -90,6 +92,8 @@ struct swki_store {
     struct swki_keys keys;     /* room to work in */
     struct swki_keys old_keys;
     uint64_t denials;
+    struct swki_store_observer observer; /* its functions are NULL for none */
+    uint64_t cause; /* of what is committed now */
     int failed; /* why this copy diverges; it then refuses all work */
 };
 
@@ -160,6 +164,19 @@ struct swki_object *swki_store_take(const struct swki_view *view,
                                     enum swki_kind kind,
                                     ProtobufCMessage *message,
                                     const struct swki_object *old);
+
+/* Tells the observer of the writes of a transaction. */
+struct swki_store_ending {
+    enum swki_actor actor;
+    enum swki_fate fate;
+    uint64_t index;
+    uint64_t cause;
+    const char *request;
+};
+
+void swki_store_tell_observer(const struct swki_store *store,
+                              const struct swki_writes *writes,
+                              const struct swki_store_ending *ending);
 
 /* The oldest proposal is committed. */
 void swki_store_commit_oldest(struct swki_store *store);

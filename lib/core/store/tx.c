@@ -387,6 +387,28 @@ static int check_open(const struct swki_tx *tx, struct swk_error *err)
     return SWK_OK;
 }
 
+static void tell_of_refusal(const struct swki_tx *tx,
+                            const struct swki_object *old,
+                            const struct swki_object *object,
+                            const struct swk_error *why)
+{
+    const struct swki_store_observer *observer = &tx->store->observer;
+    const struct swki_observed observed = {
+        .actor = tx->actor,
+        .change = old == NULL      ? SWKI_CHANGE_CREATE
+                  : object == NULL ? SWKI_CHANGE_DELETE
+                                   : SWKI_CHANGE_UPDATE,
+        .fate = SWKI_FATE_UNKNOWN,
+        .cause = tx->store->cause,
+        .object = object != NULL ? object : old,
+        .old = old,
+    };
+
+    if (observer->refused != NULL) {
+        observer->refused(observer->ctx, &observed, why);
+    }
+}
+
 static int check_policy(struct swki_tx *tx, const struct swki_object *old,
                         const struct swki_object *object,
                         struct swk_error *err)
@@ -397,6 +419,7 @@ static int check_policy(struct swki_tx *tx, const struct swki_object *old,
         tx->store->denials++;
         swki_log(tx->store->logger, SWK_LOG_WARN, "store", "refused: %s",
                  err->text);
+        tell_of_refusal(tx, old, object, err);
     }
     return rc;
 }
@@ -534,7 +557,8 @@ int swki_tx_set_request(struct swki_tx *tx, const char *key,
 int swki_tx_encode(struct swki_tx *tx, struct swk_error *err)
 {
     if (tx->entry.len == 0 &&
-        !swki_codec_begin_entry(&tx->entry, tx->index)) {
+        (!swki_codec_begin_entry(&tx->entry, tx->index) ||
+         !swki_codec_add_actor(&tx->entry, tx->actor))) {
         return swki_fail_nomem(err);
     }
     while (tx->encoded < tx->writes.count) {
@@ -611,6 +635,8 @@ static void make_head(struct swki_tx *tx, struct swki_pending *pending)
         .view = (struct swki_view *)swki_view_ref(tx->view),
         .writes = tx->writes,
         .request = tx->request,
+        .actor = tx->actor,
+        .cause = store->cause,
     };
     tx->writes = (struct swki_writes){0};
     tx->request = NULL;
