@@ -27,6 +27,10 @@ struct swki_caller {
     bool local;           /* through the control socket: the administrator */
     const char *address;  /* "192.0.2.1:53211", or "" */
     const char *request_id; /* by which a retry is recognised, or "" */
+    /* The manager that passed the call on, and answers for who made it; or "". */
+    const char *forwarded_by;
+    int64_t uid; /* of the process behind the control socket */
+    int64_t pid; /* and its number; not more than 0: unknown, both */
 };
 
 struct swki_call {

@@ -28,9 +28,9 @@ IO_HEADERS = {
 }
 
 # The table: a folder of lib/, and the folders whose headers it may use.
-CORES = ["agent", "allocator", "autolock", "ca", "control", "dispatcher",
-         "membership", "orchestrator", "raft", "rolemanager", "scheduler",
-         "signer", "trust"]
+CORES = ["agent", "allocator", "audit", "autolock", "ca", "control",
+         "dispatcher", "membership", "orchestrator", "raft", "rolemanager",
+         "scheduler", "signer", "trust"]
 MAY_USE = {
     "base": ["base"],
     "wire": ["wire", "base"],
