@@ -82,30 +82,7 @@ static void end(struct swki_audit *audit, const struct swki_audit_line *line)
 
 /* -- Life ----------------------------------------------------------------- */
 
-static void record_start(struct swki_audit *audit,
-                         const struct swki_audit_start *start, swk_wall wall)
-{
-    static const char *const before[] = {
-        [SWKI_AUDIT_BEFORE_NONE] = "none",
-        [SWKI_AUDIT_BEFORE_STOPPED] = "stopped",
-        [SWKI_AUDIT_BEFORE_CRASHED] = "crashed",
-        [SWKI_AUDIT_BEFORE_TRUNCATED] = "truncated",
-        [SWKI_AUDIT_BEFORE_ALTERED] = "altered",
-    };
-    struct swki_audit_line line = begin(audit, wall, "start");
-
-    text(&line, "node", start->node_id);
-    text(&line, "swarm", start->swarm_id);
-    text(&line, "release", start->release);
-    text(&line, "before", before[start->before]);
-    if (start->torn > 0) {
-        number(&line, "torn", start->torn);
-    }
-    end(audit, &line);
-}
-
 int swki_audit_new(const struct swki_audit_config *config,
-                   const struct swki_audit_start *start, swk_wall wall,
                    struct swki_audit **out_audit, struct swk_error *err)
 {
     struct swki_audit *audit = swki_calloc(config->alloc, 1, sizeof(*audit));
@@ -120,17 +97,9 @@ int swki_audit_new(const struct swki_audit_config *config,
     if (config->refusals_max == 0) {
         audit->config.refusals_max = SWKI_AUDIT_REFUSALS_MAX;
     }
-    audit->head = start->last;
-    audit->start = start->last.seq + 1;
-    audit->recorded = start->recorded_index;
-    audit->wall = wall;
+    audit->head = config->last;
     swki_buf_init(&audit->pending, config->alloc, audit->config.pending_max);
     swki_open_calls_init(&audit->calls, config->alloc);
-    record_start(audit, start, wall);
-    if (audit->lost > 0) {
-        swki_audit_free(audit);
-        return swki_fail_nomem(err);
-    }
     *out_audit = audit;
     return SWK_OK;
 }
@@ -142,6 +111,29 @@ void swki_audit_free(struct swki_audit *audit)
         swki_buf_fini(&audit->pending);
         swki_free(audit->config.alloc, audit);
     }
+}
+
+void swki_audit_start(struct swki_audit *audit, swk_wall wall,
+                      const struct swki_audit_start *start)
+{
+    static const char *const before[] = {
+        [SWKI_AUDIT_BEFORE_NONE] = "none",
+        [SWKI_AUDIT_BEFORE_STOPPED] = "stopped",
+        [SWKI_AUDIT_BEFORE_CRASHED] = "crashed",
+        [SWKI_AUDIT_BEFORE_TRUNCATED] = "truncated",
+        [SWKI_AUDIT_BEFORE_ALTERED] = "altered",
+    };
+    struct swki_audit_line line = begin(audit, wall, "start");
+
+    audit->start = audit->head.seq + 1;
+    text(&line, "node", start->node_id);
+    text(&line, "swarm", start->swarm_id);
+    text(&line, "release", start->release);
+    text(&line, "before", before[start->before]);
+    if (start->torn > 0) {
+        number(&line, "torn", start->torn);
+    }
+    end(audit, &line);
 }
 
 /* -- Calls ---------------------------------------------------------------- */
@@ -377,7 +369,7 @@ static void change_ended(void *ctx, const struct swki_observed *observed)
 
     /* After a start the end of the raft log is applied anew. */
     if (audit->config.level != SWKI_AUDIT_ALL ||
-        (committed && observed->index <= audit->recorded)) {
+        (committed && observed->index <= audit->config.recorded_index)) {
         return;
     }
     line = begin(audit, audit->wall, "change");

@@ -43,7 +43,9 @@ enum {
 struct swki_audit_config {
     const struct swk_alloc *alloc;
     enum swki_audit_level level;
-    size_t pending_max; /* 0 for the default, likewise below */
+    struct swki_audit_link last; /* where the log goes on */
+    uint64_t recorded_index;     /* of the store: changes up to it are there */
+    size_t pending_max;          /* 0 for the default, likewise below */
     uint32_t refusals_max;
 };
 
@@ -64,16 +66,16 @@ struct swki_audit_start {
     const char *swarm_id;
     const char *release; /* of the library */
     enum swki_audit_before before;
-    struct swki_audit_link last; /* where the log goes on */
-    uint64_t torn;               /* bytes of an unfinished record, cut off */
-    uint64_t recorded_index;     /* of the store: changes up to it are there */
+    uint64_t torn; /* bytes of an unfinished record, cut off */
 };
 
-/* Makes the machine, with a record of the start. */
 int swki_audit_new(const struct swki_audit_config *config,
-                   const struct swki_audit_start *start, swk_wall wall,
                    struct swki_audit **out_audit, struct swk_error *err);
 void swki_audit_free(struct swki_audit *audit);
+
+/* Comes first: records the start, and numbers calls from it on. */
+void swki_audit_start(struct swki_audit *audit, swk_wall wall,
+                      const struct swki_audit_start *start);
 
 /* -- Calls ---------------------------------------------------------------- */
 

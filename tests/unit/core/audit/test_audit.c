@@ -51,27 +51,28 @@ struct f {
     char text[16384]; /* of the records, without what frames them */
 };
 
-static void make_audit(struct f *f, enum swki_audit_level level,
-                       const struct swki_audit_start *start)
+static const struct swki_audit_start first_start = {
+    .node_id = "manager1",
+    .swarm_id = "swarm1",
+    .release = "1.2.3",
+};
+
+static void make_audit(struct f *f, const struct swki_audit_config *config)
 {
-    const struct swki_audit_config config = {
-        .alloc = &f->heap.alloc, .level = level, .refusals_max = 3};
+    struct swki_audit_config full = *config;
     struct swki_store_observer observer;
 
+    full.alloc = &f->heap.alloc;
+    full.refusals_max = 3;
     swki_audit_free(f->audit);
-    assert_int_equal(
-        swki_audit_new(&config, start, 5 * SECOND, &f->audit, NULL), 0);
+    assert_int_equal(swki_audit_new(&full, &f->audit, NULL), 0);
     observer = swki_audit_observer(f->audit);
     swki_store_observe(f->store, &observer);
 }
 
 static int set_up(void **state)
 {
-    static const struct swki_audit_start start = {
-        .node_id = "manager1",
-        .swarm_id = "swarm1",
-        .release = "1.2.3",
-    };
+    static const struct swki_audit_config from_the_start = {0};
     struct f *f = calloc(1, sizeof(*f));
     struct swki_store_config config = {.alloc = &f->heap.alloc};
 
@@ -79,7 +80,8 @@ static int set_up(void **state)
     f->log.leads = true;
     config.proposer = storelog_proposer(&f->log);
     assert_int_equal(swki_store_new(&config, &f->store, NULL), 0);
-    make_audit(f, SWKI_AUDIT_ALL, &start);
+    make_audit(f, &from_the_start);
+    swki_audit_start(f->audit, 5 * SECOND, &first_start);
     *state = f;
     return 0;
 }
@@ -170,19 +172,17 @@ static int create_secret(struct f *f, enum swki_actor actor, const char *id)
 static void a_start_says_who_and_how_it_was_left(void **state)
 {
     struct f *f = *state;
-    struct swki_audit_start start = {
-        .node_id = "manager1",
-        .swarm_id = "swarm1",
-        .release = "1.2.3",
-        .before = SWKI_AUDIT_BEFORE_CRASHED,
-        .last = {41, {1}},
-        .torn = 12,
-    };
+    const struct swki_audit_config config = {.last = {41, {1}}};
+    struct swki_audit_start start = first_start;
+
+    start.before = SWKI_AUDIT_BEFORE_CRASHED;
+    start.torn = 12;
 
     assert_string_equal(records(f),
                         "start node=manager1 swarm=swarm1 release=1.2.3 "
                         "before=none\n");
-    make_audit(f, SWKI_AUDIT_ALL, &start);
+    make_audit(f, &config);
+    swki_audit_start(f->audit, 0, &start);
     assert_int_equal(swki_audit_head(f->audit)->seq, 42);
     assert_string_equal(records(f),
                         "start node=manager1 swarm=swarm1 release=1.2.3 "
@@ -362,10 +362,9 @@ static void another_managers_change_names_its_actor(void **state)
 static void what_is_recorded_already_is_not_recorded_anew(void **state)
 {
     struct f *f = *state;
-    const struct swki_audit_start start = {
-        .node_id = "manager1", .swarm_id = "swarm1", .recorded_index = 1};
+    const struct swki_audit_config config = {.recorded_index = 1};
 
-    make_audit(f, SWKI_AUDIT_ALL, &start);
+    make_audit(f, &config);
     (void)records(f);
     assert_int_equal(create_secret(f, SWKI_ACTOR_CONTROL, "s1"), 0);
     assert_int_equal(create_secret(f, SWKI_ACTOR_CONTROL, "s2"), 0);
@@ -377,9 +376,9 @@ static void what_is_recorded_already_is_not_recorded_anew(void **state)
 static void of_calls_alone_changes_are_left_out_unless_refused(void **state)
 {
     struct f *f = *state;
-    const struct swki_audit_start start = {.node_id = "m", .swarm_id = "s"};
+    const struct swki_audit_config config = {.level = SWKI_AUDIT_CALLS};
 
-    make_audit(f, SWKI_AUDIT_CALLS, &start);
+    make_audit(f, &config);
     (void)records(f);
     assert_int_equal(create_secret(f, SWKI_ACTOR_CONTROL, "s1"), 0);
     storelog_commit_all(&f->log, f->store);
@@ -465,11 +464,10 @@ static void records_without_room_become_a_gap_that_is_told_of(void **state)
     struct f *f = *state;
     const struct swki_audit_config config = {.alloc = &f->heap.alloc,
                                              .pending_max = 2000};
-    const struct swki_audit_start start = {.node_id = "m", .swarm_id = "s"};
     uint64_t lost;
 
     swki_audit_free(f->audit);
-    assert_int_equal(swki_audit_new(&config, &start, 0, &f->audit, NULL), 0);
+    assert_int_equal(swki_audit_new(&config, &f->audit, NULL), 0);
     for (int i = 0; i < 20; i++) {
         swki_audit_leads(f->audit, 0, 4);
     }
