@@ -186,7 +186,8 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(
             what_is_sealed_opens_with_its_password_alone, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(passwords_of_people_are_made_slow_to_guess, set_up,
+        cmocka_unit_test_setup_teardown(
+            passwords_of_people_are_made_slow_to_guess, set_up, tear_down),
         cmocka_unit_test_setup_teardown(no_two_seals_are_alike, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(damage_is_no_key, set_up, tear_down),
