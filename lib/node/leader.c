@@ -317,6 +317,7 @@ int swki_leader_new(const struct swki_leader_config *config, swk_time now,
 
 void swki_leader_free(struct swki_leader *leader, struct swki_answers *answers)
 {
+    swki_control_stop(leader->control, answers);
     swki_dispatcher_stop(leader->dispatcher, answers);
     swki_ca_server_stop(leader->ca, answers);
     swki_requests_stop(leader->requests, answers);
@@ -354,6 +355,7 @@ void swki_leader_call(struct swki_leader *leader, swk_time now, swk_wall wall,
 
 void swki_leader_cancel(struct swki_leader *leader, uint64_t call_id)
 {
+    swki_control_cancel(leader->control, call_id);
     swki_dispatcher_cancel(leader->dispatcher, call_id);
     swki_ca_server_cancel(leader->ca, call_id);
     swki_requests_cancel(leader->requests, call_id);
@@ -411,6 +413,7 @@ static swk_time deadline_of(const struct swki_leader *leader)
     deadline = earlier(deadline, swki_enforcer_deadline(leader->enforcer));
     deadline = earlier(deadline, swki_reaper_deadline(leader->reaper));
     deadline = earlier(deadline, swki_scheduler_deadline(leader->scheduler));
+    deadline = earlier(deadline, swki_control_deadline(leader->control));
     deadline = earlier(deadline, swki_ca_server_deadline(leader->ca));
     deadline = earlier(deadline, swki_requests_deadline(leader->requests));
     deadline =
@@ -442,6 +445,7 @@ swk_time swki_leader_step(struct swki_leader *leader, swk_time now,
 
     do {
         step_members(leader, now, wall, answers);
+        swki_control_step(leader->control, now, answers);
         swki_ca_server_step(leader->ca, now, wall, answers);
         swki_enforcer_step(leader->enforcer, now, wall);
         swki_orchestrator_step(leader->orchestrator, now, wall);

@@ -48,6 +48,8 @@ ALSO = {
     # The one grammar of constraints, for whoever checks or obeys them.
     ("core/control", "core/scheduler/constraint.h"),
     ("core/orchestrator", "core/scheduler/constraint.h"),
+    # What a change of the CA means, for whoever is asked to make it.
+    ("core/control", "core/ca/rotation.h"),
     # The list of managers, to which the role manager's work leads.
     ("core/rolemanager", "core/membership/membership.h"),
     # Whose signatures count: asked before a spec is stored, and before a task

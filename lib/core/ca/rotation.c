@@ -469,14 +469,13 @@ static int read_state(struct decision *d, struct swk_error *err)
 static void read_wish(struct decision *d)
 {
     const Swkpb__CAConfig *config = d->question->config;
-    uint64_t force_rotate = 0;
 
     if (config != NULL) {
         d->desired = pem_of_data(&config->signing_ca_cert);
         d->desired_key = pem_of_data(&config->signing_ca_key);
-        force_rotate = config->force_rotate;
+        d->forced = config->force_rotate !=
+                    d->question->root->last_forced_rotation;
     }
-    d->forced = force_rotate != d->question->root->last_forced_rotation;
 }
 
 int swki_rotation_decide(const struct swki_rotation_question *question,

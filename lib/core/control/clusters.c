@@ -249,23 +249,6 @@ static int check_spec(const Swkpb__ClusterSpec *spec, struct swk_error *err)
     return rc == SWK_OK ? check_raft(spec->raft, err) : rc;
 }
 
-static bool same_external_cas(const Swkpb__CAConfig *a,
-                              const Swkpb__CAConfig *b)
-{
-    size_t count = a != NULL ? a->n_external_cas : 0;
-
-    if (count != (b != NULL ? b->n_external_cas : 0)) {
-        return false;
-    }
-    for (size_t i = 0; i < count; i++) {
-        if (!swki_message_equal(&a->external_cas[i]->base,
-                                &b->external_cas[i]->base)) {
-            return false;
-        }
-    }
-    return true;
-}
-
 /* Requests that this release cannot fulfil name the field. */
 static int check_supported(const Swkpb__Cluster *cluster,
                            const Swkpb__UpdateClusterRequest *update,
@@ -274,23 +257,12 @@ static int check_supported(const Swkpb__Cluster *cluster,
     const Swkpb__CAConfig *ca = update->spec->ca_config;
     const Swkpb__CAConfig *old =
         cluster->spec != NULL ? cluster->spec->ca_config : NULL;
-    const char *field = NULL;
 
-    if (ca != NULL && ca->signing_ca_cert.len > 0) {
-        field = "ca_config.signing_ca_cert";
-    } else if (ca != NULL && ca->signing_ca_key.len > 0) {
-        field = "ca_config.signing_ca_key";
-    } else if (ca != NULL &&
-               ca->force_rotate !=
-                   (old != NULL ? old->force_rotate : 0)) {
-        field = "ca_config.force_rotate";
-    } else if (!same_external_cas(ca, old)) {
-        field = "ca_config.external_cas";
-    }
-    return field == NULL ? SWK_OK
-                         : swki_fail(err, SWK_ENOTSUP,
-                                     "%s is not supported by this release",
-                                     field);
+    return swki_same_external_cas(ca, old)
+               ? SWK_OK
+               : swki_fail(err, SWK_ENOTSUP,
+                           "ca_config.external_cas is not supported by this "
+                           "release");
 }
 
 static int rotate_tokens(struct swki_control_request *r,
@@ -333,6 +305,7 @@ static int rotate_tokens(struct swki_control_request *r,
 static int fill_cluster(struct swki_control_request *r,
                         struct swki_object *object,
                         const Swkpb__UpdateClusterRequest *update,
+                        const struct swki_rotation_plan *plan,
                         struct swk_error *err)
 {
     Swkpb__Cluster *cluster = swki_cluster_edit(object);
@@ -344,6 +317,10 @@ static int fill_cluster(struct swki_control_request *r,
     }
 
     int rc = swki_blacklist_prune(object, r->wall, err);
+    if (rc == SWK_OK) {
+        rc = swki_ca_change_apply(object, update, plan,
+                                  swki_store_head(r->config->store), err);
+    }
     if (rc == SWK_OK) {
         rc = rotate_tokens(r, object, update->rotation, err);
     }
@@ -362,24 +339,16 @@ static int fill_cluster(struct swki_control_request *r,
 static int edit_cluster(struct swki_control_request *r,
                         const struct swki_object *old,
                         const Swkpb__UpdateClusterRequest *update,
+                        const struct swki_rotation_plan *plan,
                         struct swki_object **out_object, struct swk_error *err)
 {
-    const Swkpb__Cluster *cluster = swki_cluster(old);
-
-    if (cluster->root_ca == NULL || cluster->root_ca->ca_cert.len == 0) {
-        return swki_fail(err, SWK_EINTERNAL,
-                         "the cluster has no root certificate");
-    }
-    int rc = check_supported(cluster, update, err);
-    if (rc != SWK_OK) {
-        return rc;
-    }
-
     struct swki_object *object = swki_object_edit(old);
+    int rc;
+
     if (object == NULL) {
         return swki_fail_nomem(err);
     }
-    rc = fill_cluster(r, object, update, err);
+    rc = fill_cluster(r, object, update, plan, err);
     if (rc != SWK_OK) {
         swki_object_unref(object);
         return rc;
@@ -424,37 +393,76 @@ static void log_rotation(const struct swki_control_request *r,
     }
 }
 
-int swki_control_update_cluster(struct swki_control_request *r,
-                                const void *request, struct swk_error *err)
+static void log_ca(const struct swki_control_request *r, bool was_rotating,
+                   const struct swki_rotation_plan *plan)
 {
-    const Swkpb__UpdateClusterRequest *update = request;
+    const char *text = NULL;
+
+    switch (plan->step) {
+    case SWKI_ROTATION_KEEP:
+    case SWKI_ROTATION_WORK:
+        return;
+    case SWKI_ROTATION_REKEY:
+        text = was_rotating ? "the rotation of the root CA was given up"
+                            : "the key of the root CA was set";
+        break;
+    case SWKI_ROTATION_CONTINUE:
+        text = "the key of the next root CA was set";
+        break;
+    case SWKI_ROTATION_START:
+        text = was_rotating ? "the root CA is rotated to yet another one"
+                            : "a rotation of the root CA begins";
+        break;
+    }
+    swki_log(r->config->logger, SWK_LOG_INFO, "control", "%s", text);
+}
+
+/* The present cluster, if the update is of that very version. */
+static int find_cluster(struct swki_control_request *r,
+                        const Swkpb__UpdateClusterRequest *update,
+                        const struct swki_object **out_object,
+                        struct swk_error *err)
+{
+    const struct swki_object *object;
+    int rc = swki_control_find(swki_store_head(r->config->store),
+                               SWKI_KIND_CLUSTER, update->cluster_id, &object,
+                               err);
+
+    if (rc != SWK_OK) {
+        return rc;
+    }
+    if (swki_cluster(object)->root_ca == NULL ||
+        swki_cluster(object)->root_ca->ca_cert.len == 0) {
+        return swki_fail(err, SWK_EINTERNAL,
+                         "the cluster has no root certificate");
+    }
+    if (swki_object_version(object) != update->cluster_version->index) {
+        return swki_fail(err, SWK_ECONFLICT, "update out of sequence");
+    }
+    *out_object = object;
+    return check_supported(swki_cluster(object), update, err);
+}
+
+/* Writes what is decided, and answers. */
+static int write_cluster(struct swki_control_request *r,
+                         const struct swki_object *old,
+                         const Swkpb__UpdateClusterRequest *update,
+                         const struct swki_rotation_plan *plan,
+                         struct swk_error *err)
+{
     Swkpb__UpdateClusterResponse reply = SWKPB__UPDATE_CLUSTER_RESPONSE__INIT;
-    const struct swki_object *old;
+    bool was_rotating = swki_cluster(old)->root_ca->root_rotation != NULL;
+    bool was_locked = locks_managers(swki_cluster(old)->spec);
     struct swki_object *object = NULL;
     struct swki_tx *tx;
-    bool was_locked = false;
     uint64_t index;
+    int rc = edit_cluster(r, old, update, plan, &object, err);
 
-    if (update->cluster_id[0] == '\0' || update->cluster_version == NULL ||
-        update->spec == NULL) {
-        return swki_fail(err, SWK_EINVAL,
-                         "the cluster's ID, version and spec must be given");
-    }
-    int rc = check_spec(update->spec, err);
     if (rc == SWK_OK) {
         rc = swki_control_begin(r, &tx, err);
     }
     if (rc != SWK_OK) {
-        return rc;
-    }
-    rc = swki_control_find(swki_tx_view(tx), SWKI_KIND_CLUSTER,
-                           update->cluster_id, &old, err);
-    if (rc == SWK_OK) {
-        was_locked = locks_managers(swki_cluster(old)->spec);
-        rc = edit_cluster(r, old, update, &object, err);
-    }
-    if (rc != SWK_OK) {
-        swki_tx_abort(tx);
+        swki_object_unref(object);
         return rc;
     }
     rc = swki_control_store(r, tx, object, SWKI_CHANGE_UPDATE, &old, &index,
@@ -464,10 +472,36 @@ int swki_control_update_cluster(struct swki_control_request *r,
     }
     log_rotation(r, update->rotation);
     log_lock(r, was_locked, update);
+    log_ca(r, was_rotating, plan);
     reply.cluster = show(r, swki_cluster(old));
     if (reply.cluster == NULL) {
         return swki_fail_nomem(err);
     }
     swki_control_reply(r, &reply.base, index);
     return SWK_OK;
+}
+
+int swki_control_update_cluster(struct swki_control_request *r,
+                                const void *request, struct swk_error *err)
+{
+    const Swkpb__UpdateClusterRequest *update = request;
+    const struct swki_object *old = NULL;
+    struct swki_rotation_plan plan;
+
+    if (update->cluster_id[0] == '\0' || update->cluster_version == NULL ||
+        update->spec == NULL) {
+        return swki_fail(err, SWK_EINVAL,
+                         "the cluster's ID, version and spec must be given");
+    }
+    int rc = check_spec(update->spec, err);
+    if (rc == SWK_OK) {
+        rc = find_cluster(r, update, &old, err);
+    }
+    if (rc == SWK_OK) {
+        rc = swki_ca_change_plan(r, old, update, &plan, err);
+    }
+    if (rc != SWK_OK || plan.step == SWKI_ROTATION_WORK) {
+        return rc;
+    }
+    return write_cluster(r, old, update, &plan, err);
 }

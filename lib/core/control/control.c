@@ -20,6 +20,7 @@ struct swki_control {
     struct swki_rng rng;
     struct swki_arena arena;
     struct swki_retries retries;
+    struct swki_ca_change ca_change;
 };
 
 /* What a write does to its object; a read is none. */
@@ -151,6 +152,7 @@ int swki_control_new(const struct swki_control_config *config,
                                                : SWKI_CONTROL_RETRIES_MAX,
                       config->retries_bytes != 0 ? config->retries_bytes
                                                  : SWKI_CONTROL_RETRIES_BYTES);
+    swki_ca_change_init(&control->ca_change, config->alloc);
     *out_control = control;
     return SWK_OK;
 }
@@ -158,6 +160,8 @@ int swki_control_new(const struct swki_control_config *config,
 void swki_control_free(struct swki_control *control)
 {
     if (control != NULL) {
+        swki_ca_change_end(&control->ca_change);
+        swki_arena_fini(&control->ca_change.arena);
         swki_retries_fini(&control->retries);
         swki_arena_fini(&control->arena);
         swki_free(control->config.alloc, control);
@@ -337,6 +341,7 @@ void swki_control_call(struct swki_control *control, swk_wall wall,
             .call = call,
             .answers = answers,
             .arena = &control->arena,
+            .ca_change = &control->ca_change,
         };
 
         rc = serve(control, method, &r, &err);
@@ -353,4 +358,172 @@ void swki_control_lose_leadership(struct swki_control *control)
     swki_retries_forget(
         &control->retries,
         swki_view_index(swki_store_committed(control->config.store)));
+}
+
+/* -- Work ----------------------------------------------------------------- */
+
+static struct swk_bytes bytes_of(struct swki_pem pem)
+{
+    return (struct swk_bytes){.data = pem.text, .len = pem.len};
+}
+
+static int32_t kind_of(enum swki_rotation_need_kind kind)
+{
+    switch (kind) {
+    case SWKI_ROTATION_NEEDS_ROOT:
+        return SWK_SIGN_ROOT;
+    case SWKI_ROTATION_NEEDS_CROSS:
+        return SWK_SIGN_CROSS;
+    case SWKI_ROTATION_NEEDS_CHECK:
+        return SWK_SIGN_CHECK;
+    case SWKI_ROTATION_NEEDS_NOTHING:
+        break;
+    }
+    return 0;
+}
+
+const struct swki_control_work *
+swki_control_next_work(struct swki_control *control)
+{
+    struct swki_ca_change *change = &control->ca_change;
+    const struct swki_rotation_need *need = &change->need;
+
+    if (!change->active || change->handed) {
+        return NULL;
+    }
+    change->handed = true;
+    change->out = (struct swki_control_work){
+        .id = ++change->last_id,
+        .request =
+            {
+                .size = sizeof(struct swk_sign_request),
+                .kind = kind_of(need->kind),
+                .now = change->wall,
+                .swarm_id = swki_object_id(change->cluster),
+                .authority = bytes_of(need->authority),
+                .authority_key = bytes_of(need->authority_key),
+                .root = bytes_of(need->root),
+                .urls = need->urls,
+                .urls_count = need->urls_count,
+                .urls_roots = bytes_of(need->urls_count > 0
+                                           ? need->authority
+                                           : (struct swki_pem){NULL, 0}),
+                .root_key = bytes_of(need->root_key),
+            },
+    };
+    return &change->out;
+}
+
+/* Serves the parked call again, with what is known now. */
+static int resume(struct swki_control *control, swk_wall wall,
+                  struct swki_answers *answers, struct swk_error *err)
+{
+    struct swki_ca_change *change = &control->ca_change;
+    const struct method *method = find_method(change->call.path);
+    struct swki_answer **slot = answers->last;
+    struct swki_control_request r = {
+        .config = &control->config,
+        .rng = &control->rng,
+        .wall = wall,
+        .call = &change->call,
+        .answers = answers,
+        .arena = &control->arena,
+        .key = change->key,
+        .ca_change = change,
+    };
+    int rc;
+
+    change->resumed = true;
+    rc = method->handler(&r, change->call.request, err);
+    change->resumed = false;
+    if (rc == 0 && *slot != NULL && change->key != NULL) {
+        swki_retries_add(&control->retries, change->key, *slot);
+    }
+    if (rc == 0 && *slot != NULL) { /* answered, not parked again */
+        swki_ca_change_end(change);
+    }
+    swki_arena_reset(&control->arena);
+    return rc;
+}
+
+static void fail_change(struct swki_control *control,
+                        struct swki_answers *answers, struct swk_error *err,
+                        int code)
+{
+    err->code = code;
+    swki_answer_fail(answers, control->ca_change.call.id, err);
+    swki_ca_change_end(&control->ca_change);
+}
+
+void swki_control_worked(struct swki_control *control, swk_wall wall,
+                         uint64_t id, const struct swk_sign_result *result,
+                         struct swki_answers *answers)
+{
+    struct swki_ca_change *change = &control->ca_change;
+    const struct swki_rotation_result outcome = {
+        .code = result->code,
+        .text = result->text,
+        .certificate = {result->certificate.data, result->certificate.len},
+        .key = {result->key.data, result->key.len},
+    };
+    struct swk_error err = {0};
+    int rc;
+
+    if (!change->active || !change->handed || id != change->last_id) {
+        return;
+    }
+    rc = swki_rotation_work_add(&change->work, &change->need, &outcome, wall,
+                                control->config.entropy, &err);
+    if (rc == 0) {
+        rc = resume(control, wall, answers, &err);
+    }
+    if (rc != 0) {
+        fail_change(control, answers, &err, rc);
+    }
+}
+
+void swki_control_step(struct swki_control *control, swk_time now,
+                       struct swki_answers *answers)
+{
+    struct swki_ca_change *change = &control->ca_change;
+    struct swk_error err = {0};
+
+    if (change->active && change->deadline == 0) {
+        change->deadline = now + SWKI_CONTROL_WORK_LIMIT;
+    } else if (change->active && now >= change->deadline) {
+        swki_fail(&err, SWK_EUNAVAILABLE,
+                  "the CA's signer has not answered in time");
+        fail_change(control, answers, &err, SWK_EUNAVAILABLE);
+    }
+}
+
+bool swki_control_pending(const struct swki_control *control)
+{
+    const struct swki_ca_change *change = &control->ca_change;
+
+    return change->active && (!change->handed || change->deadline == 0);
+}
+
+swk_time swki_control_deadline(const struct swki_control *control)
+{
+    return control->ca_change.active ? control->ca_change.deadline : SWK_NEVER;
+}
+
+void swki_control_cancel(struct swki_control *control, uint64_t call_id)
+{
+    if (control->ca_change.active && control->ca_change.call.id == call_id) {
+        swki_ca_change_end(&control->ca_change);
+    }
+}
+
+void swki_control_stop(struct swki_control *control,
+                       struct swki_answers *answers)
+{
+    struct swk_error err = {0};
+
+    if (control->ca_change.active) {
+        swki_fail(&err, SWK_EUNAVAILABLE,
+                  "this manager leads the swarm no more: retry");
+        fail_change(control, answers, &err, SWK_EUNAVAILABLE);
+    }
 }

@@ -24,6 +24,7 @@
 #include <swarmkit/alloc.h>
 #include <swarmkit/log.h>
 #include <swarmkit/port/entropy.h>
+#include <swarmkit/port/signer.h>
 
 #include "core/store/store.h"
 #include "wire/service.h"
@@ -74,8 +75,47 @@ void swki_control_call(struct swki_control *control, swk_wall wall,
                        const struct swki_call *call,
                        struct swki_answers *answers);
 
+/* The caller has gone: a change that it waits for is given up. */
+void swki_control_cancel(struct swki_control *control, uint64_t call_id);
+
+/* Leadership ended: whoever waits is told so. */
+void swki_control_stop(struct swki_control *control,
+                       struct swki_answers *answers);
+
 /* Leadership was lost: what was proposed and is not committed is forgotten. If
  * it is committed after all, the store knows. */
 void swki_control_lose_leadership(struct swki_control *control);
+
+/* -- Work ----------------------------------------------------------------- */
+
+/*
+ * A change of the CA that needs a signer: an UpdateCluster is answered only
+ * after that, and only one at a time is prepared. Others are told to come back
+ * (SWK_EABORTED); after SWKI_CONTROL_WORK_LIMIT it is given up.
+ */
+#define SWKI_CONTROL_WORK_LIMIT (30 * SWK_SECOND)
+
+struct swki_control_work {
+    uint64_t id;
+    struct swk_sign_request request;
+};
+
+/* What a signer is to be given next, or NULL; borrowed until the next call of
+ * the machine. */
+const struct swki_control_work *
+swki_control_next_work(struct swki_control *control);
+
+/* How it ended. What nobody waits for any more is ignored. */
+void swki_control_worked(struct swki_control *control, swk_wall wall,
+                         uint64_t id, const struct swk_sign_result *result,
+                         struct swki_answers *answers);
+
+/* Gives up what takes too long. */
+void swki_control_step(struct swki_control *control, swk_time now,
+                       struct swki_answers *answers);
+/* Whether there is work to hand out, or a deadline to be set. */
+bool swki_control_pending(const struct swki_control *control);
+/* When to step if nothing happens first, or SWK_NEVER. */
+swk_time swki_control_deadline(const struct swki_control *control);
 
 #endif

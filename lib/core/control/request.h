@@ -7,6 +7,7 @@
 
 #include "base/arena.h"
 #include "base/rng.h"
+#include "core/control/ca_change.h"
 #include "core/control/control.h"
 
 /* The lists of a request's filters, and what they are compared with. */
@@ -40,6 +41,7 @@ struct swki_control_request {
     struct swki_answers *answers;
     struct swki_arena *arena; /* for the answer; emptied by the next call */
     const char *key; /* by which a retry of this write is known; may be NULL */
+    struct swki_ca_change *ca_change; /* that is being prepared */
 };
 
 /* Answers a request of the method's type, or returns why it fails. */

@@ -284,10 +284,14 @@ static void cluster_settings_are_checked(void **state)
     c->spec->dispatcher->heartbeat_period = duration_ms(f, 0);
     assert_int_equal(update_cluster(f, c, NULL), SWKI_STATUS_INVALID_ARGUMENT);
     c->spec->dispatcher = NULL;
-    c->spec->ca_config->force_rotate = 1;
+    c->spec->ca_config->n_external_cas = 1;
+    c->spec->ca_config->external_cas =
+        swki_arena_calloc(&f->arena, 1, sizeof(Swkpb__ExternalCA *));
+    c->spec->ca_config->external_cas[0] =
+        make(f, &swkpb__external_ca__descriptor);
     assert_int_equal(update_cluster(f, c, NULL), SWKI_STATUS_UNIMPLEMENTED);
-    assert_non_null(strstr(text(f), "ca_config.force_rotate"));
-    c->spec->ca_config->force_rotate = 0;
+    assert_non_null(strstr(text(f), "ca_config.external_cas"));
+    c->spec->ca_config->n_external_cas = 0;
     c->spec->annotations->name = copy(f, "other");
     assert_int_equal(update_cluster(f, c, NULL), SWKI_STATUS_INVALID_ARGUMENT);
 }
