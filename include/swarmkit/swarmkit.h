@@ -11,6 +11,7 @@
 #include <swarmkit/agent.h>
 #include <swarmkit/alloc.h>
 #include <swarmkit/ca.h>
+#include <swarmkit/certificate.h>
 #include <swarmkit/client.h>
 #include <swarmkit/error.h>
 #include <swarmkit/file_storage.h>
