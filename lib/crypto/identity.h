@@ -19,7 +19,8 @@ struct swki_identity {
     char node_id[SWK_ID_LEN_MAX + 1];  /* CN */
     char swarm_id[SWK_ID_LEN_MAX + 1]; /* O */
     uint32_t role;                     /* OU: enum swki_role */
-    swk_wall not_after;                /* end of the certificate */
+    swk_wall not_before;               /* validity of the certificate */
+    swk_wall not_after;
 };
 
 #endif

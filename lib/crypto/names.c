@@ -142,6 +142,7 @@ int swki_mbed_identity(const mbedtls_x509_crt *certificate,
 {
     char values[PARTS_COUNT][SWKI_CERTIFICATE_NAME_MAX + 1] = {"", "", ""};
     struct swki_identity identity = {
+        .not_before = swki_mbed_wall(&certificate->valid_from),
         .not_after = swki_mbed_wall(&certificate->valid_to),
     };
 

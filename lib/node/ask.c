@@ -24,6 +24,8 @@ struct swki_ask {
     bool answered;
     swki_ask_done_fn done; /* NULL once it was called */
     void *ctx;
+    swk_time started;
+    bool local;
     char address[SWKI_REMOTE_ADDRESS_SIZE + 8];
 };
 
@@ -71,29 +73,67 @@ static void ended(void *ctx, uint64_t call_id, int status, const char *text,
     finish(ask, &failure, now);
 }
 
-static int open_client(struct swki_ask *ask, swk_time timeout_ns,
-                       struct swk_error *err)
+/* Whose TLS it is: with the node's own certificate, or without one. */
+static int make_context(struct swki_ask *ask, enum swki_ask_as as,
+                        struct swk_error *err)
 {
     const struct swki_asker *asker = ask->asker;
-    const struct swki_rpc_client_config config = {
+    const struct swki_credentials *own = asker->credentials;
+    struct swki_credentials nobody;
+    int rc;
+
+    if (as == SWKI_ASK_AS_NODE) {
+        return swki_credentials_tls(own, SWKI_TLS_CLIENT, asker->alloc,
+                                    asker->clock, asker->entropy, &ask->context,
+                                    err);
+    }
+    swki_credentials_init(&nobody, asker->alloc);
+    if (as == SWKI_ASK_AS_NOBODY) {
+        nobody.roots = own->roots; /* lent */
+    }
+    rc = swki_credentials_tls(&nobody, SWKI_TLS_CLIENT, asker->alloc,
+                              asker->clock, asker->entropy, &ask->context, err);
+    swki_buf_init(&nobody.roots, asker->alloc, SWKI_PEM_LEN_MAX);
+    swki_credentials_fini(&nobody);
+    return rc;
+}
+
+static int open_client(struct swki_ask *ask,
+                       const struct swki_ask_question *question,
+                       struct swk_error *err)
+{
+    static const char *const names[] = {
+        [SWKI_ASK_AS_NODE] = SWKI_OU_MANAGER,
+        [SWKI_ASK_AS_NOBODY] = SWKI_SERVER_NAME_CA,
+        [SWKI_ASK_ANYBODY] = NULL,
+    };
+    const struct swki_asker *asker = ask->asker;
+    struct swki_rpc_client_config config = {
         .alloc = asker->alloc,
         .logger = asker->logger,
         .clock = asker->clock,
         .transport = asker->transport,
         .loop = asker->loop,
         .address = ask->address,
-        .context = ask->context,
-        .server_name = SWKI_OU_MANAGER,
-        .timeout_ns = timeout_ns,
+        .timeout_ns = question->timeout_ns,
         .ctx = ask,
         .disconnected = disconnected,
     };
 
+    if (!ask->local) {
+        int rc = make_context(ask, question->as, err);
+
+        if (rc != 0) {
+            return rc;
+        }
+        config.context = ask->context;
+        config.server_name = names[question->as];
+    }
     return swki_rpc_client_new(&config, &ask->client, err);
 }
 
-static int send_request(struct swki_ask *ask, const char *path,
-                        const ProtobufCMessage *request, swk_time timeout_ns,
+static int send_request(struct swki_ask *ask,
+                        const struct swki_ask_question *question,
                         struct swk_error *err)
 {
     const struct swki_rpc_client_call_events events = {
@@ -106,10 +146,11 @@ static int send_request(struct swki_ask *ask, const char *path,
     int rc;
 
     swki_buf_init(&encoded, ask->asker->alloc, SIZE_MAX);
-    rc = swki_message_pack(request, &encoded, err);
+    rc = swki_message_pack(question->request, &encoded, err);
     if (rc == 0) {
-        rc = swki_rpc_client_call(ask->client, path, encoded.data, encoded.len,
-                                  timeout_ns, &events, err);
+        rc = swki_rpc_client_call(ask->client, question->path, encoded.data,
+                                  encoded.len, question->timeout_ns, &events,
+                                  err);
     }
     swki_buf_fini(&encoded);
     return rc;
@@ -131,34 +172,48 @@ static const struct swki_remote *pick(const struct swki_asker *asker)
     return remote;
 }
 
-int swki_ask_new(const struct swki_asker *asker, const char *path,
-                 const ProtobufCMessage *request, swk_time timeout_ns,
+/* Where to ask; false if no manager is known. */
+static bool choose_address(struct swki_ask *ask)
+{
+    const struct swki_asker *asker = ask->asker;
+    const struct swki_remote *remote = pick(asker);
+    const char *own = asker->credentials->identity.node_id;
+
+    if (asker->local_path != NULL &&
+        (remote == NULL || strcmp(remote->node_id, own) == 0)) {
+        ask->local = true;
+        snprintf(ask->address, sizeof(ask->address), "ipc://%s",
+                 asker->local_path);
+        return true;
+    }
+    if (remote != NULL) {
+        snprintf(ask->address, sizeof(ask->address), "tcp://%s",
+                 remote->address);
+    }
+    return remote != NULL;
+}
+
+int swki_ask_new(const struct swki_asker *asker,
+                 const struct swki_ask_question *question,
                  swki_ask_done_fn done, void *ctx, struct swki_ask **out_ask,
                  struct swk_error *err)
 {
-    const struct swki_remote *remote = pick(asker);
-    struct swki_ask *ask;
+    struct swki_ask *ask = swki_calloc(asker->alloc, 1, sizeof(*ask));
     int rc;
 
-    if (remote == NULL) {
-        return swki_fail(err, SWK_EUNAVAILABLE, "no manager is known");
-    }
-    ask = swki_calloc(asker->alloc, 1, sizeof(*ask));
     if (ask == NULL) {
         return swki_fail_nomem(err);
     }
     ask->asker = asker;
     ask->done = done;
     ask->ctx = ctx;
+    ask->started = asker->clock->now(asker->clock->ctx);
     swki_buf_init(&ask->answer, asker->alloc, ANSWER_SIZE_MAX);
-    snprintf(ask->address, sizeof(ask->address), "tcp://%s", remote->address);
-    rc = swki_credentials_tls(asker->credentials, SWKI_TLS_CLIENT, asker->alloc,
-                              asker->clock, asker->entropy, &ask->context, err);
+    rc = choose_address(ask)
+             ? open_client(ask, question, err)
+             : swki_fail(err, SWK_EUNAVAILABLE, "no manager is known");
     if (rc == 0) {
-        rc = open_client(ask, timeout_ns, err);
-    }
-    if (rc == 0) {
-        rc = send_request(ask, path, request, timeout_ns, err);
+        rc = send_request(ask, question, err);
     }
     if (rc != 0) {
         swki_ask_free(ask);
@@ -181,4 +236,9 @@ void swki_ask_free(struct swki_ask *ask)
 const char *swki_ask_address(const struct swki_ask *ask)
 {
     return ask->address + sizeof("tcp://") - 1;
+}
+
+swk_time swki_ask_started(const struct swki_ask *ask)
+{
+    return ask->started;
 }

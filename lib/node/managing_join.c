@@ -121,6 +121,12 @@ static void told_join(void *ctx, const struct swk_error *failure,
 static void ask_to_join(struct swki_managing *m, swk_time now)
 {
     Swkpb__JoinRequest request = SWKPB__JOIN_REQUEST__INIT;
+    const struct swki_ask_question question = {
+        .path = "/docker.swarmkit.v1.RaftMembership/Join",
+        .request = &request.base,
+        .timeout_ns = JOIN_TIMEOUT,
+        .as = SWKI_ASK_AS_NODE,
+    };
     struct swki_managing_joining *joining = &m->joining;
     char unspecified[SWKI_MANAGING_ADDRESS_SIZE];
     struct swk_error err;
@@ -134,9 +140,8 @@ static void ask_to_join(struct swki_managing *m, swk_time now)
     request.n_more_addrs = m->addresses_count - 1;
     request.raft_id = swki_manager_raft_id(m->manager);
     request.empty_log = request.raft_id == 0;
-    if (swki_ask_new(&m->config.asker,
-                     "/docker.swarmkit.v1.RaftMembership/Join", &request.base,
-                     JOIN_TIMEOUT, told_join, m, &joining->ask, &err) != 0) {
+    if (swki_ask_new(&m->config.asker, &question, told_join, m, &joining->ask,
+                     &err) != 0) {
         join_later(m, err.text, now);
     }
 }
