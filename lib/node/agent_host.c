@@ -15,6 +15,7 @@
 #include "base/options.h"
 #include "node/agent_runner.h"
 #include "node/join.h"
+#include "node/renewal.h"
 #include "node/state_dir.h"
 
 struct swk_agent {
@@ -23,10 +24,11 @@ struct swk_agent {
     struct swki_remotes remotes;
     int lock_fd; /* of the state directory; -1: not locked */
     struct swki_loop *loop;
+    struct swki_renewal *renewal;
     struct swki_agent_runner *runner;
     pthread_t thread;
     bool started;
-    atomic_bool failed;       /* set after failure was written, for good */
+    atomic_bool failed; /* set after failure was written, for good */
     struct swk_error failure;
 };
 
@@ -35,8 +37,9 @@ static int check_config(const struct swk_agent_config *config,
 {
     if (config->state_dir == NULL || config->clock == NULL ||
         config->entropy == NULL || config->transport == NULL) {
-        return swki_fail(err, SWK_EINVAL, "agent: a required port or the "
-                                          "state directory is missing");
+        return swki_fail(err, SWK_EINVAL,
+                         "agent: a required port or the "
+                         "state directory is missing");
     }
     if (config->executor == NULL) {
         return swki_fail(err, SWK_EINVAL, "agent: executor required");
@@ -58,9 +61,12 @@ static int identify(struct swk_agent *agent, struct swk_error *err)
         .remotes = &agent->remotes,
         .state_dir = config->state_dir,
     };
-    int rc = swki_state_dir_load(config->state_dir, &agent->credentials,
-                                 config->clock, config->entropy, err);
+    int rc;
 
+    agent->credentials.accept_expired = true; /* the renewal deals with it */
+    rc = swki_state_dir_load(config->state_dir, &agent->credentials,
+                             config->clock, config->entropy, err);
+    agent->credentials.accept_expired = false;
     if (rc != SWK_ENOTFOUND) {
         return rc;
     }
@@ -96,7 +102,58 @@ static int find_managers(struct swk_agent *agent, struct swk_error *err)
     return rc;
 }
 
-static int set_up(struct swk_agent *agent, struct swk_error *err)
+/* -- Parts ---------------------------------------------------------------- */
+
+static void news(void *ctx, const Swkpb__SessionMessage *message)
+{
+    struct swk_agent *agent = ctx;
+
+    swki_renewal_news(agent->renewal, message);
+}
+
+static void refused(void *ctx)
+{
+    struct swk_agent *agent = ctx;
+
+    swki_renewal_refused(agent->renewal);
+}
+
+static void changed(void *ctx, swk_time now)
+{
+    struct swk_agent *agent = ctx;
+
+    (void)now;
+    swki_agent_runner_renewed(agent->runner);
+}
+
+static int make_renewal(struct swk_agent *agent, uint64_t seed,
+                        struct swk_error *err)
+{
+    const struct swk_agent_config *config = &agent->config;
+    const struct swki_renewal_config renewal = {
+        .asker =
+            {
+                .alloc = config->alloc,
+                .logger = config->logger,
+                .clock = config->clock,
+                .entropy = config->entropy,
+                .transport = config->transport,
+                .loop = agent->loop,
+                .credentials = &agent->credentials,
+                .remotes = &agent->remotes,
+            },
+        .credentials = &agent->credentials,
+        .state_dir = config->state_dir,
+        .kind = SWKI_RENEWAL_WORKER_ONLY,
+        .seed = seed,
+        .ctx = agent,
+        .changed = changed,
+    };
+
+    return swki_renewal_new(&renewal, &agent->renewal, err);
+}
+
+static int make_parts(struct swk_agent *agent, struct swk_error *err)
 {
     const struct swk_agent_config *config = &agent->config;
     struct swki_agent_runner_config runner = {
@@ -110,7 +167,30 @@ static int set_up(struct swk_agent *agent, struct swk_error *err)
         .hostname = config->hostname,
         .credentials = &agent->credentials,
         .remotes = &agent->remotes,
+        .ctx = agent,
+        .news = news,
+        .refused = refused,
     };
+    int rc = config->entropy->fill(config->entropy->ctx, &runner.seed,
+                                   sizeof(runner.seed));
+
+    if (rc != 0) {
+        return swki_fail(err, SWK_EIO, "no entropy to start with");
+    }
+    rc = swki_loop_new(config->alloc, config->clock, &agent->loop, err);
+    if (rc == 0) {
+        rc = make_renewal(agent, runner.seed + 1, err);
+    }
+    if (rc == 0) {
+        runner.loop = agent->loop;
+        rc = swki_agent_runner_new(&runner, &agent->runner, err);
+    }
+    return rc;
+}
+
+static int set_up(struct swk_agent *agent, struct swk_error *err)
+{
+    const struct swk_agent_config *config = &agent->config;
     int rc = swki_state_dir_create(config->state_dir, err);
 
     if (rc == 0) {
@@ -123,27 +203,12 @@ static int set_up(struct swk_agent *agent, struct swk_error *err)
         rc = identify(agent, err);
     }
     if (rc == 0) {
-        swki_log(config->logger, SWK_LOG_INFO, "agent",
-                 "node %s of swarm %s",
+        swki_log(config->logger, SWK_LOG_INFO, "agent", "node %s of swarm %s",
                  agent->credentials.identity.node_id,
                  agent->credentials.identity.swarm_id);
         rc = swki_remotes_save(&agent->remotes, config->state_dir, err);
     }
-    if (rc == 0) {
-        rc = swki_loop_new(config->alloc, config->clock, &agent->loop, err);
-    }
-    if (rc == 0) {
-        rc = config->entropy->fill(config->entropy->ctx, &runner.seed,
-                                   sizeof(runner.seed));
-        if (rc != 0) {
-            rc = swki_fail(err, SWK_EIO, "no entropy to start with");
-        }
-    }
-    if (rc == 0) {
-        runner.loop = agent->loop;
-        rc = swki_agent_runner_new(&runner, &agent->runner, err);
-    }
-    return rc;
+    return rc != 0 ? rc : make_parts(agent, err);
 }
 
 int swk_agent_new(const struct swk_agent_config *options, swk_agent **out_agent,
@@ -158,8 +223,8 @@ int swk_agent_new(const struct swk_agent_config *options, swk_agent **out_agent,
     if (options == NULL || out_agent == NULL) {
         return swki_fail(err, SWK_EINVAL, "agent: NULL argument");
     }
-    rc = swki_options_read(&config, sizeof(config), options,
-                           "swk_agent_config", err);
+    rc = swki_options_read(&config, sizeof(config), options, "swk_agent_config",
+                           err);
     if (rc == 0) {
         rc = check_config(&config, err);
     }
@@ -238,6 +303,7 @@ void swk_agent_free(swk_agent *agent)
     }
     swk_agent_stop(agent);
     swki_agent_runner_free(agent->runner);
+    swki_renewal_free(agent->renewal);
     if (agent->loop != NULL) {
         swki_loop_free(agent->loop);
     }

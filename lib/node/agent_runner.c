@@ -10,7 +10,6 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/map.h"
-#include "base/roles.h"
 #include "core/agent/agent.h"
 #include "dispatcher.pb-c.h"
 #include "node/rpc/client.h"
@@ -69,6 +68,8 @@ static int add_tls_info(const struct swki_agent_runner *r,
         .certificates = swki_pem_of_buf(&credentials->chain),
         .roots = swki_pem_of_buf(&credentials->roots),
         .now = wall_of(r),
+        /* It may be about to be renewed: tasks need not wait for that. */
+        .flags = SWKI_CHAIN_ALLOW_EXPIRED,
     };
     int rc = swki_chain_verify(&chain, issuer, err);
 
@@ -168,6 +169,9 @@ static void client_disconnected(void *ctx, const struct swk_error *reason,
     swki_rpc_client_free(r->client);
     r->client = NULL;
     swki_agent_disconnected(r->agent, now, reason);
+    if (reason->code == SWK_EUNAUTHENTICATED) {
+        r->config.refused(r->config.ctx);
+    }
     swki_loop_wake(r->config.loop);
 }
 
@@ -257,17 +261,6 @@ static void make_call(struct swki_agent_runner *r,
     }
 }
 
-static void take_node(struct swki_agent_runner *r, const Swkpb__Node *node)
-{
-    if (node != NULL && node->spec != NULL && r->config.wanted_role != NULL) {
-        r->config.wanted_role(r->config.ctx,
-                              node->spec->desired_role ==
-                                      SWKPB__NODE_ROLE__MANAGER
-                                  ? SWKI_ROLE_MANAGER
-                                  : SWKI_ROLE_WORKER);
-    }
-}
-
 /* The managers that a session names are those to go to next time. */
 static void take_news(struct swki_agent_runner *r,
                       const struct swki_agent_action *action)
@@ -283,7 +276,7 @@ static void take_news(struct swki_agent_runner *r,
     if (swki_message_unpack(&swkpb__session_message__descriptor, action->data,
                             action->data_len, &arena, &message, &err) == 0) {
         news = (const Swkpb__SessionMessage *)message;
-        take_node(r, news->node);
+        r->config.news(r->config.ctx, news);
         for (size_t i = 0; i < news->n_managers; i++) {
             const Swkpb__Peer *peer = news->managers[i]->peer;
 
@@ -587,6 +580,12 @@ int swki_agent_runner_new(const struct swki_agent_runner_config *config,
     }
     *out_runner = r;
     return SWK_OK;
+}
+
+void swki_agent_runner_renewed(struct swki_agent_runner *r)
+{
+    r->describe_at = 0;
+    swki_loop_wake(r->config.loop);
 }
 
 void swki_agent_runner_free(struct swki_agent_runner *r)

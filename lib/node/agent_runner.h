@@ -13,6 +13,7 @@
 #include <swarmkit/port/executor.h>
 #include <swarmkit/port/transport.h>
 
+#include "dispatcher.pb-c.h"
 #include "node/credentials.h"
 #include "node/remotes.h"
 #include "runtime/loop/loop.h"
@@ -31,9 +32,10 @@ struct swki_agent_runner_config {
     struct swki_remotes *remotes;               /* likewise */
     uint64_t seed;
     void *ctx;
-    /* The swarm wants the node in that role (SWKI_ROLE_...); said with each
-     * session's news; may be NULL. */
-    void (*wanted_role)(void *ctx, unsigned role);
+    /* What a session says of the node and the swarm. */
+    void (*news)(void *ctx, const Swkpb__SessionMessage *news);
+    /* A manager could not be verified, or refused the certificate. */
+    void (*refused)(void *ctx);
 };
 
 struct swki_agent_runner;
@@ -42,6 +44,10 @@ struct swki_agent_runner;
 int swki_agent_runner_new(const struct swki_agent_runner_config *config,
                           struct swki_agent_runner **out_runner,
                           struct swk_error *err);
+
+/* The credentials have changed: says so to the managers, and connects with them
+ * from now on. */
+void swki_agent_runner_renewed(struct swki_agent_runner *runner);
 
 /* Leaves workloads alone. On the loop's thread, or after it has stopped. */
 void swki_agent_runner_free(struct swki_agent_runner *runner);

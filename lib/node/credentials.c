@@ -383,6 +383,44 @@ int swki_credentials_renew(struct swki_credentials *c, const char *dir,
     return SWK_OK;
 }
 
+int swki_credentials_switch_roots(struct swki_credentials *c, const char *dir,
+                                  struct swki_pem roots, swk_wall now,
+                                  struct swk_error *err)
+{
+    const struct swki_chain chain = {
+        .certificates = swki_pem_of_buf(&c->chain),
+        .roots = roots,
+        .now = now,
+        .flags = SWKI_CHAIN_ALLOW_EXPIRED,
+    };
+    struct swki_buf next;
+    int rc = SWK_OK;
+
+    swki_buf_init(&next, c->roots.alloc, SWKI_PEM_LEN_MAX);
+    if (roots.len > SWKI_PEM_LEN_MAX - 1) {
+        rc = swki_fail(err, SWK_ELIMIT, "bundle of roots is too long");
+    }
+    if (rc == 0) {
+        rc = swki_roots_check(roots, now, err);
+    }
+    if (rc == 0) {
+        rc = swki_chain_verify(&chain, NULL, err);
+    }
+    if (rc == 0 && set_text(&next, roots.text, roots.len) != 0) {
+        rc = swki_fail_nomem(err);
+    }
+    if (rc == 0) {
+        rc = write_file(dir, roots_name, &next, 0644, err);
+    }
+    if (rc != 0) {
+        swki_buf_fini(&next);
+        return rc;
+    }
+    swki_buf_fini(&c->roots);
+    c->roots = next;
+    return SWK_OK;
+}
+
 int swki_credentials_tls(const struct swki_credentials *c,
                          enum swki_tls_side side, const struct swk_alloc *alloc,
                          const struct swk_clock *clock,

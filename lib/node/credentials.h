@@ -110,6 +110,15 @@ int swki_credentials_renew(struct swki_credentials *credentials,
                            const struct swki_credentials *fresh,
                            struct swk_error *err);
 
+/*
+ * Trusts another bundle of roots from now on, in the files too: if it may serve
+ * as one, and the present certificate leads to one of them, ended or not. On
+ * failure nothing has changed.
+ */
+int swki_credentials_switch_roots(struct swki_credentials *credentials,
+                                  const char *dir, struct swki_pem roots,
+                                  swk_wall now, struct swk_error *err);
+
 /* A TLS context for one side with these credentials. */
 int swki_credentials_tls(const struct swki_credentials *credentials,
                          enum swki_tls_side side, const struct swk_alloc *alloc,

@@ -41,10 +41,11 @@ struct swk_manager {
     struct swki_loop *loop;
     struct swki_loop_member member;
     struct swki_unlocking *unlocking; /* NULL unless it waits for its key */
-    struct swki_managing *managing; /* NULL while the node is a worker */
+    struct swki_managing *managing;   /* NULL while the node is a worker */
     struct swki_agent_runner *runner;
     struct swki_renewal *renewal;
     bool demoted;      /* before its certificate says so */
+    bool waits;        /* to manage, until its ended certificate is renewed */
     swk_time leave_at; /* to stop at last, once stopping; SWK_NEVER */
     atomic_int port;
     atomic_bool stopping;
@@ -88,7 +89,7 @@ static void locked(void *ctx)
 {
     struct swk_manager *m = ctx;
 
-    swki_renewal_begin(m->renewal, SWKI_ROLE_MANAGER);
+    swki_renewal_request(m->renewal);
 }
 
 static int start_managing(struct swk_manager *m, struct swk_error *err)
@@ -159,49 +160,46 @@ static void stop_managing(struct swk_manager *m)
     log_forgotten(m, forget_managing(m, &err), &err);
 }
 
-static void wanted_role(void *ctx, unsigned role)
+/* What the swarm says of this node. */
+static void news(void *ctx, const Swkpb__SessionMessage *message)
 {
     struct swk_manager *m = ctx;
+    const Swkpb__Node *node = message->node;
 
-    if (role != m->credentials.identity.role) {
-        swki_renewal_begin(m->renewal, role);
-    } else {
-        swki_renewal_keep_role(m->renewal, role);
+    swki_renewal_news(m->renewal, message);
+    if (node != NULL && node->spec != NULL &&
+        node->spec->desired_role == SWKPB__NODE_ROLE__MANAGER) {
         m->demoted = false; /* or promoted again meanwhile */
     }
     swki_loop_wake(m->loop);
 }
 
-static int take_credentials(struct swk_manager *m,
-                            const struct swki_credentials *fresh,
-                            struct swk_error *err)
+static void refused(void *ctx)
 {
-    int rc = swki_state_dir_renew(m->config.state_dir, &m->credentials, fresh,
-                                  err);
+    struct swk_manager *m = ctx;
 
-    if (rc == 0 && m->managing != NULL) {
-        rc = swki_managing_renewed(m->managing, err);
-    }
-    return rc;
+    swki_renewal_refused(m->renewal);
 }
 
-static void renewed(void *ctx, const struct swki_credentials *fresh,
-                    swk_time now)
+/* The node has another certificate, or trusts other roots. */
+static void changed(void *ctx, swk_time now)
 {
     struct swk_manager *m = ctx;
     struct swk_error err;
 
     (void)now;
-    if (take_credentials(m, fresh, &err) != 0) {
+    m->waits = m->waits && swki_renewal_expired(m->renewal);
+    if (m->managing == NULL) {
+        if (!m->waits &&
+            (m->demoted || m->credentials.identity.role != SWKI_ROLE_MANAGER)) {
+            log_forgotten(m, forget_managing(m, &err), &err);
+        }
+    } else if (swki_managing_renewed(m->managing, &err) != 0) {
         swki_log(m->config.logger, SWK_LOG_ERROR, "node",
-                 "new certificate not taken: %s", err.text);
-        return;
+                 "connections go on with the old certificate: %s", err.text);
     }
-    swki_log(m->config.logger, SWK_LOG_INFO, "node",
-             "has a new certificate, as a %s",
-             fresh->identity.role == SWKI_ROLE_MANAGER ? "manager" : "worker");
-    if (m->managing == NULL) { /* it was removed before */
-        log_forgotten(m, forget_managing(m, &err), &err);
+    if (m->runner != NULL) {
+        swki_agent_runner_renewed(m->runner);
     }
     swki_loop_wake(m->loop);
 }
@@ -216,12 +214,12 @@ static void follow_role(struct swk_manager *m)
         (!is_manager || swki_managing_removed(m->managing))) {
         stop_managing(m);
         if (is_manager) { /* the certificate follows */
-            swki_renewal_begin(m->renewal, SWKI_ROLE_WORKER);
+            swki_renewal_expect(m->renewal, SWKI_ROLE_WORKER);
             m->demoted = true;
         }
     }
     m->demoted = m->demoted && is_manager;
-    if (m->managing == NULL && is_manager && !m->demoted &&
+    if (m->managing == NULL && is_manager && !m->demoted && !m->waits &&
         start_managing(m, &err) != 0) {
         note_failure(m, &err);
     }
@@ -304,8 +302,7 @@ static int force_new_cluster(struct swk_manager *m, struct swk_error *err)
         .clock = m->config.clock,
         .entropy = m->config.entropy,
         .state_dir = m->config.state_dir,
-        .unlock_key =
-            m->credentials.has_offer ? &m->credentials.offer : NULL,
+        .unlock_key = m->credentials.has_offer ? &m->credentials.offer : NULL,
     };
 
     return swki_recovering_force(&config, err);
@@ -326,20 +323,20 @@ static int join(struct swk_manager *m, struct swk_error *err)
     };
     int rc = swki_join(&config, &m->credentials, err);
 
-    return rc != 0 ? rc
-                   : swki_state_dir_save(m->config.state_dir, &m->credentials,
-                                         err);
+    return rc != 0
+               ? rc
+               : swki_state_dir_save(m->config.state_dir, &m->credentials, err);
 }
 
-/* The identity on disk; or a new one, by the token, or as founder. */
-static int identify(struct swk_manager *m, struct swk_error *err)
+/* The identity on disk, or that of the founder of a new swarm. */
+static int load_or_found(struct swk_manager *m, struct swk_error *err)
 {
     const struct swk_manager_config *config = &m->config;
     int rc = swki_state_dir_load(config->state_dir, &m->credentials,
                                  config->clock, config->entropy, err);
 
     if (rc == SWK_ENOTFOUND && config->join_token != NULL) {
-        return join(m, err);
+        return rc;
     }
     if (rc == SWK_ENOTFOUND && config->join_address != NULL) {
         return swki_fail(err, SWK_EINVAL,
@@ -354,6 +351,18 @@ static int identify(struct swk_manager *m, struct swk_error *err)
                : swki_founding_identity(&m->founding, config->state_dir,
                                         &m->credentials, config->clock,
                                         config->entropy, err);
+}
+
+/* The identity on disk; or a new one, by the token, or as founder. */
+static int identify(struct swk_manager *m, struct swk_error *err)
+{
+    int rc;
+
+    m->credentials.accept_expired = true; /* the renewal deals with it */
+    rc = load_or_found(m, err);
+    m->credentials.accept_expired = false;
+    return rc == SWK_ENOTFOUND && m->config.join_token != NULL ? join(m, err)
+                                                              : rc;
 }
 
 static int find_managers(struct swk_manager *m, struct swk_error *err)
@@ -383,7 +392,8 @@ static int make_agent(struct swk_manager *m, struct swk_error *err)
         .remotes = &m->remotes,
         .seed = m->seed + 1000,
         .ctx = m,
-        .wanted_role = wanted_role,
+        .news = news,
+        .refused = refused,
     };
 
     return m->config.executor == NULL
@@ -391,19 +401,53 @@ static int make_agent(struct swk_manager *m, struct swk_error *err)
                : swki_agent_runner_new(&config, &m->runner, err);
 }
 
+static bool knows_other_managers(const struct swk_manager *m)
+{
+    for (size_t i = 0; i < m->remotes.count; i++) {
+        if (strcmp(m->remotes.list[i].node_id,
+                   m->credentials.identity.node_id) != 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Nobody talks to a manager whose certificate has ended: it gets another one
+ * from the others first. One that has no others gets it from itself. */
+static int start_by_role(struct swk_manager *m, struct swk_error *err)
+{
+    if (m->credentials.identity.role != SWKI_ROLE_MANAGER) {
+        return forget_managing(m, err); /* a demotion was cut short */
+    }
+    m->waits = swki_renewal_expired(m->renewal) && knows_other_managers(m);
+    if (!m->waits) {
+        return start_managing(m, err);
+    }
+    swki_log(m->config.logger, SWK_LOG_WARN, "node",
+             "this manager's certificate has ended: it manages nothing before "
+             "another manager has renewed it; if those of all managers have "
+             "ended, one of them must be started with --force-new-cluster");
+    return SWK_OK;
+}
+
 static int make_parts(struct swk_manager *m, struct swk_error *err)
 {
-    const struct swki_renewal_config renewal = {
+    struct swki_renewal_config renewal = {
         .asker = asker_of(m),
+        .credentials = &m->credentials,
+        .state_dir = m->config.state_dir,
+        .kind = SWKI_RENEWAL_ANY_ROLE,
+        .seed = m->seed + 2000,
         .ctx = m,
-        .renewed = renewed,
+        .changed = changed,
     };
-    int rc = swki_renewal_new(&renewal, &m->renewal, err);
+    int rc;
+
+    renewal.asker.local_path = m->config.control_path;
+    rc = swki_renewal_new(&renewal, &m->renewal, err);
 
     if (rc == 0) {
-        rc = m->credentials.identity.role == SWKI_ROLE_MANAGER
-                 ? start_managing(m, err)
-                 : forget_managing(m, err); /* a demotion was cut short */
+        rc = start_by_role(m, err);
     }
     if (rc == 0) {
         rc = make_agent(m, err);
@@ -424,8 +468,8 @@ static int begin(struct swk_manager *m, struct swk_error *err)
         rc = identify(m, err);
     }
     if (rc == 0) {
-        swki_log(m->config.logger, SWK_LOG_INFO, "node",
-                 "node %s of swarm %s", m->credentials.identity.node_id,
+        swki_log(m->config.logger, SWK_LOG_INFO, "node", "node %s of swarm %s",
+                 m->credentials.identity.node_id,
                  m->credentials.identity.swarm_id);
         rc = make_parts(m, err);
     }

@@ -1,11 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * A node's new certificate: for a new key, under its old identity, in the role
- * that the swarm grants it now.
+ * A node's certificate, kept fresh: for a new key, under its old identity, in
+ * the role that the swarm grants it now. And the roots that it trusts, kept up
+ * with those of the swarm.
  *
- * It asks until it has one, with growing pauses: the role may not be granted
- * yet when the node hears that it is to change.
+ * When to renew, core/ca/renewer.h decides. How: it asks the swarm's CA, waits
+ * for the certificate, verifies it, and only then replaces what is on the disk
+ * and in the credentials. A certificate that ended while the node was off no
+ * longer speaks for it; the node then proves that it has its key
+ * (core/ca/proof.h).
+ *
+ * Roots come with the session's news, from a manager that was verified: they
+ * count if the present certificate leads to them. When managers cannot be
+ * verified any more, the node asks for the roots without believing the answer:
+ * such roots count only if they signed the present certificate themselves
+ * (crypto/x509.h, swki_leaf_vouches()).
  *
  * Threads: the loop's.
  */
@@ -13,17 +23,24 @@
 #ifndef SWKI_NODE_RENEWAL_H
 #define SWKI_NODE_RENEWAL_H
 
+#include "dispatcher.pb-c.h"
 #include "node/ask.h"
 
-#define SWKI_RENEWAL_PAUSE_MIN (500 * SWK_MILLISECOND)
-#define SWKI_RENEWAL_PAUSE_MAX (30 * SWK_SECOND)
+enum swki_renewal_kind {
+    SWKI_RENEWAL_ANY_ROLE,
+    SWKI_RENEWAL_WORKER_ONLY, /* this program cannot manage */
+};
 
 struct swki_renewal_config {
-    struct swki_asker asker; /* its credentials are those to be renewed */
+    struct swki_asker asker;              /* its credentials are those below */
+    struct swki_credentials *credentials; /* replaced when renewed */
+    const char *state_dir;
+    enum swki_renewal_kind kind;
+    uint64_t seed;
     void *ctx;
-    /* New credentials, borrowed for the call; the caller makes them its own. */
-    void (*renewed)(void *ctx, const struct swki_credentials *credentials,
-                    swk_time now);
+    /* The certificate was replaced, or the roots: connections from now on are
+     * to use them. */
+    void (*changed)(void *ctx, swk_time now);
 };
 
 struct swki_renewal;
@@ -32,11 +49,21 @@ int swki_renewal_new(const struct swki_renewal_config *config,
                      struct swki_renewal **out_renewal, struct swk_error *err);
 void swki_renewal_free(struct swki_renewal *renewal);
 
-/* Asks for a certificate now, and again until it has the role (SWKI_ROLE_...);
- * what was asked for before does not matter any more. */
-void swki_renewal_begin(struct swki_renewal *renewal, unsigned role);
+/* What the swarm says of this node, and of its roots. */
+void swki_renewal_news(struct swki_renewal *renewal,
+                       const Swkpb__SessionMessage *news);
 
-/* Gives up what was begun for another role. */
-void swki_renewal_keep_role(struct swki_renewal *renewal, unsigned role);
+/* Renews soon, whatever the time. */
+void swki_renewal_request(struct swki_renewal *renewal);
+
+/* Renews until the certificate has this role (SWKI_ROLE_...). */
+void swki_renewal_expect(struct swki_renewal *renewal, unsigned role);
+
+/* A manager could not be verified, or did not take this node's certificate:
+ * looks for the reason, in the roots and in the clock. */
+void swki_renewal_refused(struct swki_renewal *renewal);
+
+/* Whether the certificate has ended. */
+bool swki_renewal_expired(const struct swki_renewal *renewal);
 
 #endif

@@ -145,3 +145,14 @@ int swki_state_dir_change_keys(const char *state_dir,
     certificates_path(path, state_dir);
     return swki_credentials_change_keys(credentials, path, next, entropy, err);
 }
+
+int swki_state_dir_switch_roots(const char *state_dir,
+                                struct swki_credentials *credentials,
+                                struct swki_pem roots, swk_wall now,
+                                struct swk_error *err)
+{
+    char path[PATH_SIZE];
+
+    certificates_path(path, state_dir);
+    return swki_credentials_switch_roots(credentials, path, roots, now, err);
+}

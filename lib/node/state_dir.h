@@ -31,6 +31,10 @@ int swki_state_dir_renew(const char *state_dir,
                          struct swki_credentials *credentials,
                          const struct swki_credentials *fresh,
                          struct swk_error *err);
+int swki_state_dir_switch_roots(const char *state_dir,
+                                struct swki_credentials *credentials,
+                                struct swki_pem roots, swk_wall now,
+                                struct swk_error *err);
 int swki_state_dir_change_keys(const char *state_dir,
                                struct swki_credentials *credentials,
                                const struct swki_data_keys *next,
