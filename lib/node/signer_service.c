@@ -400,7 +400,9 @@ static void write_record(struct swk_signer_service *service, struct job *job,
 
 static void set_failure(struct job *job, const struct swk_error *why)
 {
-    job->status = swki_status_from_error(why->code);
+    /* A disk that is full now need not be so for ever. */
+    job->status = why->code == SWK_EIO ? SWKI_STATUS_UNAVAILABLE
+                                       : (int)swki_status_from_error(why->code);
     snprintf(job->text, sizeof(job->text), "%s", why->text);
 }
 
