@@ -57,8 +57,9 @@ void swki_agent_free(struct swki_agent *agent)
 
 /* -- Actions -------------------------------------------------------------- */
 
-struct swki_agent_action *swki_agent_add_action(struct swki_agent *agent,
-                                                enum swki_agent_action_type type)
+struct swki_agent_action *
+swki_agent_add_action(struct swki_agent *agent,
+                      enum swki_agent_action_type type)
 {
     struct swki_agent_action *action =
         swki_arena_calloc(&agent->actions_arena, 1, sizeof(*action));

@@ -22,6 +22,11 @@
  *   operation                              STORE, BEGIN, CALL
  *                                          (UpdateTaskStatus), FREE, FORGET
  *
+ * A task that the node does not agree to is not begun: it is REJECTED, with the
+ * reason, before there is a controller for it; one that was begun is shut down
+ * and FAILED. This is looked at before anything is made of a task, when it
+ * changes, and when it is taken up again.
+ *
  * Stopping the agent does not stop tasks: it is told the stored ones again by
  * swki_agent_restore() and takes them up where they are.
  */
@@ -37,7 +42,7 @@
 #include <swarmkit/port/executor.h>
 
 enum {
-    SWKI_AGENT_TASKS_MAX = 65536,      /* tasks on one node */
+    SWKI_AGENT_TASKS_MAX = 65536,       /* tasks on one node */
     SWKI_AGENT_REPORTS_PER_CALL = 1024, /* statuses in one call */
 };
 
@@ -77,11 +82,16 @@ struct swki_agent_action {
     size_t data_len;
 };
 
+struct swki_trust;
+
 struct swki_agent_config {
     const struct swk_alloc *alloc;
     const struct swk_logger *logger;
     const char *node_id; /* copied */
     uint64_t seed;
+    /* Whose signatures a task needs; NULL: none. Borrowed until the agent is
+     * freed. */
+    struct swki_trust *trust;
 };
 
 struct swki_agent;

@@ -43,6 +43,8 @@ struct agent_task {
     bool listed;         /* in the complete set being applied */
     struct swki_timer retry;
     unsigned failures; /* in a row */
+    bool vetted;       /* whether the node agrees to this version is known */
+    char *refusal;     /* why it does not; NULL if it does */
     bool report_due;   /* the manager has not been told the status */
     bool reporting;    /* in the call under way */
 };
@@ -113,6 +115,17 @@ struct agent_task *swki_agent_add_task(struct swki_agent *agent,
 void swki_agent_drop_task(struct swki_agent *agent, struct agent_task *t);
 void swki_agent_store_task(struct swki_agent *agent,
                            const struct agent_task *t);
+
+/* vet.c */
+/* Whether the node agrees to run the task, which has come to this state; if
+ * not, *out_err has the reason. */
+bool swki_agent_agrees(struct swki_agent *agent, const Swkpb__Task *task,
+                       Swkpb__TaskState state, struct swk_error *out_err);
+/* The same for the task as it is now, remembered until it changes. */
+bool swki_agent_vet(struct swki_agent *agent, struct agent_task *t);
+/* Keeps the reason for a task that is refused. */
+void swki_agent_refuse(struct swki_agent *agent, struct agent_task *t,
+                       const char *why);
 
 /* task.c */
 /* Does what can be done for a task now. */

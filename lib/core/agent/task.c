@@ -13,7 +13,8 @@
  *   RUNNING     >= RUNNING       WAIT            COMPLETE
  *
  * A fatal failure ends in REJECTED before STARTING, and in FAILED from there
- * on. A task above its desired state, or ended, rests.
+ * on; so does a task that the node does not agree to. A task above its desired
+ * state, or ended, rests.
  */
 
 #include <stdio.h>
@@ -47,10 +48,11 @@ container_status(struct swki_arena *arena,
 
 /* A status with the given parts; the workload's own is kept when the result
  * tells nothing of it. NULL for no memory. */
-static Swkpb__TaskStatus *
-make_status(const Swkpb__TaskStatus *before, Swkpb__TaskState state,
-            const char *message, const char *why,
-            const struct swk_operation_result *result, struct swki_arena *arena)
+static Swkpb__TaskStatus *make_status(const Swkpb__TaskStatus *before,
+                                      Swkpb__TaskState state,
+                                      const char *message, const char *why,
+                                      const struct swk_operation_result *result,
+                                      struct swki_arena *arena)
 {
     Swkpb__TaskStatus *status =
         (Swkpb__TaskStatus *)swki_message_copy(&before->base, arena);
@@ -126,8 +128,8 @@ static void begin(struct swki_agent *agent, struct agent_task *t,
     struct swki_agent_action *action;
 
     if (operation == SWK_OPERATION_UPDATE) {
-        action = swki_agent_add_message(agent, SWKI_AGENT_BEGIN,
-                                        &t->task->base);
+        action =
+            swki_agent_add_message(agent, SWKI_AGENT_BEGIN, &t->task->base);
     } else {
         action = swki_agent_add_action(agent, SWKI_AGENT_BEGIN);
     }
@@ -209,8 +211,8 @@ static void ask_controller(struct swki_agent *agent, struct agent_task *t)
     struct swki_agent_action *action;
 
     task.status = t->status;
-    action = swki_agent_add_message(agent, SWKI_AGENT_CONTROLLER_NEW,
-                                    &task.base);
+    action =
+        swki_agent_add_message(agent, SWKI_AGENT_CONTROLLER_NEW, &task.base);
     if (action != NULL) {
         action->task_id = swki_arena_strdup(&agent->actions_arena, t->id);
         t->controller_asked = true;
@@ -241,8 +243,39 @@ static bool must_cancel(const struct agent_task *t)
     if (t->removing) {
         return t->operation != SWK_OPERATION_REMOVE;
     }
-    return t->update_pending && t->operation != SWK_OPERATION_SHUTDOWN &&
+    return (t->update_pending || t->refusal != NULL) &&
+           t->operation != SWK_OPERATION_SHUTDOWN &&
            t->operation != SWK_OPERATION_UPDATE;
+}
+
+/* The end of a task that the node does not agree to. */
+static void set_refused(struct swki_agent *agent, struct agent_task *t,
+                        const struct swk_operation_result *result)
+{
+    bool started = t->status->state >= SWKPB__TASK_STATE__STARTING;
+
+    swki_agent_set_status(
+        agent, t,
+        started ? SWKPB__TASK_STATE__FAILED : SWKPB__TASK_STATE__REJECTED,
+        "refused by the node", t->refusal, started ? result : NULL);
+}
+
+/* Nothing may be left of what was begun; of others nothing is made. */
+static void end_refused(struct swki_agent *agent, struct agent_task *t)
+{
+    Swkpb__TaskState state = t->status->state;
+
+    t->update_pending = false;
+    if (state >= SWKPB__TASK_STATE__COMPLETE) {
+        return;
+    }
+    if (t->has_controller) {
+        begin(agent, t, SWK_OPERATION_SHUTDOWN);
+    } else if (state >= SWKPB__TASK_STATE__PREPARING) {
+        ask_controller(agent, t);
+    } else {
+        set_refused(agent, t, NULL);
+    }
 }
 
 void swki_agent_drive(struct swki_agent *agent, struct agent_task *t)
@@ -256,6 +289,10 @@ void swki_agent_drive(struct swki_agent *agent, struct agent_task *t)
         return;
     }
     if (t->retry.index != 0 || (t->controller_asked && !t->has_controller)) {
+        return;
+    }
+    if (!t->removing && !swki_agent_vet(agent, t)) {
+        end_refused(agent, t);
         return;
     }
     if (!t->has_controller) {
@@ -331,13 +368,18 @@ static void succeed(struct swki_agent *agent, struct agent_task *t,
                               "", result);
         break;
     case SWK_OPERATION_WAIT:
-        swki_agent_set_status(agent, t, SWKPB__TASK_STATE__COMPLETE,
-                              "finished", "", result);
+        swki_agent_set_status(agent, t, SWKPB__TASK_STATE__COMPLETE, "finished",
+                              "", result);
         break;
     case SWK_OPERATION_SHUTDOWN:
     case SWK_OPERATION_TERMINATE:
-        swki_agent_set_status(agent, t, SWKPB__TASK_STATE__SHUTDOWN,
-                              "shutdown", "", result);
+        if (t->refusal != NULL &&
+            t->task->desired_state < SWKPB__TASK_STATE__SHUTDOWN) {
+            set_refused(agent, t, result);
+        } else {
+            swki_agent_set_status(agent, t, SWKPB__TASK_STATE__SHUTDOWN,
+                                  "shutdown", "", result);
+        }
         break;
     case SWK_OPERATION_UPDATE:
     case SWK_OPERATION_REMOVE:
@@ -355,11 +397,10 @@ static void fail(struct swki_agent *agent, struct agent_task *t,
                  "task %s: update refused: %s", t->id, result->text);
         return;
     }
-    swki_agent_set_status(agent, t,
-                          started ? SWKPB__TASK_STATE__FAILED
-                                  : SWKPB__TASK_STATE__REJECTED,
-                          t->status->message, result->text,
-                          started ? result : NULL);
+    swki_agent_set_status(
+        agent, t,
+        started ? SWKPB__TASK_STATE__FAILED : SWKPB__TASK_STATE__REJECTED,
+        t->status->message, result->text, started ? result : NULL);
 }
 
 static void operation_ended(struct swki_agent *agent, struct agent_task *t,

@@ -21,6 +21,7 @@ void swki_agent_drop_task(struct swki_agent *agent, struct agent_task *t)
     swki_timers_cancel(&agent->timers, &t->retry);
     swki_arena_fini(&t->arena);
     swki_arena_fini(&t->status_arena);
+    swki_free(agent->config.alloc, t->refusal);
     swki_free(agent->config.alloc, t);
 }
 
@@ -70,8 +71,8 @@ struct agent_task *swki_agent_add_task(struct swki_agent *agent,
     t->retry.tag = TIMER_TASK;
     swki_arena_init(&t->arena, alloc, SIZE_MAX);
     swki_arena_init(&t->status_arena, alloc, SIZE_MAX);
-    t->status = (Swkpb__TaskStatus *)swki_message_copy(&status->base,
-                                                       &t->status_arena);
+    t->status =
+        (Swkpb__TaskStatus *)swki_message_copy(&status->base, &t->status_arena);
     if (t->status == NULL || replace_task(t, task, alloc) != 0 ||
         !swki_map_put(&agent->tasks, t->id, t)) {
         swki_arena_fini(&t->arena);
@@ -93,6 +94,31 @@ static bool task_differs(const Swkpb__Task *before, const Swkpb__Task *now)
     return !swki_message_equal(&a.base, &b.base);
 }
 
+/* A version that the node does not agree to is not taken over: what runs is
+ * stopped in the way that was agreed to. */
+static bool change_task(struct swki_agent *agent, struct agent_task *t,
+                        const Swkpb__Task *task)
+{
+    bool same_spec =
+        t->task->spec != NULL && task->spec != NULL &&
+        swki_message_equal(&t->task->spec->base, &task->spec->base);
+    struct swk_error err;
+
+    /* Another spec would have to be begun, however far this one is. */
+    if (!swki_agent_agrees(
+            agent, task,
+            same_spec ? t->status->state : SWKPB__TASK_STATE__ASSIGNED, &err)) {
+        swki_agent_refuse(agent, t, err.text);
+        t->task->desired_state = task->desired_state;
+        return true;
+    }
+    if (replace_task(t, task, agent->config.alloc) != 0) {
+        return false;
+    }
+    t->update_pending = t->has_controller;
+    return true;
+}
+
 static bool update_task(struct swki_agent *agent, const Swkpb__Task *task)
 {
     struct agent_task *t;
@@ -106,8 +132,7 @@ static bool update_task(struct swki_agent *agent, const Swkpb__Task *task)
     if (t == NULL) {
         if (agent->tasks.count >= SWKI_AGENT_TASKS_MAX) {
             swki_log(agent->config.logger, SWK_LOG_ERROR, "agent",
-                     "over %d tasks: assignment ignored",
-                     SWKI_AGENT_TASKS_MAX);
+                     "over %d tasks: assignment ignored", SWKI_AGENT_TASKS_MAX);
             return true;
         }
         t = swki_agent_add_task(agent, task);
@@ -126,11 +151,10 @@ static bool update_task(struct swki_agent *agent, const Swkpb__Task *task)
                  "task %s: a lower desired state is ignored", t->id);
         return true;
     }
-    if (replace_task(t, task, agent->config.alloc) != 0) {
+    if (!change_task(agent, t, task)) {
         return false;
     }
     swki_agent_store_task(agent, t);
-    t->update_pending = t->has_controller;
     t->failures = 0;
     swki_timers_cancel(&agent->timers, &t->retry);
     swki_agent_drive(agent, t);
@@ -194,9 +218,8 @@ static bool apply_changes(struct swki_agent *agent,
         for (size_t i = 0; i < message->n_changes; i++) {
             const Swkpb__AssignmentChange *change = message->changes[i];
             const Swkpb__Assignment *item = change->assignment;
-            bool removal =
-                change->action ==
-                SWKPB__ASSIGNMENT_CHANGE__ASSIGNMENT_ACTION__REMOVE;
+            bool removal = change->action ==
+                           SWKPB__ASSIGNMENT_CHANGE__ASSIGNMENT_ACTION__REMOVE;
 
             if (item == NULL || removal != (removals == 1) ||
                 item->item_case != SWKPB__ASSIGNMENT__ITEM_TASK) {
@@ -215,8 +238,7 @@ static bool apply_changes(struct swki_agent *agent,
 static bool apply_message(struct swki_agent *agent,
                           const Swkpb__AssignmentsMessage *message)
 {
-    bool complete =
-        message->type == SWKPB__ASSIGNMENTS_MESSAGE__TYPE__COMPLETE;
+    bool complete = message->type == SWKPB__ASSIGNMENTS_MESSAGE__TYPE__COMPLETE;
 
     if (!complete && strcmp(message->applies_to, agent->applied) != 0) {
         swki_log(agent->config.logger, SWK_LOG_WARN, "agent",
@@ -226,8 +248,7 @@ static bool apply_message(struct swki_agent *agent,
     if (complete) {
         remove_unlisted(agent, message);
     }
-    snprintf(agent->applied, sizeof(agent->applied), "%s",
-             message->results_in);
+    snprintf(agent->applied, sizeof(agent->applied), "%s", message->results_in);
     return apply_changes(agent, message);
 }
 
@@ -242,8 +263,8 @@ bool swki_agent_apply_assignments(struct swki_agent *agent, const void *data,
     swki_arena_init(&arena, agent->config.alloc, ASSIGNMENTS_ARENA_LIMIT);
     if (swki_message_unpack(&swkpb__assignments_message__descriptor, data, len,
                             &arena, &message, &err) == 0) {
-        applied = apply_message(agent,
-                                (const Swkpb__AssignmentsMessage *)message);
+        applied =
+            apply_message(agent, (const Swkpb__AssignmentsMessage *)message);
     } else {
         swki_log(agent->config.logger, SWK_LOG_ERROR, "agent",
                  "assignments refused: %s", err.text);

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Whether the node agrees to what its managers want it to run. */
+
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "core/agent/internal.h"
+#include "core/trust/trust.h"
+
+bool swki_agent_agrees(struct swki_agent *agent, const Swkpb__Task *task,
+                       Swkpb__TaskState state, struct swk_error *out_err)
+{
+    struct swki_trust *trust = agent->config.trust;
+    enum swki_trust_moment moment = state >= SWKPB__TASK_STATE__STARTING
+                                        ? SWKI_TRUST_BEGUN
+                                        : SWKI_TRUST_TO_BEGIN;
+
+    return trust == NULL || swki_trust_check_task(trust, task, agent->wall,
+                                                  moment, out_err) == SWK_OK;
+}
+
+void swki_agent_refuse(struct swki_agent *agent, struct agent_task *t,
+                       const char *why)
+{
+    size_t size = strlen(why) + 1;
+    char *copy = swki_alloc(agent->config.alloc, size);
+
+    swki_log(agent->config.logger, SWK_LOG_WARN, "agent", "task %s refused: %s",
+             t->id, why);
+    if (copy == NULL) {
+        agent->failed = true;
+        return;
+    }
+    memcpy(copy, why, size);
+    swki_free(agent->config.alloc, t->refusal);
+    t->refusal = copy;
+    t->vetted = true;
+}
+
+bool swki_agent_vet(struct swki_agent *agent, struct agent_task *t)
+{
+    struct swk_error err;
+
+    if (t->vetted) {
+        return t->refusal == NULL;
+    }
+    if (!swki_agent_agrees(agent, t->task, t->status->state, &err)) {
+        swki_agent_refuse(agent, t, err.text);
+        return false;
+    }
+    t->vetted = true;
+    return true;
+}
