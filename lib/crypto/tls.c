@@ -18,11 +18,13 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "crypto/tls_session.h"
 
 enum {
     READ_CHUNK_SIZE = 4096,
     FLAGS_TEXT_SIZE = 64,
     SERVER_NAME_LEN_MAX = 255,
+    SESSIONS_MAX = 256,
 };
 
 /* Alerts by which the other side refuses a certificate; RFC 8446, section 6. */
@@ -54,6 +56,9 @@ static const int cipher_suites[] = {
 #if MBEDTLS_VERSION_MAJOR < 3
 static const mbedtls_ecp_group_id curves[] = {MBEDTLS_ECP_DP_SECP256R1,
                                               MBEDTLS_ECP_DP_NONE};
+/* For signatures of handshakes; SHA-1 and SHA-224 are not among them. */
+static const int digests[] = {MBEDTLS_MD_SHA256, MBEDTLS_MD_SHA384,
+                              MBEDTLS_MD_SHA512, MBEDTLS_MD_NONE};
 #else
 static const uint16_t groups[] = {MBEDTLS_SSL_IANA_TLS_GROUP_SECP256R1,
                                   MBEDTLS_SSL_IANA_TLS_GROUP_X25519,
@@ -74,6 +79,8 @@ struct swki_tls_context {
     mbedtls_x509_crt chain;
     mbedtls_x509_crt roots;
     mbedtls_pk_context key;
+    struct swki_tls_tickets *tickets;   /* of a server that verifies */
+    struct swki_tls_sessions *sessions; /* of a client that remembers */
 };
 
 enum state {
@@ -92,6 +99,10 @@ struct swki_tls {
     struct swki_buf output;
     uint32_t refusal; /* what verification had against the peer */
     bool has_read;    /* plaintext has come: the peer accepted us */
+    bool judged;  /* the peer's chain was verified: no session was taken up */
+    bool offered; /* a session, to the server */
+    size_t handshake_len; /* bytes that the handshake has taken */
+    char *session;        /* the name of this server's; NULL for none */
 };
 
 /* ---- contexts ---- */
@@ -102,6 +113,7 @@ static void set_versions(mbedtls_ssl_config *conf)
     mbedtls_ssl_conf_min_version(conf, MBEDTLS_SSL_MAJOR_VERSION_3,
                                  MBEDTLS_SSL_MINOR_VERSION_3);
     mbedtls_ssl_conf_curves(conf, curves);
+    mbedtls_ssl_conf_sig_hashes(conf, digests);
 #else
     mbedtls_ssl_conf_min_tls_version(conf, MBEDTLS_SSL_VERSION_TLS1_2);
     mbedtls_ssl_conf_groups(conf, groups);
@@ -109,14 +121,29 @@ static void set_versions(mbedtls_ssl_config *conf)
 #if defined(MBEDTLS_SSL_RENEGOTIATION)
     mbedtls_ssl_conf_renegotiation(conf, MBEDTLS_SSL_RENEGOTIATION_DISABLED);
 #endif
-#if defined(MBEDTLS_SSL_SESSION_TICKETS) && defined(MBEDTLS_SSL_CLI_C)
-    mbedtls_ssl_conf_session_tickets(conf,
-                                     MBEDTLS_SSL_SESSION_TICKETS_DISABLED);
-#endif
-#if MBEDTLS_VERSION_MAJOR >= 3 && defined(MBEDTLS_SSL_SESSION_TICKETS) &&      \
-    defined(MBEDTLS_SSL_SRV_C) && defined(MBEDTLS_SSL_PROTO_TLS1_3)
-    /* A resumed 1.3 connection has lost its peer's certificate. */
+}
+
+/* Sessions of 1.2 alone: one of 1.3 that is taken up again has lost the peer's
+ * certificate. */
+static void set_sessions(struct swki_tls_context *context)
+{
+    mbedtls_ssl_config *conf = &context->conf;
+
+    mbedtls_ssl_conf_session_tickets(
+        conf, context->sessions != NULL ? MBEDTLS_SSL_SESSION_TICKETS_ENABLED
+                                        : MBEDTLS_SSL_SESSION_TICKETS_DISABLED);
+    if (context->tickets != NULL) {
+        mbedtls_ssl_conf_session_tickets_cb(conf, swki_tls_ticket_write,
+                                            swki_tls_ticket_parse,
+                                            context->tickets);
+    }
+#if MBEDTLS_VERSION_MAJOR >= 3
     mbedtls_ssl_conf_new_session_tickets(conf, 0);
+    mbedtls_ssl_conf_tls13_key_exchange_modes(
+        conf, MBEDTLS_SSL_TLS1_3_KEY_EXCHANGE_MODE_EPHEMERAL);
+    if (context->sessions != NULL) {
+        mbedtls_ssl_conf_max_tls_version(conf, MBEDTLS_SSL_VERSION_TLS1_2);
+    }
 #endif
 }
 
@@ -142,6 +169,7 @@ static int configure(struct swki_tls_context *context, struct swk_error *err)
         return swki_fail_nomem(err);
     }
     set_versions(conf);
+    set_sessions(context);
     mbedtls_ssl_conf_ciphersuites(conf, cipher_suites);
     mbedtls_ssl_conf_cert_profile(conf, &swki_mbed_profile);
     mbedtls_ssl_conf_rng(conf, swki_mbed_random, &context->entropy);
@@ -156,8 +184,7 @@ static int configure(struct swki_tls_context *context, struct swk_error *err)
 }
 
 static int load_own(struct swki_tls_context *context,
-                    const struct swki_tls_config *config,
-                    struct swk_error *err)
+                    const struct swki_tls_config *config, struct swk_error *err)
 {
     int rc;
 
@@ -188,6 +215,34 @@ static int load_own(struct swki_tls_context *context,
     return rc;
 }
 
+/* Only where the peer is verified: whoever may be anybody has nothing to be
+ * taken up. */
+static int make_sessions(struct swki_tls_context *context,
+                         const struct swki_tls_config *config,
+                         struct swk_error *err)
+{
+    const struct swki_tls_session_config sessions = {
+        .alloc = context->alloc,
+        .entropy = &context->entropy,
+        .wall = context->wall,
+        .wall_ctx = context->wall_ctx,
+        .roots = &context->roots,
+        .sessions_max = config->sessions_max < SESSIONS_MAX
+                            ? config->sessions_max
+                            : SESSIONS_MAX,
+    };
+
+    if (!context->verifies) {
+        return SWK_OK;
+    }
+    if (context->side == SWKI_TLS_SERVER) {
+        return swki_tls_tickets_new(&sessions, &context->tickets, err);
+    }
+    return sessions.sessions_max > 0
+               ? swki_tls_sessions_new(&sessions, &context->sessions, err)
+               : SWK_OK;
+}
+
 static int load(struct swki_tls_context *context,
                 const struct swki_tls_config *config, struct swk_error *err)
 {
@@ -204,6 +259,9 @@ static int load(struct swki_tls_context *context,
                                    swki_pem_of(config->roots_pem), err);
     }
     if (rc == 0) {
+        rc = make_sessions(context, config, err);
+    }
+    if (rc == 0) {
         rc = configure(context, err);
     }
     return rc != 0 ? rc : load_own(context, config, err);
@@ -215,6 +273,8 @@ static void free_context(struct swki_tls_context *context)
     mbedtls_x509_crt_free(&context->chain);
     mbedtls_x509_crt_free(&context->roots);
     mbedtls_pk_free(&context->key);
+    swki_tls_tickets_free(context->tickets);
+    swki_tls_sessions_free(context->sessions);
     swki_free(context->alloc, context);
 }
 
@@ -265,9 +325,8 @@ struct swki_tls_context *swki_tls_context_ref(struct swki_tls_context *context)
 
 void swki_tls_context_unref(struct swki_tls_context *context)
 {
-    if (context != NULL &&
-        atomic_fetch_sub_explicit(&context->refs, 1, memory_order_acq_rel) ==
-            1) {
+    if (context != NULL && atomic_fetch_sub_explicit(
+                               &context->refs, 1, memory_order_acq_rel) == 1) {
         free_context(context);
     }
 }
@@ -299,23 +358,34 @@ static int put_out(void *ctx, const unsigned char *data, size_t len)
                : MBEDTLS_ERR_SSL_ALLOC_FAILED;
 }
 
+/* What the clock has against a certificate. */
+static uint32_t clock_flags(const struct swki_tls *tls,
+                            const mbedtls_x509_crt *certificate)
+{
+    swk_wall now = tls->context->wall(tls->context->wall_ctx);
+    uint32_t flags = 0;
+
+    if (swki_mbed_wall(&certificate->valid_to) < now) {
+        flags |= MBEDTLS_X509_BADCERT_EXPIRED;
+    }
+    if (swki_mbed_wall(&certificate->valid_from) > now) {
+        flags |= MBEDTLS_X509_BADCERT_FUTURE;
+    }
+    return flags;
+}
+
 /* Called for the root first, for the leaf last. */
 static int verify(void *ctx, mbedtls_x509_crt *certificate, int depth,
                   uint32_t *flags)
 {
     struct swki_tls *tls = ctx;
-    swk_wall now = tls->context->wall(tls->context->wall_ctx);
 
     /* The library looks at the system's clock; ours may be another. */
-    *flags &= ~(uint32_t)(MBEDTLS_X509_BADCERT_EXPIRED |
-                          MBEDTLS_X509_BADCERT_FUTURE);
-    if (swki_mbed_wall(&certificate->valid_to) < now) {
-        *flags |= MBEDTLS_X509_BADCERT_EXPIRED;
-    }
-    if (swki_mbed_wall(&certificate->valid_from) > now) {
-        *flags |= MBEDTLS_X509_BADCERT_FUTURE;
-    }
+    *flags &=
+        ~(uint32_t)(MBEDTLS_X509_BADCERT_EXPIRED | MBEDTLS_X509_BADCERT_FUTURE);
+    *flags |= clock_flags(tls, certificate);
     tls->refusal |= *flags;
+    tls->judged = true;
     /* OPTIONAL forgives flags, but not an error of this function. */
     return depth == 0 && tls->refusal != 0 &&
                    tls->context->side == SWKI_TLS_SERVER
@@ -366,6 +436,14 @@ int swki_tls_new(struct swki_tls_context *context, const char *server_name,
     return SWK_OK;
 }
 
+/* A session that made trouble is not offered again. */
+static void drop_offered(struct swki_tls *tls)
+{
+    if (tls->state == STATE_HANDSHAKE && tls->offered) {
+        swki_tls_sessions_drop(tls->context->sessions, tls->session);
+    }
+}
+
 void swki_tls_free(struct swki_tls *tls)
 {
     struct swki_tls_context *context;
@@ -374,10 +452,34 @@ void swki_tls_free(struct swki_tls *tls)
         return;
     }
     context = tls->context;
+    drop_offered(tls);
     mbedtls_ssl_free(&tls->ssl);
     swki_buf_fini(&tls->output);
+    swki_free(context->alloc, tls->session);
     swki_free(context->alloc, tls);
     swki_tls_context_unref(context);
+}
+
+void swki_tls_resume(struct swki_tls *tls, const char *server)
+{
+    struct swki_tls_context *context = tls->context;
+    const char *expected = tls->ssl.hostname;
+    char name[SWKI_TLS_SESSION_NAME_SIZE];
+    int len;
+
+    if (context->sessions == NULL || tls->session != NULL) {
+        return;
+    }
+    /* Who the server was found to be belongs to it. */
+    len = snprintf(name, sizeof(name), "%s %s",
+                   expected != NULL ? expected : "-", server);
+    if (len < 0 || (size_t)len >= sizeof(name)) {
+        return;
+    }
+    tls->session = swki_strdup(context->alloc, name);
+    tls->offered =
+        tls->session != NULL &&
+        swki_tls_sessions_offer(context->sessions, tls->session, &tls->ssl);
 }
 
 static const char *refusal_text(uint32_t flags)
@@ -389,8 +491,7 @@ static const char *refusal_text(uint32_t flags)
         {MBEDTLS_X509_BADCERT_EXPIRED, "has expired"},
         {MBEDTLS_X509_BADCERT_FUTURE, "is not valid yet"},
         {MBEDTLS_X509_BADCERT_CN_MISMATCH, "has not the name expected"},
-        {MBEDTLS_X509_BADCERT_NOT_TRUSTED,
-         "is not signed by a trusted root"},
+        {MBEDTLS_X509_BADCERT_NOT_TRUSTED, "is not signed by a trusted root"},
         {MBEDTLS_X509_BADCERT_MISSING, "is missing"},
     };
 
@@ -406,6 +507,7 @@ static const char *refusal_text(uint32_t flags)
 static int end_with(struct swki_tls *tls, int code, const char *text,
                     struct swk_error *err)
 {
+    drop_offered(tls);
     tls->state = STATE_FAILED;
     tls->failure = code;
     return swki_fail(err, code, "TLS: %s", text);
@@ -489,44 +591,78 @@ static int end_by(struct swki_tls *tls, int rc, struct swk_error *err)
     return end_with(tls, SWK_EMALFORMED, "not TLS, or damaged on the way", err);
 }
 
+/* A session that was taken up skips the verification, so what time may have
+ * changed since is looked at here. */
+static uint32_t peer_flags(const struct swki_tls *tls)
+{
+    const mbedtls_x509_crt *peer = mbedtls_ssl_get_peer_cert(&tls->ssl);
+
+    if (!tls->context->verifies) {
+        return 0;
+    }
+    if (peer == NULL) {
+        return tls->context->side == SWKI_TLS_CLIENT
+                   ? MBEDTLS_X509_BADCERT_MISSING
+                   : 0;
+    }
+    return mbedtls_ssl_get_verify_result(&tls->ssl) | clock_flags(tls, peer);
+}
+
 /* A handshake that the library calls done may still not be good enough. */
 static int check_handshake(struct swki_tls *tls, struct swk_error *err)
 {
     const char *protocol = mbedtls_ssl_get_alpn_protocol(&tls->ssl);
-    uint32_t flags = mbedtls_ssl_get_verify_result(&tls->ssl);
+    uint32_t flags = peer_flags(tls);
 
     if (protocol == NULL || strcmp(protocol, alpn_protocols[0]) != 0) {
         return end_with(tls, SWK_EMALFORMED, "the peer speaks another protocol",
                         err);
     }
-    if (tls->context->verifies &&
-        mbedtls_ssl_get_peer_cert(&tls->ssl) != NULL && flags != 0) {
+    if (flags != 0) {
         tls->refusal = flags;
         return refuse_peer(tls, err);
     }
     tls->state = STATE_OPEN;
+    if (tls->session != NULL && tls->judged) {
+        swki_tls_sessions_keep(tls->context->sessions, tls->session, &tls->ssl);
+    }
     return SWK_OK;
 }
 
 /* 0 also when more bytes are needed. */
 static int shake_hands(struct swki_tls *tls, struct swk_error *err)
 {
+    size_t len = tls->input_len;
     int rc = mbedtls_ssl_handshake(&tls->ssl);
 
     if (rc == 0) {
         return check_handshake(tls, err);
     }
-    return rc == MBEDTLS_ERR_SSL_WANT_READ ? SWK_OK : end_by(tls, rc, err);
+    if (rc != MBEDTLS_ERR_SSL_WANT_READ) {
+        return end_by(tls, rc, err);
+    }
+    tls->handshake_len += len - tls->input_len;
+    return tls->handshake_len <= SWKI_TLS_HANDSHAKE_MAX
+               ? SWK_OK
+               : end_with(tls, SWK_EMALFORMED, "a handshake without end", err);
 }
 
 static int read_all(struct swki_tls *tls, struct swki_buf *plain,
                     struct swk_error *err)
 {
     uint8_t chunk[READ_CHUNK_SIZE];
+    size_t output_len = tls->output.len;
 
     for (;;) {
         int rc = mbedtls_ssl_read(&tls->ssl, chunk, sizeof(chunk));
 
+        /* Reading makes the library write only when it declines to negotiate
+         * anew; whoever asks for that over and over would fill our memory. */
+        if ((rc > 0 || rc == MBEDTLS_ERR_SSL_WANT_READ) &&
+            tls->output.len > output_len) {
+            return end_with(tls, SWK_EMALFORMED,
+                            "the peer wants to negotiate anew", err);
+        }
         if (rc == MBEDTLS_ERR_SSL_WANT_READ) {
             return SWK_OK;
         }
@@ -605,6 +741,12 @@ bool swki_tls_established(const struct swki_tls *tls)
     return tls->state == STATE_OPEN;
 }
 
+bool swki_tls_resumed(const struct swki_tls *tls)
+{
+    return tls->state == STATE_OPEN && tls->context->verifies && !tls->judged &&
+           mbedtls_ssl_get_peer_cert(&tls->ssl) != NULL;
+}
+
 int swki_tls_peer(const struct swki_tls *tls, struct swki_identity *out_peer,
                   struct swk_error *err)
 {
@@ -616,8 +758,7 @@ int swki_tls_peer(const struct swki_tls *tls, struct swki_identity *out_peer,
                          "the peer was not verified");
     }
     certificate = mbedtls_ssl_get_peer_cert(&tls->ssl);
-    if (certificate == NULL ||
-        mbedtls_ssl_get_verify_result(&tls->ssl) != 0) {
+    if (certificate == NULL || mbedtls_ssl_get_verify_result(&tls->ssl) != 0) {
         return swki_fail(err, SWK_EUNAUTHENTICATED,
                          "the peer showed no certificate");
     }

@@ -32,6 +32,11 @@ enum swki_tls_side {
     SWKI_TLS_SERVER,
 };
 
+enum {
+    /* Bytes that a handshake may take from the peer. */
+    SWKI_TLS_HANDSHAKE_MAX = 64 * 1024,
+};
+
 struct swki_tls_config {
     enum swki_tls_side side;
     const char *chain_pem; /* own leaf and intermediates; NULL for none */
@@ -42,6 +47,10 @@ struct swki_tls_config {
     /* Calendar time for validity checks; called on the connection's thread. */
     swk_wall (*wall)(void *ctx);
     void *wall_ctx;
+    /* Of a client: servers whose sessions it remembers, so that it connects
+     * again for a fraction of the price; 0 for none. TLS 1.2 is used then: the
+     * library loses the certificate of a session of 1.3. */
+    size_t sessions_max;
 };
 
 /*
@@ -63,6 +72,22 @@ void swki_tls_context_unref(struct swki_tls_context *context);
 int swki_tls_new(struct swki_tls_context *context, const char *server_name,
                  struct swki_tls **out_tls, struct swk_error *err);
 void swki_tls_free(struct swki_tls *tls);
+
+/*
+ * Before a client's first feed: takes up the session that was had with the
+ * server of that name (its address), if there is one, and remembers the one
+ * that comes of this. A server that does not know the session any more makes it
+ * a full handshake.
+ *
+ * Sessions end with the context of either side, after an hour, and with any
+ * certificate that was shown; after one was taken up the certificate of the
+ * peer is looked at again. Nothing happens if sessions_max is 0, or for names
+ * of more than 255 bytes.
+ */
+void swki_tls_resume(struct swki_tls *tls, const char *server);
+
+/* Whether a session was taken up. */
+bool swki_tls_resumed(const struct swki_tls *tls);
 
 /*
  * Gives received ciphertext (len may be 0: starts a client's handshake).
