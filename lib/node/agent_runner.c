@@ -45,6 +45,7 @@ struct swki_agent_runner {
     struct swki_map controlled; /* struct controlled by task ID */
     struct swki_rpc_client *client;
     struct swki_tls_context *context;
+    uint8_t context_digest[SWKI_SHA256_SIZE]; /* of its credentials */
     swk_time describe_at;
     swk_time now;
     atomic_uint completions; /* posted, and not yet delivered */
@@ -175,6 +176,31 @@ static void client_disconnected(void *ctx, const struct swk_error *reason,
     swki_loop_wake(r->config.loop);
 }
 
+/* One context as long as the credentials stay the same: it has the sessions by
+ * which the node connects again at little cost. */
+static int refresh_context(struct swki_agent_runner *r, struct swk_error *err)
+{
+    uint8_t digest[SWKI_SHA256_SIZE];
+    int rc;
+
+    if (!swki_credentials_digest(r->config.credentials, digest)) {
+        return swki_fail_nomem(err);
+    }
+    if (r->context != NULL &&
+        memcmp(digest, r->context_digest, sizeof(digest)) == 0) {
+        return SWK_OK;
+    }
+    swki_tls_context_unref(r->context);
+    r->context = NULL;
+    rc = swki_credentials_tls(r->config.credentials, SWKI_TLS_CLIENT,
+                              r->config.alloc, r->config.clock,
+                              r->config.entropy, &r->context, err);
+    if (rc == 0) {
+        memcpy(r->context_digest, digest, sizeof(digest));
+    }
+    return rc;
+}
+
 static int open_client(struct swki_agent_runner *r,
                        const struct swki_remote *remote, struct swk_error *err)
 {
@@ -194,11 +220,7 @@ static int open_client(struct swki_agent_runner *r,
     int rc;
 
     snprintf(address, sizeof(address), "tcp://%s", remote->address);
-    swki_tls_context_unref(r->context);
-    r->context = NULL;
-    rc = swki_credentials_tls(r->config.credentials, SWKI_TLS_CLIENT,
-                              r->config.alloc, r->config.clock,
-                              r->config.entropy, &r->context, err);
+    rc = refresh_context(r, err);
     if (rc != 0) {
         return rc;
     }

@@ -20,6 +20,7 @@ static const char key_name[] = "swarm-node.key";
 
 enum {
     PATH_SIZE = 4096,
+    SESSIONS_MAX = 16, /* with managers; a swarm has fewer */
 };
 
 void swki_credentials_init(struct swki_credentials *c,
@@ -438,7 +439,19 @@ int swki_credentials_tls(const struct swki_credentials *c,
         .entropy_ctx = entropy->ctx,
         .wall = clock->wall,
         .wall_ctx = clock->ctx,
+        .sessions_max = SESSIONS_MAX,
     };
 
     return swki_tls_context_new(alloc, &config, out_context, err);
+}
+
+/* The key is left out: it is that of the chain. */
+bool swki_credentials_digest(const struct swki_credentials *c,
+                             uint8_t out_digest[SWKI_SHA256_SIZE])
+{
+    uint8_t digests[2][SWKI_SHA256_SIZE];
+
+    return swki_sha256(c->roots.data, c->roots.len, digests[0]) &&
+           swki_sha256(c->chain.data, c->chain.len, digests[1]) &&
+           swki_sha256(digests, sizeof(digests), out_digest);
 }

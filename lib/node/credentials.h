@@ -13,6 +13,7 @@
 
 #include "base/buf.h"
 #include "core/autolock/data_keys.h"
+#include "crypto/digest.h"
 #include "crypto/tls.h"
 #include "crypto/x509.h"
 
@@ -126,5 +127,10 @@ int swki_credentials_tls(const struct swki_credentials *credentials,
                          const struct swk_entropy *entropy,
                          struct swki_tls_context **out_context,
                          struct swk_error *err);
+
+/* What tells these credentials from others, so that a context of theirs, and
+ * the sessions in it, can be kept until they change. False for no memory. */
+bool swki_credentials_digest(const struct swki_credentials *credentials,
+                             uint8_t out_digest[SWKI_SHA256_SIZE]);
 
 #endif

@@ -282,6 +282,7 @@ static void start_link(struct swki_rpc_client *client, swk_stream *stream)
         .transport = config->transport,
         .context = config->context,
         .server_name = config->server_name,
+        .server = config->address,
         .events = {client, on_ready, on_received, on_drained, on_failed},
     };
     struct swk_error err = {0};

@@ -245,6 +245,9 @@ int swki_rpc_link_new(const struct swki_rpc_link_config *config,
     }
     if (link->tls != NULL) {
         link->output = swki_tls_output(link->tls);
+        if (config->server != NULL) {
+            swki_tls_resume(link->tls, config->server);
+        }
     }
     pthread_mutex_init(&link->lock, NULL);
     link->stream = stream;

@@ -40,6 +40,7 @@ struct swki_rpc_link_config {
     const struct swk_transport *transport;
     struct swki_tls_context *context; /* shared; NULL: no TLS */
     const char *server_name;
+    const char *server; /* of a client: whose session to take up; or NULL */
     struct swki_rpc_link_events events;
 };
 
