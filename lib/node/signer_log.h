@@ -9,7 +9,7 @@
 
 #include "base/buf.h"
 #include "swarmkit/signer.pb-c.h"
-#include "swarmkit/error.h"
+#include <swarmkit/error.h>
 
 struct swki_signer_log {
     int fd;               /* -1 when closed */

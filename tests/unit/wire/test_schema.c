@@ -505,6 +505,12 @@ static void every_call_is_in_the_table_of_methods(void **state)
     assert_int_equal(f->failures, 0);
 }
 
+/* The holder of the CA's key serves a socket of its own, and no node. */
+static bool is_of_managers(const ProtobufCServiceDescriptor *service)
+{
+    return strcmp(service->name, "swarmkit.v1.Signer") != 0;
+}
+
 static void the_table_of_methods_fits_the_compiled_services(void **state)
 {
     struct f *f = *state;
@@ -513,7 +519,8 @@ static void the_table_of_methods_fits_the_compiled_services(void **state)
     for (size_t i = 0; all_services[i] != NULL; i++) {
         const ProtobufCServiceDescriptor *service = all_services[i];
 
-        for (unsigned j = 0; j < service->n_methods; j++) {
+        for (unsigned j = 0;
+             is_of_managers(service) && j < service->n_methods; j++) {
             const ProtobufCMethodDescriptor *call = &service->methods[j];
             const struct swki_method *method;
             char path[128];
