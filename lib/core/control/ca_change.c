@@ -256,17 +256,23 @@ static int check_waiver(const Swkpb__Rpc__RotationWaiver *without,
     return SWK_OK;
 }
 
+static int require_rotation(const Swkpb__RootCA *root, struct swk_error *err)
+{
+    return root->root_rotation != NULL
+               ? SWK_OK
+               : swki_fail(err, SWK_EPRECONDITION,
+                           "no rotation of the root CA is under way");
+}
+
 static int put_waiver(struct swki_object *object, Swkpb__RootCA *root,
                       const Swkpb__Rpc__RotationWaiver *without,
                       const struct swki_view *view, struct swk_error *err)
 {
-    int rc;
+    int rc = require_rotation(root, err);
 
-    if (root->root_rotation == NULL) {
-        return swki_fail(err, SWK_EPRECONDITION,
-                         "no rotation of the root CA is under way");
+    if (rc == 0) {
+        rc = check_waiver(without, view, err);
     }
-    rc = check_waiver(without, view, err);
     if (rc != 0) {
         return rc;
     }
@@ -288,29 +294,52 @@ static void drop_key_of_spec(Swkpb__Cluster *cluster)
     }
 }
 
+/* Beside what the settings ask for; the signer of the present root needs no
+ * key from the operator for this. */
+static int give_up(Swkpb__RootCA *root, const struct swki_rotation_plan *plan,
+                   struct swk_error *err)
+{
+    int rc = require_rotation(root, err);
+
+    if (rc == 0 && plan->step != SWKI_ROTATION_KEEP) {
+        rc = swki_fail(err, SWK_EINVAL,
+                       "a rotation cannot be given up and changed at once");
+    }
+    if (rc == 0) {
+        root->root_rotation = NULL;
+    }
+    return rc;
+}
+
 int swki_ca_change_apply(struct swki_object *object,
                          const Swkpb__UpdateClusterRequest *update,
                          const struct swki_rotation_plan *plan,
                          const struct swki_view *view, struct swk_error *err)
 {
+    static const Swkpb__KeyRotation nothing = SWKPB__KEY_ROTATION__INIT;
     const Swkpb__CAConfig *config = update->spec->ca_config;
-    const Swkpb__Rpc__RotationWaiver *without =
-        update->rotation != NULL ? update->rotation->finish_without : NULL;
+    const Swkpb__KeyRotation *asked =
+        update->rotation != NULL ? update->rotation : &nothing;
     Swkpb__Cluster *cluster = swki_cluster_edit(object);
     Swkpb__RootCA *root;
     int rc;
 
     drop_key_of_spec(cluster);
-    if (plan->step == SWKI_ROTATION_KEEP && without == NULL) {
+    if (plan->step == SWKI_ROTATION_KEEP && asked->finish_without == NULL &&
+        !asked->abort_ca_rotation) {
         return SWK_OK;
     }
     root = swki_object_own(object, &cluster->root_ca);
     if (root == NULL) {
         return swki_fail_nomem(err);
     }
-    rc = swki_rotation_apply(plan, config != NULL ? config->force_rotate : 0,
-                             swki_object_arena(object), root, err);
-    return rc == 0 && without != NULL
-               ? put_waiver(object, root, without, view, err)
+    rc = asked->abort_ca_rotation ? give_up(root, plan, err) : SWK_OK;
+    if (rc == 0) {
+        rc =
+            swki_rotation_apply(plan, config != NULL ? config->force_rotate : 0,
+                                swki_object_arena(object), root, err);
+    }
+    return rc == 0 && asked->finish_without != NULL
+               ? put_waiver(object, root, asked->finish_without, view, err)
                : rc;
 }

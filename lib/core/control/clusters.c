@@ -393,13 +393,20 @@ static void log_rotation(const struct swki_control_request *r,
     }
 }
 
-static void log_ca(const struct swki_control_request *r, bool was_rotating,
+static void log_ca(const struct swki_control_request *r,
+                   const Swkpb__KeyRotation *rotation, bool was_rotating,
                    const struct swki_rotation_plan *plan)
 {
+    bool gives_up = rotation != NULL && rotation->abort_ca_rotation;
     const char *text = NULL;
 
     switch (plan->step) {
     case SWKI_ROTATION_KEEP:
+        if (!gives_up) {
+            return;
+        }
+        text = "the rotation of the root CA was given up";
+        break;
     case SWKI_ROTATION_WORK:
         return;
     case SWKI_ROTATION_REKEY:
@@ -472,7 +479,7 @@ static int write_cluster(struct swki_control_request *r,
     }
     log_rotation(r, update->rotation);
     log_lock(r, was_locked, update);
-    log_ca(r, was_rotating, plan);
+    log_ca(r, update->rotation, was_rotating, plan);
     reply.cluster = show(r, swki_cluster(old));
     if (reply.cluster == NULL) {
         return swki_fail_nomem(err);

@@ -474,6 +474,26 @@ static void a_rotation_ends_by_naming_the_present_root(void **state)
     assert_true(cluster_of(f)->root_ca->ca_key.len > 0);
 }
 
+static void a_rotation_can_be_given_up_without_the_key(void **state)
+{
+    struct f *f = *state;
+    Swkpb__UpdateClusterRequest *update = update_of(f);
+
+    update->rotation->abort_ca_rotation = true;
+    call(f, 1, update);
+    expect_status(f, 1, SWKI_STATUS_FAILED_PRECONDITION); /* there is none */
+    call(f, 2, forced(f));
+    make_root(f);
+    sign_across(f);
+    update = update_of(f);
+    update->rotation->abort_ca_rotation = true;
+    call(f, 3, update);
+    expect_status(f, 3, SWKI_STATUS_OK);
+    assert_null(rotation_of(f));
+    assert_int_equal(cluster_of(f)->root_ca->ca_key.len, f->pki.key.len);
+    assert_int_equal(cluster_of(f)->root_ca->last_forced_rotation, 1);
+}
+
 static void what_cannot_be_is_refused_at_once(void **state)
 {
     struct f *f = *state;
@@ -562,6 +582,7 @@ int main(void)
         TEST(a_retry_takes_the_place_of_the_first),
         TEST(a_signer_that_refuses_fails_the_call),
         TEST(a_rotation_ends_by_naming_the_present_root),
+        TEST(a_rotation_can_be_given_up_without_the_key),
         TEST(what_cannot_be_is_refused_at_once),
         TEST(a_rotation_may_be_told_to_end_without_workers),
         TEST(only_workers_of_a_rotation_can_be_left_out),
