@@ -7,6 +7,7 @@
 
 #include <swarmkit/unlock_key.h>
 
+#include "ca.h"
 #include "ca.pb-c.h"
 #include "flags.h"
 #include "lists.h"
@@ -468,6 +469,30 @@ const struct command cluster_commands[] = {
      "Change settings; what is not named stays.",
      "swarmctl cluster update --taskhistory 10", {update_flags}, 0, 1, false,
      run_update},
+    {"cluster", "ca", NULL, "",
+     "Show the root CA, and how far its rotation has come.",
+     "swarmctl cluster ca", {no_flags}, 0, 0, false, run_ca_show},
+    {"cluster", "ca rotate", NULL, "",
+     "Go over to another root CA, while everything goes on.\n\n"
+     "Every node renews its certificate in its turn; when the last one has, the "
+     "new\nroot is the swarm's, and the join tokens are new. Until then all "
+     "trust the old\none. Ctrl-C ends the waiting only.\n\n"
+     "A worker that is left out keeps a certificate that nobody accepts any "
+     "more:\nremove it with \"swarmctl node rm\", erase its state, and let it "
+     "join anew. If it\nreturns before the end, it renews like all others. A "
+     "manager cannot be left out.",
+     "swarmctl cluster ca rotate --without-down", {ca_rotate_flags}, 0, 0,
+     false, run_ca_rotate},
+    {"cluster", "ca finish", NULL, "",
+     "Follow a rotation, or let it end without some workers.\n\n"
+     "What becomes of those that are left out says \"swarmctl cluster ca "
+     "rotate\n--help\".",
+     "swarmctl cluster ca finish --without worker7", {ca_finish_flags}, 0, 0,
+     false, run_ca_finish},
+    {"cluster", "ca abort", NULL, "",
+     "Give a rotation up; the present root CA stays.\n\n"
+     "Certificates that were renewed meanwhile are good until they end.",
+     "swarmctl cluster ca abort", {no_flags}, 0, 0, false, run_ca_abort},
     {"cluster", "token", NULL, "worker|manager",
      "Show or renew the token for new nodes.",
      "swarmctl cluster token -q worker", {token_flags}, 1, 1, false,

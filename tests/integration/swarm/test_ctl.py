@@ -13,7 +13,7 @@ COMMANDS = {
     "service": "create update scale ls inspect ps rm",
     "task": "ls inspect rm",
     "cluster": "ls inspect update token unlock-key token+create token+ls "
-               "token+rm",
+               "token+rm ca ca+rotate ca+finish ca+abort",
     "secret": "create ls inspect rm",
     "config": "create ls inspect rm",
 }
@@ -67,6 +67,11 @@ def wrong_usage_ends_with_2_and_a_hint():
                       ["cluster", "token", "create", "--ttl", "soon"],
                       ["cluster", "token", "create", "--uses", "0"],
                       ["cluster", "token", "rm"],
+                      ["cluster", "ca", "rotate", "--key", "x"],
+                      ["cluster", "ca", "rotate", "--timeout", "soon"],
+                      ["cluster", "ca", "rotate", "--external-ca", "url=x"],
+                      ["cluster", "ca", "rotate", "--external-ca", "odd=x"],
+                      ["cluster", "ca", "turn"],
                       ["cluster", "update", "--taskhistory", "few"]):
             result = swarm.ctl(*words, code=2)
             expect("--help" in result.err or "Usage" in result.out,

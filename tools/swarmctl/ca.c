@@ -1,0 +1,522 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* swarmctl cluster ca, ca rotate, ca finish, ca abort. */
+
+#include "ca.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include <swarmkit/certificate.h>
+
+#include "parse.h"
+#include "payload.h"
+#include "swarmkit/rotation.pb-c.h"
+
+enum {
+    TIME_SIZE = 32,
+    HEX_SIZE = 2 * SWK_CERTIFICATE_DIGEST_SIZE + 1,
+    NANOSECONDS = 1000000000,
+};
+
+const struct flag ca_rotate_flags[] = {
+    {.name = "cert",
+     .argument = "FILE",
+     .otherwise = "a new one that the swarm makes",
+     .help = "the root certificate to go over to, PEM"},
+    {.name = "key",
+     .argument = "FILE",
+     .help = "its key, PEM; without it an external CA must sign"},
+    {.name = "external-ca",
+     .argument = "SPEC",
+     .help = "an external CA: protocol=cfssl,url=https://...,cacert=FILE",
+     .list = true},
+    {.name = "without",
+     .argument = "NODE",
+     .help = "do not wait for this worker",
+     .list = true},
+    {.name = "without-down",
+     .help = "do not wait for workers that are down once all others are done"},
+    {.name = "detach", .letter = 'd', .help = "do not wait for the nodes"},
+    {.name = "quiet", .letter = 'q', .help = "show no progress"},
+    {.name = "timeout",
+     .argument = "DURATION",
+     .otherwise = "0, for ever",
+     .help = "how long to wait at most"},
+    {0}};
+
+const struct flag ca_finish_flags[] = {
+    {.name = "without",
+     .argument = "NODE",
+     .help = "do not wait for this worker",
+     .list = true},
+    {.name = "without-down",
+     .help = "do not wait for workers that are down once all others are done"},
+    {.name = "detach", .letter = 'd', .help = "do not wait for the nodes"},
+    {.name = "quiet", .letter = 'q', .help = "show no progress"},
+    {.name = "timeout",
+     .argument = "DURATION",
+     .otherwise = "0, for ever",
+     .help = "how long to wait at most"},
+    {0}};
+
+/* -- Showing -------------------------------------------------------------- */
+
+static int read_certificate(const ProtobufCBinaryData *pem,
+                            struct swk_certificate *out_certificate)
+{
+    struct swk_error err = {0};
+
+    out_certificate->size = sizeof(*out_certificate);
+    return swk_certificate_read(pem->data, pem->len, out_certificate, &err) == 0
+               ? EXIT_OK
+               : ctl_error(EXIT_FAILED, "a root certificate of the swarm: %s",
+                           err.text);
+}
+
+static const char *time_text(swk_wall wall, char out_text[TIME_SIZE])
+{
+    time_t seconds = (time_t)(wall / NANOSECONDS);
+    struct tm tm;
+
+    if (gmtime_r(&seconds, &tm) == NULL ||
+        strftime(out_text, TIME_SIZE, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0) {
+        snprintf(out_text, TIME_SIZE, "-");
+    }
+    return out_text;
+}
+
+static const char *hex_text(const struct swk_certificate *certificate,
+                            char out_text[HEX_SIZE])
+{
+    for (size_t i = 0; i < SWK_CERTIFICATE_DIGEST_SIZE; i++) {
+        snprintf(out_text + 2 * i, 3, "%02x", certificate->fingerprint[i]);
+    }
+    return out_text;
+}
+
+static void print_certificate(const char *title,
+                              const struct swk_certificate *certificate)
+{
+    char fingerprint[HEX_SIZE];
+    char from[TIME_SIZE];
+    char to[TIME_SIZE];
+
+    print_field(title, "%s", certificate->subject);
+    print_field("  Fingerprint", "sha256:%s",
+                hex_text(certificate, fingerprint));
+    print_field("  Valid", "%s to %s", time_text(certificate->not_before, from),
+                time_text(certificate->not_after, to));
+}
+
+static void print_progress(const struct ca_progress *progress)
+{
+    print_field("Rotation", "%zu of %zu nodes have renewed%s",
+                progress->renewed, progress->nodes,
+                progress->missing_count == 0 ? ", it ends now" : "");
+    for (size_t i = 0; i < progress->missing_count; i++) {
+        const struct ca_missing *missing = &progress->missing[i];
+
+        printf("  %s %s: %s%s\n", missing->node->id, node_name(missing->node),
+               missing->why, missing->left_out ? ", left out" : "");
+    }
+}
+
+/* -- JSON ----------------------------------------------------------------- */
+
+static void json_text(const char *text)
+{
+    putchar('"');
+    for (; *text != '\0'; text++) {
+        if (*text == '"' || *text == '\\') {
+            printf("\\%c", *text);
+        } else if ((unsigned char)*text < ' ' || *text == 0x7f) {
+            printf("\\u%04x", (unsigned char)*text);
+        } else {
+            putchar(*text);
+        }
+    }
+    putchar('"');
+}
+
+static void json_certificate(const struct swk_certificate *certificate)
+{
+    char fingerprint[HEX_SIZE];
+    char from[TIME_SIZE];
+    char to[TIME_SIZE];
+
+    printf("\"subject\":");
+    json_text(certificate->subject);
+    printf(",\"fingerprint\":\"sha256:%s\",\"notBefore\":\"%s\","
+           "\"notAfter\":\"%s\"",
+           hex_text(certificate, fingerprint),
+           time_text(certificate->not_before, from),
+           time_text(certificate->not_after, to));
+}
+
+static void json_progress(const struct ca_progress *progress)
+{
+    printf(",\"nodes\":%zu,\"renewed\":%zu,\"leftOut\":%zu,\"missing\":[",
+           progress->nodes, progress->renewed, progress->left_out);
+    for (size_t i = 0; i < progress->missing_count; i++) {
+        const struct ca_missing *missing = &progress->missing[i];
+
+        printf("%s{\"id\":", i > 0 ? "," : "");
+        json_text(missing->node->id);
+        printf(",\"name\":");
+        json_text(node_name(missing->node));
+        printf(",\"why\":");
+        json_text(missing->why);
+        printf(",\"leftOut\":%s}", missing->left_out ? "true" : "false");
+    }
+    putchar(']');
+}
+
+static void json_report(const Swkpb__Cluster *cluster,
+                        const struct swk_certificate *root,
+                        const struct swk_certificate *next,
+                        const struct ca_progress *progress)
+{
+    putchar('{');
+    json_certificate(root);
+    printf(",\"digest\":");
+    json_text(cluster->root_ca->ca_cert_hash);
+    printf(",\"certificates\":%u,\"rotation\":", root->count);
+    if (next != NULL) {
+        putchar('{');
+        json_certificate(next);
+        json_progress(progress);
+        putchar('}');
+    } else {
+        printf("null");
+    }
+    printf("}\n");
+}
+
+/* -- The report ----------------------------------------------------------- */
+
+static int report(struct ctl *ctl, const Swkpb__Cluster *cluster)
+{
+    const Swkpb__RootCA *root = cluster->root_ca;
+    const Swkpb__RootRotation *rotation;
+    struct swk_certificate now;
+    struct swk_certificate next;
+    struct ca_progress progress = {0};
+    Swkpb__ListNodesResponse *nodes;
+    struct swk_error err = {0};
+    int rc;
+
+    if (root == NULL) {
+        return ctl_error(EXIT_FAILED, "the swarm has no root CA");
+    }
+    rotation = root->root_rotation;
+    rc = read_certificate(&root->ca_cert, &now);
+    if (rc == EXIT_OK && rotation != NULL) {
+        rc = read_certificate(&rotation->ca_cert, &next);
+    }
+    if (rc == EXIT_OK && rotation != NULL) {
+        err.code = list_nodes(ctl, &ctl->pool, &nodes, &err);
+        rc = err.code != 0 ? ctl_fail(&err) : EXIT_OK;
+    }
+    if (rc == EXIT_OK && rotation != NULL) {
+        ca_progress_read(&ctl->pool, rotation, nodes, &progress);
+    }
+    if (rc != EXIT_OK) {
+        return rc;
+    }
+    if (ctl->json) {
+        json_report(cluster, &now, rotation != NULL ? &next : NULL, &progress);
+        return EXIT_OK;
+    }
+    print_certificate("Root CA", &now);
+    print_field("  Digest", "%s", root->ca_cert_hash);
+    if (rotation != NULL) {
+        print_certificate("Next root CA", &next);
+        print_progress(&progress);
+    }
+    return EXIT_OK;
+}
+
+int run_ca_show(struct ctl *ctl, const struct args *args)
+{
+    Swkpb__Cluster *cluster;
+    int rc = find_cluster(ctl, "default", &cluster);
+
+    (void)args;
+    return rc == EXIT_OK ? report(ctl, cluster) : rc;
+}
+
+/* -- Changing ------------------------------------------------------------- */
+
+static int update(struct ctl *ctl, Swkpb__Cluster *cluster,
+                  Swkpb__KeyRotation *rotation, Swkpb__Cluster **out_cluster)
+{
+    Swkpb__UpdateClusterRequest request = SWKPB__UPDATE_CLUSTER_REQUEST__INIT;
+    Swkpb__UpdateClusterResponse *reply;
+
+    request.cluster_id = cluster->id;
+    request.cluster_version =
+        cluster->meta != NULL ? cluster->meta->version : NULL;
+    request.spec = cluster->spec;
+    request.rotation = rotation;
+    int rc = ctl_call(ctl, "UpdateCluster", &request.base,
+                      &swkpb__update_cluster_response__descriptor, &reply);
+    if (rc == EXIT_OK) {
+        *out_cluster = reply->cluster;
+    }
+    return rc;
+}
+
+static Swkpb__CAConfig *config_of(struct ctl *ctl, Swkpb__Cluster *cluster)
+{
+    if (cluster->spec == NULL) {
+        cluster->spec =
+            pool_message(&ctl->pool, &swkpb__cluster_spec__descriptor);
+    }
+    if (cluster->spec->ca_config == NULL) {
+        cluster->spec->ca_config =
+            pool_message(&ctl->pool, &swkpb__caconfig__descriptor);
+    }
+    return cluster->spec->ca_config;
+}
+
+/* One "key=value" of an external CA. */
+static int read_option(struct ctl *ctl, const char *text, Swkpb__ExternalCA *ca,
+                       bool *out_protocol)
+{
+    size_t key_len;
+    const char *value;
+
+    if (!parse_pair(text, &key_len, &value)) {
+        return ctl_usage("--external-ca takes pairs of key=value");
+    }
+    if (strncmp(text, "protocol", key_len) == 0 && key_len == 8) {
+        *out_protocol = strcasecmp(value, "cfssl") == 0;
+        return *out_protocol
+                   ? EXIT_OK
+                   : ctl_usage("--external-ca: the protocol is cfssl");
+    }
+    if (strncmp(text, "url", key_len) == 0 && key_len == 3) {
+        ca->url = pool_strdup(&ctl->pool, value);
+        return EXIT_OK;
+    }
+    if (strncmp(text, "cacert", key_len) == 0 && key_len == 6) {
+        return payload_read(ctl, value, &ca->ca_cert);
+    }
+    return ctl_usage("--external-ca: unknown key \"%.*s\"", (int)key_len, text);
+}
+
+static int read_external(struct ctl *ctl, const char *text,
+                         Swkpb__ExternalCA **out_ca)
+{
+    Swkpb__ExternalCA *ca =
+        pool_message(&ctl->pool, &swkpb__external_ca__descriptor);
+    bool protocol = false;
+    int rc = EXIT_OK;
+
+    while (rc == EXIT_OK && *text != '\0') {
+        size_t len = strcspn(text, ",");
+
+        rc = read_option(ctl, pool_strndup(&ctl->pool, text, len), ca,
+                         &protocol);
+        text += len + (text[len] == ',');
+    }
+    if (rc == EXIT_OK && (!protocol || ca->url[0] == '\0')) {
+        rc =
+            ctl_usage("--external-ca needs protocol=cfssl and url=https://...");
+    }
+    *out_ca = ca;
+    return rc;
+}
+
+static int read_externals(struct ctl *ctl, const struct args *args,
+                          Swkpb__CAConfig *config)
+{
+    const char *const *texts;
+    size_t count = args_list(args, "external-ca", &texts);
+    int rc = EXIT_OK;
+
+    if (count == 0) {
+        return EXIT_OK;
+    }
+    config->external_cas =
+        pool_alloc(&ctl->pool, count * sizeof(*config->external_cas));
+    config->n_external_cas = count;
+    for (size_t i = 0; rc == EXIT_OK && i < count; i++) {
+        rc = read_external(ctl, texts[i], &config->external_cas[i]);
+    }
+    return rc;
+}
+
+/* What to go over to: a certificate, or one that the swarm makes. */
+static int read_target(struct ctl *ctl, const struct args *args,
+                       Swkpb__CAConfig *config)
+{
+    int rc = EXIT_OK;
+
+    if (!args_has(args, "cert")) {
+        config->force_rotate++;
+        return args_has(args, "key")
+                   ? ctl_usage("--key needs the --cert that it belongs to")
+                   : EXIT_OK;
+    }
+    rc = payload_read(ctl, args_text(args, "cert"), &config->signing_ca_cert);
+    if (rc == EXIT_OK && args_has(args, "key")) {
+        rc = payload_read(ctl, args_text(args, "key"), &config->signing_ca_key);
+    }
+    return rc;
+}
+
+/* Those that were named before stay left out. */
+static int read_waiver(struct ctl *ctl, const struct args *args,
+                       const Swkpb__Rpc__RotationWaiver *before,
+                       Swkpb__KeyRotation *rotation)
+{
+    const char *const *names;
+    size_t count = args_list(args, "without", &names);
+    size_t known = before != NULL ? before->n_node_ids : 0;
+    Swkpb__Rpc__RotationWaiver *without;
+
+    if (count == 0 && !args_has(args, "without-down")) {
+        return EXIT_OK;
+    }
+    without =
+        pool_message(&ctl->pool, &swkpb__rpc__rotation_waiver__descriptor);
+    without->down =
+        args_has(args, "without-down") || (before != NULL && before->down);
+    without->node_ids =
+        pool_alloc(&ctl->pool, (known + count + 1) * sizeof(char *));
+    for (size_t i = 0; i < known; i++) {
+        without->node_ids[without->n_node_ids++] = before->node_ids[i];
+    }
+    for (size_t i = 0; i < count; i++) {
+        Swkpb__Node *node;
+        int rc = find_node(ctl, names[i], &node);
+
+        if (rc != EXIT_OK) {
+            return rc;
+        }
+        without->node_ids[without->n_node_ids++] = node->id;
+    }
+    rotation->finish_without = without;
+    return EXIT_OK;
+}
+
+static int read_timeout(const struct args *args, int64_t *out_ns)
+{
+    *out_ns = 0;
+    return !args_has(args, "timeout") ||
+                   (parse_duration(args_text(args, "timeout"), out_ns) &&
+                    *out_ns >= 0)
+               ? EXIT_OK
+               : ctl_usage("--timeout takes a duration such as 1m30s");
+}
+
+/* Shows where it stands, follows it if it is to be, and shows how it ended. */
+static int follow(struct ctl *ctl, const struct args *args,
+                  const Swkpb__Cluster *cluster, int64_t timeout_ns)
+{
+    const Swkpb__RootRotation *rotation =
+        cluster->root_ca != NULL ? cluster->root_ca->root_rotation : NULL;
+    struct swk_certificate next;
+    Swkpb__Cluster *after;
+    char hex[HEX_SIZE];
+    int rc;
+
+    if (rotation == NULL) { /* the key of the present root was set */
+        return ctl->json ? report(ctl, cluster) : EXIT_OK;
+    }
+    rc = read_certificate(&rotation->ca_cert, &next);
+    if (rc == EXIT_OK && !ctl->json && !args_has(args, "quiet")) {
+        printf("new root CA: %s sha256:%s\n", next.subject,
+               hex_text(&next, hex));
+        fflush(stdout);
+    }
+    if (rc == EXIT_OK && !args_has(args, "detach")) {
+        rc = ca_follow(ctl, cluster->id, &rotation->ca_cert, timeout_ns,
+                       ctl->json || args_has(args, "quiet"));
+        if (rc == EXIT_OK && !ctl->json && !args_has(args, "quiet")) {
+            puts("the root CA is rotated; join tokens are new");
+        }
+    }
+    if (rc != EXIT_OK || !ctl->json) {
+        return rc;
+    }
+    rc = find_cluster(ctl, "default", &after);
+    return rc == EXIT_OK ? report(ctl, after) : rc;
+}
+
+int run_ca_rotate(struct ctl *ctl, const struct args *args)
+{
+    Swkpb__KeyRotation rotation = SWKPB__KEY_ROTATION__INIT;
+    Swkpb__Cluster *cluster;
+    Swkpb__CAConfig *config;
+    int64_t timeout_ns;
+    int rc = read_timeout(args, &timeout_ns);
+
+    if (rc == EXIT_OK) {
+        rc = find_cluster(ctl, "default", &cluster);
+    }
+    if (rc != EXIT_OK) {
+        return rc;
+    }
+    config = config_of(ctl, cluster);
+    rc = read_target(ctl, args, config);
+    if (rc == EXIT_OK) {
+        rc = read_externals(ctl, args, config);
+    }
+    if (rc == EXIT_OK) {
+        rc = read_waiver(ctl, args, NULL, &rotation);
+    }
+    if (rc == EXIT_OK) {
+        rc = update(ctl, cluster, &rotation, &cluster);
+    }
+    payload_wipe(&config->signing_ca_key);
+    return rc == EXIT_OK ? follow(ctl, args, cluster, timeout_ns) : rc;
+}
+
+static int find_rotation(struct ctl *ctl, Swkpb__Cluster **out_cluster)
+{
+    int rc = find_cluster(ctl, "default", out_cluster);
+
+    if (rc == EXIT_OK && ((*out_cluster)->root_ca == NULL ||
+                          (*out_cluster)->root_ca->root_rotation == NULL)) {
+        rc = ctl_error(EXIT_FAILED, "no rotation of the root CA is under way");
+    }
+    return rc;
+}
+
+int run_ca_finish(struct ctl *ctl, const struct args *args)
+{
+    Swkpb__KeyRotation rotation = SWKPB__KEY_ROTATION__INIT;
+    Swkpb__Cluster *cluster;
+    int64_t timeout_ns;
+    int rc = read_timeout(args, &timeout_ns);
+
+    if (rc == EXIT_OK) {
+        rc = find_rotation(ctl, &cluster);
+    }
+    if (rc == EXIT_OK) {
+        rc = read_waiver(ctl, args, cluster->root_ca->root_rotation->without,
+                         &rotation);
+    }
+    if (rc == EXIT_OK && rotation.finish_without != NULL) {
+        rc = update(ctl, cluster, &rotation, &cluster);
+    }
+    return rc == EXIT_OK ? follow(ctl, args, cluster, timeout_ns) : rc;
+}
+
+int run_ca_abort(struct ctl *ctl, const struct args *args)
+{
+    Swkpb__KeyRotation rotation = SWKPB__KEY_ROTATION__INIT;
+    Swkpb__Cluster *cluster;
+    int rc = find_rotation(ctl, &cluster);
+
+    (void)args;
+    rotation.abort_ca_rotation = true;
+    if (rc == EXIT_OK) {
+        rc = update(ctl, cluster, &rotation, &cluster);
+    }
+    return rc == EXIT_OK && ctl->json ? report(ctl, cluster) : rc;
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The root CA of the swarm: what it is, and how far its rotation has come. */
+
+#ifndef SWARMCTL_CA_H
+#define SWARMCTL_CA_H
+
+#include "flags.h"
+
+extern const struct flag ca_rotate_flags[];
+extern const struct flag ca_finish_flags[];
+
+int run_ca_show(struct ctl *ctl, const struct args *args);
+int run_ca_rotate(struct ctl *ctl, const struct args *args);
+int run_ca_finish(struct ctl *ctl, const struct args *args);
+int run_ca_abort(struct ctl *ctl, const struct args *args);
+
+/* -- Progress (ca_progress.c) --------------------------------------------- */
+
+/* A node that a rotation still waits for, or does not wait for. */
+struct ca_missing {
+    const Swkpb__Node *node;
+    const char *why;
+    bool left_out;
+};
+
+/* How far a rotation has come. */
+struct ca_progress {
+    size_t nodes;
+    size_t renewed;
+    size_t left_out; /* of those that have not renewed */
+    size_t missing_count;
+    struct ca_missing *missing; /* by name of node */
+};
+
+void ca_progress_read(struct pool *pool, const Swkpb__RootRotation *rotation,
+                      const Swkpb__ListNodesResponse *nodes,
+                      struct ca_progress *out_progress);
+
+/*
+ * Waits until the swarm's root is the target, showing how far it is unless
+ * quiet; until the rotation is given up or replaced, which is a failure, or
+ * timeout_ns (0: none) is over, or the user interrupts, after which it goes on.
+ * An exit code.
+ */
+int ca_follow(struct ctl *ctl, const char *cluster_id,
+              const ProtobufCBinaryData *target, int64_t timeout_ns,
+              bool quiet);
+
+#endif
