@@ -20,7 +20,7 @@ enum {
 
 /* Clocks of a swarm differ: what is issued is valid a little earlier. */
 static const uint64_t root_backdate = 5 * SWK_MINUTE;
-static const uint64_t leaf_backdate = SWK_HOUR;
+static const uint64_t leaf_backdate = SWKI_LEAF_BACKDATE;
 static const uint64_t root_validity = UINT64_C(630720000) * SWK_SECOND;
 
 struct swki_signer {

@@ -92,7 +92,12 @@ int swki_csr_create(struct swki_pem key, const char *common_name,
  */
 int swki_csr_check(struct swki_pem csr, struct swk_error *err);
 
-/* ---- issuing (issue.c) ---- */
+/* Appends the key of a request, whose signature is not looked at: DER, with its
+ * algorithm. */
+int swki_csr_public_key(struct swki_pem csr, struct swki_buf *out_der,
+                        struct swk_error *err);
+
+/* ---- issuing (issue.c, leaf.c) ---- */
 
 /* Appends a new self-signed root for key, valid for 20 years from now. */
 int swki_root_create(struct swki_pem key, swk_wall now,
@@ -115,6 +120,9 @@ int swki_signer_new(const struct swk_alloc *alloc,
                     struct swki_signer **out_signer, struct swk_error *err);
 void swki_signer_free(struct swki_signer *signer);
 
+/* Clocks of a swarm differ: a leaf is valid a little earlier. */
+#define SWKI_LEAF_BACKDATE SWK_HOUR
+
 /* What the CA decided about a node; all names [A-Za-z0-9._-], at most 64. */
 struct swki_leaf {
     const char *node_id;
@@ -132,6 +140,15 @@ struct swki_leaf {
 int swki_signer_issue(struct swki_signer *signer, struct swki_pem csr,
                       const struct swki_leaf *leaf, struct swki_buf *out_pem,
                       struct swk_error *err);
+
+/*
+ * Whether a certificate that another made is the one that was asked for at
+ * leaf->now: one certificate, these names and no other, the key of csr, no CA,
+ * and not valid for longer; an hour's difference of clocks does not matter.
+ * Who signed it is not looked at. SWK_EMALFORMED, SWK_EINVAL.
+ */
+int swki_leaf_check(struct swki_pem certificate, const struct swki_leaf *leaf,
+                    struct swki_pem csr, struct swk_error *err);
 
 /*
  * Appends a certificate with the subject, key, validity and extensions of
