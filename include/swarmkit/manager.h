@@ -22,6 +22,7 @@
 #include <swarmkit/port/clock.h>
 #include <swarmkit/port/entropy.h>
 #include <swarmkit/port/executor.h>
+#include <swarmkit/port/signer.h>
 #include <swarmkit/port/transport.h>
 #include <swarmkit/unlock_key.h>
 
@@ -71,6 +72,10 @@ struct swk_manager_config {
     /** 1: a locked manager that was given no key waits for one to come through
      *  its control socket, by swarmkit.v1.Node/Unlock. */
     int32_t wait_for_unlock;
+    /** What signs for the swarm while this manager leads, and makes its root
+     *  when it founds one: the key of the CA stays with it. NULL: the manager
+     *  itself, by a key that the swarm's managers share. */
+    const struct swk_signer *signer;
 };
 
 /** An empty configuration. */

@@ -22,6 +22,7 @@
 
 enum {
     ATTEMPTS_MAX = 5,
+    STATUS_POLLS_MAX = 4, /* two minutes for the CA to sign */
 };
 
 /* A call that is waited for. */
@@ -263,7 +264,8 @@ static int take_certificate(const struct swki_join_config *config,
     const Swkpb__Certificate *certificate = status->certificate;
 
     if (status->status == NULL || certificate == NULL ||
-        status->status->state != SWKPB__ISSUANCE_STATUS__STATE__ISSUED) {
+        (status->status->state != SWKPB__ISSUANCE_STATUS__STATE__ISSUED &&
+         status->status->state != SWKPB__ISSUANCE_STATUS__STATE__ROTATE)) {
         return swki_fail(err, SWK_EDENIED,
                          "the swarm's CA issued no certificate: %s",
                          status->status != NULL ? status->status->err : "");
@@ -279,6 +281,60 @@ static int take_certificate(const struct swki_join_config *config,
         config->entropy, err);
 }
 
+static bool worth_another_attempt(int rc)
+{
+    return rc == SWK_EUNAVAILABLE || rc == SWK_EABORTED || rc == SWK_EIO ||
+           rc == SWK_ETIMEDOUT;
+}
+
+static int pause_for(const struct swki_join_config *config, swk_time pause_ns,
+                     struct swk_error *err)
+{
+    const swk_time until = config->clock->now(config->clock->ctx) + pause_ns;
+    struct swki_loop *loop;
+    int rc = swki_loop_new(config->alloc, config->clock, &loop, err);
+
+    while (rc == 0 && config->clock->now(config->clock->ctx) < until) {
+        rc = swki_loop_wait(loop, until, err);
+    }
+    if (rc == 0) {
+        swki_loop_free(loop);
+    }
+    return rc;
+}
+
+/* Asks how the request stands. The digest shows that it is ours. An answer that
+ * does not come means that the CA has yet to sign: asking again finds the same
+ * request, where another one would make another node. */
+static int ask_status(const struct swki_join_config *config,
+                      const char *address, struct swki_tls_context *context,
+                      const char *node_id, const struct swki_buf *csr,
+                      struct swki_arena *arena, ProtobufCMessage **out_response,
+                      struct swk_error *err)
+{
+    Swkpb__NodeCertificateStatusRequest request =
+        SWKPB__NODE_CERTIFICATE_STATUS_REQUEST__INIT;
+    uint8_t digest[SWKI_SHA256_SIZE];
+    int rc = SWK_ETIMEDOUT;
+
+    if (!swki_sha256(csr->data, csr->len, digest)) {
+        return swki_fail_nomem(err);
+    }
+    request.node_id = (char *)node_id;
+    request.csr_digest = (ProtobufCBinaryData){sizeof(digest), digest};
+    for (int i = 0; i < STATUS_POLLS_MAX && worth_another_attempt(rc); i++) {
+        rc = i > 0 ? pause_for(config, ATTEMPT_PAUSE, err) : SWK_OK;
+        if (rc == 0) {
+            rc = call(config, address, SWKI_SERVER_NAME_CA, context,
+                      "/docker.swarmkit.v1.NodeCA/NodeCertificateStatus",
+                      &request.base, STATUS_TIMEOUT,
+                      &swkpb__node_certificate_status_response__descriptor,
+                      arena, out_response, err);
+        }
+    }
+    return rc;
+}
+
 /* The request is made once: who asks again after an answer was lost asks for
  * the same, and is known by it. */
 static int fetch_certificate(const struct swki_join_config *config,
@@ -287,8 +343,6 @@ static int fetch_certificate(const struct swki_join_config *config,
                              struct swki_buf *csr, struct swki_arena *arena,
                              struct swk_error *err)
 {
-    Swkpb__NodeCertificateStatusRequest request =
-        SWKPB__NODE_CERTIFICATE_STATUS_REQUEST__INIT;
     struct swki_tls_context *context = NULL;
     const char *node_id = "";
     ProtobufCMessage *decoded;
@@ -306,12 +360,8 @@ static int fetch_certificate(const struct swki_join_config *config,
                              err);
     }
     if (rc == 0) {
-        request.node_id = (char *)node_id;
-        rc = call(config, address, SWKI_SERVER_NAME_CA, context,
-                  "/docker.swarmkit.v1.NodeCA/NodeCertificateStatus",
-                  &request.base, STATUS_TIMEOUT,
-                  &swkpb__node_certificate_status_response__descriptor, arena,
-                  &decoded, err);
+        rc = ask_status(config, address, context, node_id, &csr, arena,
+                        &decoded, err);
     }
     if (rc == 0) {
         rc = take_certificate(
@@ -338,28 +388,6 @@ static int attempt(const struct swki_join_config *config,
         rc = fetch_certificate(config, address, credentials, csr, &arena, err);
     }
     swki_arena_fini(&arena);
-    return rc;
-}
-
-static bool worth_another_attempt(int rc)
-{
-    return rc == SWK_EUNAVAILABLE || rc == SWK_EABORTED || rc == SWK_EIO ||
-           rc == SWK_ETIMEDOUT;
-}
-
-static int pause_for(const struct swki_join_config *config, swk_time pause_ns,
-                     struct swk_error *err)
-{
-    const swk_time until = config->clock->now(config->clock->ctx) + pause_ns;
-    struct swki_loop *loop;
-    int rc = swki_loop_new(config->alloc, config->clock, &loop, err);
-
-    while (rc == 0 && config->clock->now(config->clock->ctx) < until) {
-        rc = swki_loop_wait(loop, until, err);
-    }
-    if (rc == 0) {
-        swki_loop_free(loop);
-    }
     return rc;
 }
 

@@ -397,6 +397,58 @@ static void step_members(struct swki_leader *leader, swk_time now,
     }
 }
 
+/* -- Signatures ----------------------------------------------------------- */
+
+/* Machines number their jobs by themselves; to the signer, the lowest bit of a
+ * number says whose it is. */
+enum {
+    JOB_OF_CA = 0,
+    JOB_OWNER_BITS = 1,
+};
+
+static int give(struct swki_leader *leader, uint64_t id, uint64_t owner,
+                const struct swk_sign_request *request, struct swk_error *err)
+{
+    const struct swki_leader_config *c = &leader->config;
+
+    if (c->sign == NULL) {
+        return swki_fail(err, SWK_EUNAVAILABLE, "there is no signer");
+    }
+    return c->sign(c->sign_ctx, id << JOB_OWNER_BITS | owner, request, err);
+}
+
+static struct swk_sign_result refused(const struct swk_error *err)
+{
+    return (struct swk_sign_result){
+        .size = sizeof(struct swk_sign_result),
+        .code = err->code,
+        .text = err->text,
+    };
+}
+
+static void step_signing(struct swki_leader *leader, swk_time now,
+                         swk_wall wall)
+{
+    const struct swki_ca_work *work;
+    struct swk_error err;
+
+    while ((work = swki_ca_server_next_work(leader->ca, now, wall)) != NULL) {
+        const uint64_t id = work->id;
+
+        if (give(leader, id, JOB_OF_CA, &work->request, &err) != 0) {
+            const struct swk_sign_result result = refused(&err);
+
+            swki_ca_server_worked(leader->ca, now, wall, id, &result);
+        }
+    }
+}
+
+void swki_leader_signed(struct swki_leader *leader, swk_time now, swk_wall wall,
+                        uint64_t id, const struct swk_sign_result *result)
+{
+    swki_ca_server_worked(leader->ca, now, wall, id >> JOB_OWNER_BITS, result);
+}
+
 /* -- Steps ---------------------------------------------------------------- */
 
 static swk_time earlier(swk_time a, swk_time b)
@@ -447,6 +499,7 @@ swk_time swki_leader_step(struct swki_leader *leader, swk_time now,
         step_members(leader, now, wall, answers);
         swki_control_step(leader->control, now, answers);
         swki_ca_server_step(leader->ca, now, wall, answers);
+        step_signing(leader, now, wall);
         swki_enforcer_step(leader->enforcer, now, wall);
         swki_orchestrator_step(leader->orchestrator, now, wall);
         swki_reaper_step(leader->reaper, now, wall);

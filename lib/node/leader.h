@@ -9,6 +9,7 @@
 #define SWKI_NODE_LEADER_H
 
 #include <swarmkit/port/entropy.h>
+#include <swarmkit/port/signer.h>
 
 #include "core/membership/requests.h"
 #include "core/store/store.h"
@@ -24,6 +25,11 @@ struct swki_leader_config {
     /* Makes a check of an address; within step(). */
     void (*check)(void *ctx, const struct swki_requests_check *check);
     void *check_ctx;
+    /* Gives a job to the signer; within step(). swki_leader_signed() tells how
+     * it ended, unless this fails with the meaning of swk_sign_result.code. */
+    int (*sign)(void *ctx, uint64_t id, const struct swk_sign_request *request,
+                struct swk_error *err);
+    void *sign_ctx;
     const char *node_id;  /* of this manager */
     const char *swarm_id;
     const char *const *addresses; /* that nodes reach this manager at */
@@ -57,6 +63,10 @@ void swki_leader_membership_applied(
 /* How a check ended: code 0, or why. */
 void swki_leader_checked(struct swki_leader *leader, swk_time now,
                          uint64_t check_id, const struct swk_error *failure);
+
+/* How a job of the signer ended. One of an earlier leadership is ignored. */
+void swki_leader_signed(struct swki_leader *leader, swk_time now, swk_wall wall,
+                        uint64_t id, const struct swk_sign_result *result);
 
 /* Lets every component do what is due. Returns when to step again; a time that
  * has passed already means that there is more to do. */

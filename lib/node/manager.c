@@ -210,6 +210,8 @@ void swki_manager_lead(struct swki_manager *m)
         .membership = m->membership,
         .check = m->config.check,
         .check_ctx = m->config.check_ctx,
+        .sign = m->config.sign,
+        .sign_ctx = m->config.sign_ctx,
         .node_id = m->config.node_id,
         .swarm_id = m->config.swarm_id,
         .addresses = m->config.addresses,
@@ -272,6 +274,17 @@ void swki_manager_checked(struct swki_manager *m, uint64_t check_id,
 {
     if (m->leader != NULL) {
         swki_leader_checked(m->leader, m->now, check_id, failure);
+    }
+}
+
+void swki_manager_signed(struct swki_manager *m, uint64_t id,
+                         const struct swk_sign_result *result)
+{
+    if (m->leader != NULL) {
+        swki_leader_signed(m->leader, m->now,
+                           m->config.clock->wall(m->config.clock->ctx), id,
+                           result);
+        m->leader_deadline = m->now;
     }
 }
 

@@ -21,6 +21,7 @@
 
 #include <swarmkit/port/clock.h>
 #include <swarmkit/port/entropy.h>
+#include <swarmkit/port/signer.h>
 #include <swarmkit/port/storage.h>
 #include <swarmkit/raft.h>
 
@@ -66,6 +67,11 @@ struct swki_manager_config {
      * turn(). */
     void (*check)(void *ctx, const struct swki_requests_check *check);
     void *check_ctx;
+    /* Gives a job to the signer, whose end swki_manager_signed() tells unless
+     * this fails; within turn(). */
+    int (*sign)(void *ctx, uint64_t id, const struct swk_sign_request *request,
+                struct swk_error *err);
+    void *sign_ctx;
 };
 
 struct swki_manager;
@@ -144,6 +150,10 @@ void swki_manager_reachable(struct swki_manager *manager, uint64_t raft_id,
 /* The outcome of a check: code 0, or why nobody answers there. */
 void swki_manager_checked(struct swki_manager *manager, uint64_t check_id,
                           const struct swk_error *failure);
+
+/* How a job of the signer ended. */
+void swki_manager_signed(struct swki_manager *manager, uint64_t id,
+                         const struct swk_sign_result *result);
 
 /* This manager is about to stop: another one should lead. It still leads until
  * swki_manager_leads() says otherwise. */

@@ -102,6 +102,7 @@ static int start_managing(struct swk_manager *m, struct swk_error *err)
         .advertise_address = m->config.advertise_address,
         .control_path = m->config.control_path,
         .founding = &m->founding,
+        .signer = m->config.signer,
         .seed = m->seed++,
         .heartbeat_ticks = m->config.heartbeat_ticks,
         .election_ticks = m->config.election_ticks,

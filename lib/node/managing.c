@@ -255,6 +255,8 @@ static int make_manager(struct swki_managing *m, struct swk_error *err)
         .send_ctx = m,
         .check = swki_managing_check,
         .check_ctx = m,
+        .sign = swki_managing_sign,
+        .sign_ctx = m,
     };
     bool founds;
     int rc = SWK_OK;
@@ -335,6 +337,9 @@ static int set_up(struct swki_managing *m, struct swk_error *err)
         rc = listen_all(m, err);
     }
     if (rc == 0) {
+        rc = swki_managing_make_desk(m, err);
+    }
+    if (rc == 0) {
         rc = make_manager(m, err);
     }
     if (rc == 0) {
@@ -382,6 +387,7 @@ void swki_managing_free(struct swki_managing *m)
     swki_forward_free(m->forward);
     swki_peers_free(m->peers);
     swki_managing_close_storage(m);
+    swki_managing_free_desk(m);
     swki_manager_free(m->manager);
     swki_front_free(m->front);
     swki_tls_context_unref(m->server_context);

@@ -14,6 +14,8 @@
 #ifndef SWKI_NODE_MANAGING_H
 #define SWKI_NODE_MANAGING_H
 
+#include <swarmkit/port/signer.h>
+
 #include "node/ask.h"
 #include "node/founding.h"
 #include "node/manager.h"
@@ -26,6 +28,7 @@ struct swki_managing_config {
     const char *advertise_address; /* "HOST[:PORT]"; NULL: the one above */
     const char *control_path;      /* NULL for no control socket */
     struct swki_founding *founding; /* NULL: it is no founder */
+    const struct swk_signer *signer; /* NULL: this process signs */
     uint64_t seed;
     uint32_t heartbeat_ticks; /* 0 for the default, likewise below */
     uint32_t election_ticks;

@@ -9,9 +9,11 @@
 
 #include "node/forward.h"
 #include "node/front.h"
+#include "node/local_signer.h"
 #include "node/log_keys.h"
 #include "node/managing.h"
 #include "node/peers.h"
+#include "node/sign_desk.h"
 
 /* A promoted node may have to wait until the one before it is a voter. */
 #define SWKI_JOIN_PAUSE_MIN (500 * SWK_MILLISECOND)
@@ -56,6 +58,8 @@ struct swki_managing {
     struct swki_peers *peers;
     struct swki_forward *forward;
     struct swki_rpc_server *server;
+    struct swki_local_signer *local_signer; /* NULL: another is configured */
+    struct swki_sign_desk *desk;
     struct swki_manager *manager;
     struct swki_managing_joining joining;
     uint64_t members_version; /* that the peers know */
@@ -69,6 +73,16 @@ void swki_managing_init_storage(struct swki_managing *m);
 int swki_managing_open_storage(struct swki_managing *m, struct swk_error *err);
 /* Nothing of it comes any more. Also for one that was never opened. */
 void swki_managing_close_storage(struct swki_managing *m);
+
+/* -- Signing (managing_sign.c) -------------------------------------------- */
+
+int swki_managing_make_desk(struct swki_managing *m, struct swk_error *err);
+void swki_managing_free_desk(struct swki_managing *m);
+
+/* Struct swki_manager_config: sign; ctx is the struct here. */
+int swki_managing_sign(void *ctx, uint64_t id,
+                       const struct swk_sign_request *request,
+                       struct swk_error *err);
 
 /* -- Other managers (managing_peers.c) ------------------------------------ */
 

@@ -285,6 +285,8 @@ void sim_start_manager(struct sim *sim)
         .seed = swki_rng_next(&sim->rng),
         .answer = take_answer,
         .answer_ctx = sim,
+        .sign = sim_sign,
+        .sign_ctx = sim,
     };
     struct swk_error err = {0};
 
@@ -529,6 +531,12 @@ static void dispatch(struct sim *sim, struct sim_event *event)
     switch (event->type) {
     case SIM_STORED:
         stored(sim, event);
+        break;
+    case SIM_SIGNED:
+        sim_signed(sim, event);
+        if (sim->manager != NULL) {
+            turn_manager(sim);
+        }
         break;
     case SIM_CONNECT:
     case SIM_CALL:

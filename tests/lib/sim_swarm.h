@@ -27,11 +27,13 @@ enum {
     SIM_NAME_SIZE = 64,
 };
 
+#define SIM_SIGN_NS (2 * SWK_MILLISECOND)
 #define SIM_CREATE_SERVICE "/docker.swarmkit.v1.Control/CreateService"
 #define SIM_UPDATE_SERVICE "/docker.swarmkit.v1.Control/UpdateService"
 
 enum sim_event_type {
     SIM_STORED,       /* disk to manager */
+    SIM_SIGNED,       /* signer to manager */
     SIM_CONNECT,      /* node to manager, as the next three */
     SIM_CALL,
     SIM_CANCEL,
@@ -206,6 +208,13 @@ void sim_kill_manager(struct sim *sim, size_t kept);
 size_t sim_disk_pending(const struct sim *sim);
 void sim_hold_disk(struct sim *sim);
 void sim_release_disk(struct sim *sim);
+
+/* -- Its signer (sim_signer.c) -------------------------------------------- */
+
+/* Struct swki_manager_config: sign; ctx is the struct here. */
+int sim_sign(void *ctx, uint64_t id, const struct swk_sign_request *request,
+             struct swk_error *err);
+void sim_signed(struct sim *sim, const struct sim_event *event);
 
 /* -- Nodes (sim_node.c) --------------------------------------------------- */
 

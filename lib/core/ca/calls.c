@@ -12,6 +12,9 @@
 #include "ca.pb-c.h"
 #include "core/ca/issuer.h"
 #include "core/ca/limited_tokens.h"
+#include "crypto/digest.h"
+#include "wire/message.h"
+#include "wire/time.h"
 
 #define SERVICES "/docker.swarmkit.v1."
 
@@ -54,6 +57,29 @@ static int serve_unlock_key(struct swki_ca_server *server,
     return SWK_OK;
 }
 
+/* Whether the caller has shown that it may see the node's record: by the node's
+ * certificate, by a manager's, or by knowing what the node asked with. */
+static bool may_see(const struct swki_ca_server *server,
+                    const struct swki_caller *caller, const Swkpb__Node *node,
+                    const ProtobufCBinaryData *digest)
+{
+    const Swkpb__Certificate *record = node->certificate;
+    uint8_t own[SWKI_SHA256_SIZE];
+
+    if (caller->local) {
+        return true;
+    }
+    if (strcmp(caller->swarm_id, swki_object_id(server->cluster)) == 0 &&
+        ((caller->role & SWKI_ROLE_MANAGER) != 0 ||
+         ((caller->role & SWKI_ROLE_WORKER) != 0 &&
+          strcmp(caller->node_id, node->id) == 0))) {
+        return true;
+    }
+    return digest->len == sizeof(own) && record != NULL &&
+           swki_sha256(record->csr.data, record->csr.len, own) &&
+           swki_ct_equal(own, digest->data, sizeof(own));
+}
+
 static int serve_status(struct swki_ca_server *server,
                         const struct swki_call *call,
                         struct swki_answers *answers, struct swk_error *err)
@@ -70,6 +96,12 @@ static int serve_status(struct swki_ca_server *server,
     if (node == NULL) {
         return swki_fail(err, SWK_ENOTFOUND, "no such node");
     }
+    if (!may_see(server, call->caller, swki_node(node), &request->csr_digest)) {
+        return swki_fail(err, SWK_EDENIED,
+                         "Permission denied: only the node itself and managers "
+                         "see its certificate's record, and whoever knows the "
+                         "digest of its request");
+    }
     if (swki_ca_is_final(swki_node(node))) {
         swki_ca_answer_status(answers, call->id, swki_node(node));
         return SWK_OK;
@@ -78,7 +110,25 @@ static int serve_status(struct swki_ca_server *server,
                                swki_object_id(node), err);
 }
 
-/* A certificate that waits for the signer. */
+/* What the node has until it has another: its certificate goes on to count. */
+static bool keep_issued(Swkpb__Certificate *certificate,
+                        const Swkpb__Certificate *old, struct swki_arena *arena)
+{
+    if (old == NULL || old->certificate.len == 0) {
+        return true;
+    }
+    certificate->certificate.data = swki_arena_memdup(
+        arena, old->certificate.data, old->certificate.len);
+    certificate->certificate.len = old->certificate.len;
+    if (old->not_after != NULL) {
+        certificate->not_after = swki_timestamp_from_wall(
+            swki_timestamp_get(old->not_after), arena);
+    }
+    return certificate->certificate.data != NULL &&
+           (old->not_after == NULL || certificate->not_after != NULL);
+}
+
+/* A record that waits for the signer. */
 static int set_request(struct swki_object *object,
                        const ProtobufCBinaryData *csr, Swkpb__NodeRole role,
                        Swkpb__IssuanceStatus__State state,
@@ -101,7 +151,8 @@ static int set_request(struct swki_object *object,
     certificate->csr.len = csr->len;
     certificate->status = status;
     status->state = state;
-    if (certificate->cn == NULL || certificate->csr.data == NULL) {
+    if (certificate->cn == NULL || certificate->csr.data == NULL ||
+        !keep_issued(certificate, node->certificate, arena)) {
         return swki_fail_nomem(err);
     }
     node->certificate = certificate;

@@ -188,22 +188,59 @@ static struct swki_pem pem_of_data(const ProtobufCBinaryData *data)
     return (struct swki_pem){data->data, data->len};
 }
 
+struct swki_ca_authority swki_ca_authority_of(const Swkpb__RootCA *root)
+{
+    const Swkpb__RootRotation *rotation = root->root_rotation;
+    struct swki_ca_authority authority = {
+        .certificate = pem_of_data(&root->ca_cert),
+        .key = pem_of_data(&root->ca_key),
+        .roots = pem_of_data(&root->ca_cert),
+        .target = pem_of_data(&root->ca_cert),
+    };
+
+    if (rotation != NULL) {
+        authority.certificate = pem_of_data(&rotation->cross_signed_ca_cert);
+        authority.key = pem_of_data(&rotation->ca_key);
+        authority.intermediates = authority.certificate;
+        authority.target = pem_of_data(&rotation->ca_cert);
+    }
+    return authority;
+}
+
+int swki_ca_authority_check(const struct swki_ca_authority *authority,
+                            swk_wall now, const struct swk_entropy *entropy,
+                            struct swk_error *err)
+{
+    const struct swki_chain chain = {
+        .certificates = authority->intermediates,
+        .roots = authority->roots,
+        .now = now,
+    };
+    int rc = swki_roots_check(authority->roots, now, err);
+
+    if (rc == 0 && authority->intermediates.len > 0) {
+        rc = swki_chain_verify(&chain, NULL, err);
+    }
+    if (rc == 0 && authority->key.len > 0) {
+        rc = swki_key_matches(authority->key, authority->certificate, entropy,
+                              err);
+    }
+    return rc;
+}
+
 int swki_ca_open_signer(const struct swk_alloc *alloc,
                         const Swkpb__RootCA *root,
                         const struct swk_entropy *entropy,
                         struct swki_signer **out_signer, struct swk_error *err)
 {
-    const Swkpb__RootRotation *rotation = root->root_rotation;
-    struct swki_signer_config config = {.entropy = entropy};
+    const struct swki_ca_authority authority = swki_ca_authority_of(root);
+    const struct swki_signer_config config = {
+        .certificate = authority.certificate,
+        .key = authority.key,
+        .intermediates = authority.intermediates,
+        .entropy = entropy,
+    };
 
-    if (rotation != NULL) {
-        config.certificate = pem_of_data(&rotation->cross_signed_ca_cert);
-        config.intermediates = config.certificate;
-        config.key = pem_of_data(&rotation->ca_key);
-    } else {
-        config.certificate = pem_of_data(&root->ca_cert);
-        config.key = pem_of_data(&root->ca_key);
-    }
     if (config.key.len == 0) {
         return swki_fail(err, SWK_EUNAVAILABLE, "the swarm holds no CA key");
     }
@@ -234,11 +271,9 @@ bool swki_ca_same_signer(const Swkpb__RootCA *a, const Swkpb__RootCA *b)
            same_data(&from->cross_signed_ca_cert, &to->cross_signed_ca_cert);
 }
 
-int swki_ca_sign(struct swki_signer *signer, struct swki_pem csr,
-                 const struct swki_ca_grant *grant, struct swki_buf *out_pem,
-                 struct swk_error *err)
+struct swki_leaf swki_ca_leaf_of(const struct swki_ca_grant *grant)
 {
-    struct swki_leaf leaf = {
+    return (struct swki_leaf){
         .node_id = grant->node_id,
         .swarm_id = grant->swarm_id,
         .role = grant->role == SWKPB__NODE_ROLE__MANAGER ? SWKI_ROLE_MANAGER
@@ -248,6 +283,13 @@ int swki_ca_sign(struct swki_signer *signer, struct swki_pem csr,
                            ? grant->expiry_ns
                            : SWKI_CA_EXPIRY_DEFAULT,
     };
+}
+
+int swki_ca_sign(struct swki_signer *signer, struct swki_pem csr,
+                 const struct swki_ca_grant *grant, struct swki_buf *out_pem,
+                 struct swk_error *err)
+{
+    const struct swki_leaf leaf = swki_ca_leaf_of(grant);
 
     return swki_signer_issue(signer, csr, &leaf, out_pem, err);
 }

@@ -53,10 +53,32 @@ int swki_ca_create_root(swk_wall now, uint32_t flags,
 enum swki_role swki_ca_token_role(const Swkpb__JoinTokens *tokens,
                                   const char *text);
 
+/* Whose signature counts at the moment. All of it points into the record. */
+struct swki_ca_authority {
+    struct swki_pem certificate;   /* the first one's key signs */
+    struct swki_pem key;           /* empty: the swarm does not hold it */
+    struct swki_pem intermediates; /* belong behind each leaf; may be empty */
+    struct swki_pem roots;         /* what nodes trust */
+    struct swki_pem target; /* the root that all certificates are to come from:
+                               the trusted one, or the one rotated to */
+};
+
+/* What the record calls for: the root's key or, while the root is being
+ * replaced, the next root's, whose cross certificate leads back to the old. */
+struct swki_ca_authority swki_ca_authority_of(const Swkpb__RootCA *root);
+
 /*
- * The signer that the record calls for. During a rotation that is the next
- * root's key, with the cross certificate behind each leaf. SWK_EUNAVAILABLE if
- * the swarm holds no key, SWK_EINVAL or SWK_EMALFORMED if it is of no use.
+ * Whether that authority can issue what nodes will trust: its certificates are
+ * valid at now, and lead to the roots; a key is the certificate's. SWK_EINVAL,
+ * SWK_EMALFORMED, SWK_EUNAUTHENTICATED.
+ */
+int swki_ca_authority_check(const struct swki_ca_authority *authority,
+                            swk_wall now, const struct swk_entropy *entropy,
+                            struct swk_error *err);
+
+/*
+ * A signer for that authority. SWK_EUNAVAILABLE if the swarm holds no key,
+ * SWK_EINVAL or SWK_EMALFORMED if it is of no use.
  */
 int swki_ca_open_signer(const struct swk_alloc *alloc,
                         const Swkpb__RootCA *root,
@@ -73,6 +95,9 @@ struct swki_ca_grant {
     uint64_t expiry_ns; /* below SWKI_CA_EXPIRY_MIN: the default */
     swk_wall now;
 };
+
+/* What a certificate that is granted is to say. */
+struct swki_leaf swki_ca_leaf_of(const struct swki_ca_grant *grant);
 
 /* Appends the certificate for a request, as PEM with what is behind it. Only
  * the key is taken from the request. */

@@ -8,7 +8,6 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/log.h"
-#include "core/ca/issuer.h"
 #include "core/ca/server_impl.h"
 
 /* ---- life ---- */
@@ -32,10 +31,12 @@ int swki_ca_server_new(const struct swki_ca_server_config *config,
     server->entropy = *config->entropy;
     swki_rng_init(&server->rng, config->seed);
     snprintf(server->node_id, sizeof(server->node_id), "%s", config->node_id);
+    swki_ca_external_init(&server->external, server->alloc);
+    /* Small enough to be told apart from others by a bit or two more. */
     swki_ca_signing_init(&server->signing, server->alloc,
-                         config->signatures_per_step != 0
-                             ? config->signatures_per_step
-                             : SWKI_CA_SIGNATURES_PER_STEP);
+                         config->work_max != 0 ? config->work_max
+                                               : SWKI_CA_WORK_MAX,
+                         swki_rng_next(&server->rng) >> 16);
     swki_ca_waiting_init(&server->waiting, server->alloc,
                          config->waiting_max != 0 ? config->waiting_max
                                                   : SWKI_CA_WAITING_MAX);
@@ -51,12 +52,10 @@ static void forget(struct swki_ca_server *server)
     server->head = NULL;
     server->committed = NULL;
     swki_ca_signing_fini(&server->signing);
-    swki_signer_free(server->signer);
-    server->signer = NULL;
-    swki_object_unref(server->material);
-    swki_object_unref(server->cluster);
-    server->material = NULL;
-    server->cluster = NULL;
+    server->signing.retry_at = 0;
+    server->signing.write_at = 0;
+    server->signing.probing = false;
+    swki_ca_server_forget_material(server);
     server->running = false;
 }
 
@@ -100,51 +99,6 @@ void swki_ca_server_stop(struct swki_ca_server *server,
 
 /* ---- following the store ---- */
 
-const Swkpb__RootCA *swki_ca_root_of(const struct swki_object *cluster)
-{
-    return cluster != NULL ? swki_cluster(cluster)->root_ca : NULL;
-}
-
-/* A record of no use leaves the old signer at work, and is reported once.
- * False for no memory. */
-static bool load_signer(struct swki_ca_server *server)
-{
-    const Swkpb__RootCA *root = swki_ca_root_of(server->cluster);
-    const Swkpb__RootCA *old = swki_ca_root_of(server->material);
-    struct swki_signer *signer = NULL;
-    struct swk_error err = {0};
-    int rc;
-
-    if (root == NULL || (old != NULL && swki_ca_same_signer(old, root))) {
-        return true;
-    }
-    rc = swki_ca_open_signer(server->alloc, root, &server->entropy, &signer,
-                             &err);
-    if (rc == SWK_ENOMEM) {
-        return false;
-    }
-    if (rc != 0) {
-        swki_log(server->logger, SWK_LOG_ERROR, "ca",
-                 "the swarm's CA cannot sign: %s", err.text);
-    }
-    if (rc == 0 || rc == SWK_EUNAVAILABLE) {
-        swki_signer_free(server->signer);
-        server->signer = signer;
-    }
-    swki_object_unref(server->material);
-    server->material = swki_object_ref(server->cluster);
-    server->signing.retry_at = 0;
-    return true;
-}
-
-static bool see_cluster(struct swki_ca_server *server,
-                        const struct swki_object *cluster)
-{
-    swki_object_unref(server->cluster);
-    server->cluster = swki_object_ref(cluster);
-    return load_signer(server);
-}
-
 const struct swki_object *swki_ca_find_cluster(const struct swki_view *view)
 {
     const struct swki_selector all = {.by = SWKI_BY_ALL};
@@ -171,7 +125,7 @@ static bool read_nodes(struct swki_ca_server *server,
         return false;
     }
     while ((node = swki_cursor_next(&cursor)) != NULL) {
-        complete = swki_ca_signing_node(&server->signing, swki_node(node)) &&
+        complete = swki_ca_signing_node(&server->signing, node) &&
                    complete;
     }
     swki_cursor_close(&cursor);
@@ -183,18 +137,16 @@ static void read_head(struct swki_ca_server *server)
 {
     const struct swki_view *view = swki_store_head(server->store);
     const struct swki_object *cluster = swki_ca_find_cluster(view);
-    swk_time retry_at = server->signing.retry_at;
-    bool complete = true;
 
     while (swki_watch_next(server->head) != NULL) {
         continue;
     }
     swki_ca_signing_fini(&server->signing);
-    server->signing.retry_at = retry_at;
+    server->stale = false;
     if (cluster != NULL) {
-        complete = see_cluster(server, cluster);
+        swki_ca_server_see_cluster(server, cluster);
     }
-    server->stale = !read_nodes(server, view) || !complete;
+    server->stale = !read_nodes(server, view) || server->stale;
 }
 
 static void see_event(struct swki_ca_server *server,
@@ -216,10 +168,10 @@ static void see_event(struct swki_ca_server *server,
     case SWKI_CHANGE_UPDATE:
         /* If memory is short, all is read again later. */
         if (event->kind == SWKI_KIND_CLUSTER) {
-            server->stale = !see_cluster(server, event->object);
+            swki_ca_server_see_cluster(server, event->object);
         } else {
-            server->stale = !swki_ca_signing_node(&server->signing,
-                                                  swki_node(event->object));
+            server->stale =
+                !swki_ca_signing_node(&server->signing, event->object);
         }
         return;
     }
@@ -275,7 +227,8 @@ void swki_ca_server_step(struct swki_ca_server *server, swk_time now,
     if (server->stale) { /* memory is short: give it time */
         server->signing.retry_at = now + SWKI_CA_RETRY_INTERVAL;
     }
-    swki_ca_server_sign(server, now, wall);
+    swki_ca_server_expire(server, now);
+    swki_ca_server_write(server, now, wall);
     follow_committed(server, answers);
 }
 
@@ -285,16 +238,50 @@ bool swki_ca_server_pending(const struct swki_ca_server *server)
                                swki_watch_pending(server->committed));
 }
 
+static swk_time earlier(swk_time a, swk_time b)
+{
+    return a < b ? a : b;
+}
+
+static swk_time later(swk_time a, swk_time b)
+{
+    return a > b ? a : b;
+}
+
+/* When more work can be given out; the signer itself does not wait for us. */
+static swk_time next_work_at(const struct swki_ca_server *server)
+{
+    const struct swki_ca_signing *signing = &server->signing;
+
+    if (swki_list_empty(&signing->queued) ||
+        !swki_ca_signing_has_room(signing)) {
+        return SWK_NEVER;
+    }
+    if (server->material != NULL) {
+        return signing->retry_at;
+    }
+    return server->candidate != NULL
+               ? later(signing->retry_at, server->candidate_at)
+               : SWK_NEVER;
+}
+
 swk_time swki_ca_server_deadline(const struct swki_ca_server *server)
 {
+    const struct swki_ca_signing *signing = &server->signing;
+    const struct swki_ca_job *oldest = swki_ca_signing_first(&signing->flying);
+    swk_time deadline;
+
     if (!server->running) {
         return SWK_NEVER;
     }
-    if (server->stale || (server->signer != NULL &&
-                          !swki_list_empty(&server->signing.queue))) {
-        return server->signing.retry_at;
+    if (server->stale) {
+        return signing->retry_at;
     }
-    return SWK_NEVER;
+    deadline = next_work_at(server);
+    if (!swki_list_empty(&signing->done)) {
+        deadline = earlier(deadline, signing->write_at);
+    }
+    return oldest != NULL ? earlier(deadline, oldest->limit) : deadline;
 }
 
 size_t swki_ca_server_waiting(const struct swki_ca_server *server)

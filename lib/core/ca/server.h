@@ -15,11 +15,15 @@
  *     (renewal)   -> RENEW   -> ISSUED | FAILED
  *     ROTATE: the node is asked to renew; for those who wait as good as ISSUED
  *
- * Only the swarm's own key signs. A swarm without one keeps its requests until
- * it has a key again.
+ * The server has no key at work: it hands out work, and takes what comes of it.
+ * A few pieces are under way at a time; what came back is checked, and written
+ * in one transaction a step, to nodes that still ask for just that. A failure
+ * that may pass, such as a signer that is away, changes nothing: after a pause
+ * it is tried again. One that is final makes the node FAILED, until it sends
+ * another request.
  *
- * Signing is done here, but only a few signatures a step: the deadline then
- * asks for the next step at once.
+ * While a certificate is asked for, or was refused, the node's record keeps the
+ * one that was issued before.
  */
 
 #ifndef SWKI_CA_SERVER_H
@@ -30,28 +34,33 @@
 #include <swarmkit/alloc.h>
 #include <swarmkit/log.h>
 #include <swarmkit/port/entropy.h>
+#include <swarmkit/port/signer.h>
 
 #include "core/store/store.h"
 #include "wire/service.h"
 
 enum {
-    SWKI_CA_WAITING_MAX = 16384,     /* calls kept open */
-    SWKI_CA_SIGNATURES_PER_STEP = 4, /* about 2 ms each */
-    SWKI_CA_EVENTS_MAX = 65536,      /* a watch may fall behind so far */
+    SWKI_CA_WAITING_MAX = 16384,  /* calls kept open */
+    SWKI_CA_WAITING_NODE_MAX = 8, /* of them for one node */
+    SWKI_CA_WORK_MAX = 64,        /* with the signer at a time */
+    SWKI_CA_WRITES_PER_STEP = 32, /* an entry of the log is limited */
+    SWKI_CA_EVENTS_MAX = 65536,   /* a watch may fall behind so far */
 };
 
 /* After a failure that may pass, all that is outstanding is tried again. */
 #define SWKI_CA_RETRY_INTERVAL (10 * SWK_SECOND)
+/* A signer that has not answered by then will not. */
+#define SWKI_CA_WORK_LIMIT SWK_MINUTE
 
 struct swki_ca_server_config {
     const struct swk_alloc *alloc;
     const struct swk_logger *logger;
     struct swki_store *store;
-    const char *node_id; /* of this manager; copied */
-    const struct swk_entropy *entropy; /* for serials; copied */
-    uint64_t seed; /* of the generator of node IDs */
-    size_t waiting_max;         /* 0: SWKI_CA_WAITING_MAX */
-    size_t signatures_per_step; /* 0: SWKI_CA_SIGNATURES_PER_STEP */
+    const char *node_id;               /* of this manager; copied */
+    const struct swk_entropy *entropy; /* to prove keys by; copied */
+    uint64_t seed;      /* of the generator of IDs of nodes and of work */
+    size_t waiting_max; /* 0: SWKI_CA_WAITING_MAX */
+    size_t work_max;    /* 0: SWKI_CA_WORK_MAX */
 };
 
 struct swki_ca_server;
@@ -82,7 +91,7 @@ void swki_ca_server_call(struct swki_ca_server *server, swk_wall wall,
 /* The caller has gone: forgets a call that waits, if there is such a one. */
 void swki_ca_server_cancel(struct swki_ca_server *server, uint64_t call_id);
 
-/* Takes in what has changed, signs a little, and answers. */
+/* Takes in what has changed, writes what came of work, and answers. */
 void swki_ca_server_step(struct swki_ca_server *server, swk_time now,
                          swk_wall wall, struct swki_answers *answers);
 
@@ -91,6 +100,34 @@ bool swki_ca_server_pending(const struct swki_ca_server *server);
 
 /* When to step if nothing changes first: 0 for at once, or SWK_NEVER. */
 swk_time swki_ca_server_deadline(const struct swki_ca_server *server);
+
+/* -- Work ----------------------------------------------------------------- */
+
+/* Something to be signed; all of it is borrowed until the next call of the
+ * machine. */
+struct swki_ca_work {
+    uint64_t id;
+    struct swk_sign_request request;
+};
+
+/*
+ * The next piece of work to be given to the signer, or NULL. To be asked after
+ * each step until there is none; what is given out is under way from then on.
+ */
+const struct swki_ca_work *
+swki_ca_server_next_work(struct swki_ca_server *server, swk_time now,
+                         swk_wall wall);
+
+/*
+ * What came of it. It shows by the next step. Ignored if nobody waits for it
+ * any more; IDs of earlier servers are not taken for own ones, as they begin at
+ * a random number.
+ */
+void swki_ca_server_worked(struct swki_ca_server *server, swk_time now,
+                           swk_wall wall, uint64_t id,
+                           const struct swk_sign_result *result);
+
+/* -- How it stands -------------------------------------------------------- */
 
 /* Calls that wait, and nodes whose certificates are to be signed. */
 size_t swki_ca_server_waiting(const struct swki_ca_server *server);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* The parts of the server: who waits, what is to be signed, what is trusted. */
+/* The parts of the server: who waits, what is to be signed, what signs. */
 
 #ifndef SWKI_CA_SERVER_IMPL_H
 #define SWKI_CA_SERVER_IMPL_H
@@ -8,8 +8,9 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "base/rng.h"
+#include "core/ca/external.h"
+#include "core/ca/issuer.h"
 #include "core/ca/server.h"
-#include "crypto/x509.h"
 
 enum {
     SWKI_CA_CALL_KEY_SIZE = 24, /* a call's number as text */
@@ -29,7 +30,7 @@ void swki_ca_waiting_init(struct swki_ca_waiting *waiting,
 /* Forgets all calls without a word. */
 void swki_ca_waiting_fini(struct swki_ca_waiting *waiting);
 
-/* SWK_ELIMIT if too many wait already. */
+/* SWK_ELIMIT if too many wait already, or too many for this node. */
 int swki_ca_waiting_add(struct swki_ca_waiting *waiting, uint64_t call_id,
                         const char *node_id, struct swk_error *err);
 void swki_ca_waiting_cancel(struct swki_ca_waiting *waiting, uint64_t call_id);
@@ -54,26 +55,77 @@ bool swki_ca_is_final(const Swkpb__Node *node);
 void swki_ca_answer_status(struct swki_answers *answers, uint64_t call_id,
                            const Swkpb__Node *node);
 
-/* ---- the signer's work (signing.c) ---- */
+/* ---- work for the signer (signing.c) ---- */
+
+enum swki_ca_job_state {
+    SWKI_CA_JOB_QUEUED, /* to be given to the signer */
+    SWKI_CA_JOB_FLYING, /* with the signer */
+    SWKI_CA_JOB_DONE,   /* to be written to the store */
+};
+
+/* A node whose certificate is to be signed. */
+struct swki_ca_job {
+    struct swki_link link; /* in the list of its state */
+    enum swki_ca_job_state state;
+    char node_id[SWK_ID_LEN_MAX + 1];
+    /* From flying on: */
+    uint64_t id;
+    const struct swki_object *node; /* as it asked; counted */
+    swk_wall asked;                 /* when; so far the certificate reaches */
+    uint64_t expiry_ns;
+    swk_time limit; /* without an answer until then it is given up */
+    /* Done: a certificate, or why there never will be one. */
+    struct swki_buf pem;
+    struct swk_error failure; /* code 0: none */
+};
 
 struct swki_ca_signing {
     const struct swk_alloc *alloc;
-    struct swki_map jobs;    /* node ID -> struct job */
-    struct swki_link queue;  /* the same, in order of arrival */
-    size_t per_step;
-    swk_time retry_at; /* nothing is signed before; 0 when not pausing */
+    struct swki_map jobs; /* node ID -> struct swki_ca_job */
+    struct swki_link queued;
+    struct swki_link flying; /* the oldest first */
+    struct swki_link done;
+    size_t flying_count;
+    size_t flying_max;
+    uint64_t next_id;
+    swk_time retry_at; /* nothing is begun before; 0 when not pausing */
+    swk_time write_at; /* nothing is written before; likewise */
+    bool probing;      /* it failed last: one at a time until it works again */
 };
 
 void swki_ca_signing_init(struct swki_ca_signing *signing,
-                          const struct swk_alloc *alloc, size_t per_step);
+                          const struct swk_alloc *alloc, size_t flying_max,
+                          uint64_t first_id);
 /* Forgets all work; it can be found in the store again. */
 void swki_ca_signing_fini(struct swki_ca_signing *signing);
 
 /* Adds the node's certificate to the work, or takes it out, as its state asks.
- * False for no memory. */
+ * What the signer has of an earlier request is begun anew. False for no
+ * memory. */
 bool swki_ca_signing_node(struct swki_ca_signing *signing,
-                          const Swkpb__Node *node);
+                          const struct swki_object *node);
 void swki_ca_signing_gone(struct swki_ca_signing *signing, const char *node_id);
+
+/* Whether the record of a node asks for a signature. */
+bool swki_ca_wants_signature(const Swkpb__Node *node);
+/* Whether a node still asks for what it asked for earlier. */
+bool swki_ca_same_request(const Swkpb__Node *node, const Swkpb__Node *earlier);
+
+/* Whether the signer may have more. */
+bool swki_ca_signing_has_room(const struct swki_ca_signing *signing);
+struct swki_ca_job *swki_ca_signing_find(const struct swki_ca_signing *signing,
+                                         uint64_t id);
+struct swki_ca_job *swki_ca_signing_first(const struct swki_link *list);
+void swki_ca_signing_fly(struct swki_ca_signing *signing,
+                         struct swki_ca_job *job,
+                         const struct swki_object *node);
+void swki_ca_signing_finish(struct swki_ca_signing *signing,
+                            struct swki_ca_job *job);
+/* To the end of the queue, so that it cannot hold up the others for ever. */
+void swki_ca_signing_requeue(struct swki_ca_signing *signing,
+                             struct swki_ca_job *job);
+void swki_ca_signing_drop(struct swki_ca_signing *signing,
+                          struct swki_ca_job *job);
 
 /* ---- the whole ---- */
 
@@ -85,12 +137,18 @@ struct swki_ca_server {
     struct swki_rng rng;
     char node_id[SWK_ID_LEN_MAX + 1];
     bool running;
-    bool stale; /* head must be read again */
-    struct swki_watch *head;      /* nodes and clusters */
-    struct swki_watch *committed; /* nodes */
-    const struct swki_object *cluster;  /* the latest in head; counted */
-    const struct swki_object *material; /* what signer was made from; counted */
-    struct swki_signer *signer;         /* NULL: the swarm holds no key */
+    bool stale;                        /* head must be read again */
+    struct swki_watch *head;           /* nodes and clusters */
+    struct swki_watch *committed;      /* nodes */
+    const struct swki_object *cluster; /* the latest in head; counted */
+    /* That whose root signs, counted; NULL: none is fit to. */
+    const struct swki_object *material;
+    struct swki_ca_authority authority; /* of the material */
+    /* A newer one with another root, which has yet to prove itself; counted. */
+    const struct swki_object *candidate;
+    swk_time candidate_at;            /* not looked at before */
+    struct swki_ca_external external; /* of the cluster, for the authority */
+    struct swki_ca_work work;         /* that was given out last */
     struct swki_ca_signing signing;
     struct swki_ca_waiting waiting;
 };
@@ -104,8 +162,25 @@ const struct swki_object *swki_ca_find_cluster(const struct swki_view *view);
 /* Takes in what has changed in head. */
 void swki_ca_server_follow(struct swki_ca_server *server);
 
-/* Signs what a step may sign, and writes it in one transaction. */
-void swki_ca_server_sign(struct swki_ca_server *server, swk_time now,
-                         swk_wall wall);
+/* ---- what is in force (material.c) ---- */
+
+/* Takes note of the cluster in head. */
+void swki_ca_server_see_cluster(struct swki_ca_server *server,
+                                const struct swki_object *cluster);
+/* Puts a newer root in force, if it is fit. */
+void swki_ca_server_try_candidate(struct swki_ca_server *server, swk_time now,
+                                  swk_wall wall);
+void swki_ca_server_forget_material(struct swki_ca_server *server);
+
+/* ---- work and its results (work.c) ---- */
+
+/* Begins nothing new for a while. */
+void swki_ca_server_pause(struct swki_ca_server *server, swk_time now,
+                          const char *why);
+/* Gives up what the signer has for too long. */
+void swki_ca_server_expire(struct swki_ca_server *server, swk_time now);
+/* Writes what is done, in one transaction. */
+void swki_ca_server_write(struct swki_ca_server *server, swk_time now,
+                          swk_wall wall);
 
 #endif

@@ -12,6 +12,7 @@
 /* All calls that wait for one node. Its key lives in the struct. */
 struct group {
     struct swki_link waiters;
+    size_t waiters_count;
     char node_id[SWK_ID_LEN_MAX + 1];
 };
 
@@ -47,6 +48,7 @@ static void drop_waiter(struct swki_ca_waiting *waiting, struct waiter *waiter)
 {
     swki_map_remove(&waiting->calls, waiter->key);
     swki_list_remove(&waiter->link);
+    waiter->group->waiters_count--;
     swki_free(waiting->alloc, waiter);
 }
 
@@ -94,15 +96,33 @@ static struct group *find_or_add_group(struct swki_ca_waiting *waiting,
     return group;
 }
 
+/* One node has one caller, and perhaps some that it gave up; strangers who know
+ * of a request must not fill the table. */
+static int check_room(const struct swki_ca_waiting *waiting,
+                      const char *node_id, struct swk_error *err)
+{
+    const struct group *group = swki_map_get(&waiting->nodes, node_id);
+
+    if (waiting->calls.count >= waiting->max) {
+        return swki_fail(err, SWK_ELIMIT,
+                         "too many calls wait for certificates");
+    }
+    return group == NULL || group->waiters_count < SWKI_CA_WAITING_NODE_MAX
+               ? SWK_OK
+               : swki_fail(err, SWK_ELIMIT,
+                           "too many calls wait for the certificate of this "
+                           "node");
+}
+
 int swki_ca_waiting_add(struct swki_ca_waiting *waiting, uint64_t call_id,
                         const char *node_id, struct swk_error *err)
 {
     struct waiter *waiter;
     struct group *group;
+    int rc = check_room(waiting, node_id, err);
 
-    if (waiting->calls.count >= waiting->max) {
-        return swki_fail(err, SWK_ELIMIT,
-                         "too many calls wait for certificates");
+    if (rc != 0) {
+        return rc;
     }
     waiter = swki_calloc(waiting->alloc, 1, sizeof(*waiter));
     if (waiter == NULL) {
@@ -116,6 +136,7 @@ int swki_ca_waiting_add(struct swki_ca_waiting *waiting, uint64_t call_id,
         return swki_fail_nomem(err);
     }
     waiter->group = group;
+    group->waiters_count++;
     swki_list_append(&group->waiters, &waiter->link);
     if (!swki_map_put(&waiting->calls, waiter->key, waiter)) {
         drop_waiter(waiting, waiter);

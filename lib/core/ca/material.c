@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Which root signs: that of the cluster object, once it has proved fit to. */
+
+#include "core/ca/server_impl.h"
+
+#include "base/log.h"
+
+const Swkpb__RootCA *swki_ca_root_of(const struct swki_object *cluster)
+{
+    return cluster != NULL ? swki_cluster(cluster)->root_ca : NULL;
+}
+
+static bool is_material(const struct swki_object *known,
+                        const struct swki_object *cluster)
+{
+    const Swkpb__RootCA *root = swki_ca_root_of(known);
+
+    return root != NULL && swki_ca_same_signer(root, swki_ca_root_of(cluster));
+}
+
+static void replace(const struct swki_object **place,
+                    const struct swki_object *object)
+{
+    swki_object_unref(*place);
+    *place = object != NULL ? swki_object_ref(object) : NULL;
+}
+
+/* Without memory for that, the key signs, or nobody if there is none. */
+static void find_external(struct swki_ca_server *server)
+{
+    const Swkpb__ClusterSpec *spec = swki_cluster(server->cluster)->spec;
+    struct swk_error err;
+
+    if (server->material == NULL) {
+        return;
+    }
+    if (swki_ca_external_find(&server->external,
+                              spec != NULL ? spec->ca_config : NULL,
+                              &server->authority, &err) != 0) {
+        swki_log(server->logger, SWK_LOG_ERROR, "ca",
+                 "external CAs are not asked: %s", err.text);
+        server->stale = true;
+    }
+}
+
+void swki_ca_server_see_cluster(struct swki_ca_server *server,
+                                const struct swki_object *cluster)
+{
+    replace(&server->cluster, cluster);
+    if (swki_ca_root_of(cluster) == NULL) {
+        return;
+    }
+    if (is_material(server->material, cluster)) {
+        replace(&server->candidate, NULL);
+    } else if (!is_material(server->candidate, cluster)) {
+        replace(&server->candidate, cluster);
+        server->candidate_at = 0;
+    }
+    server->signing.retry_at = 0; /* what failed may be mended */
+    find_external(server);
+}
+
+/* What the signer has was asked of another authority. */
+static void begin_anew(struct swki_ca_signing *signing)
+{
+    struct swki_ca_job *job;
+
+    while ((job = swki_ca_signing_first(&signing->flying)) != NULL) {
+        swki_ca_signing_requeue(signing, job);
+    }
+}
+
+void swki_ca_server_try_candidate(struct swki_ca_server *server, swk_time now,
+                                  swk_wall wall)
+{
+    const struct swki_object *candidate = server->candidate;
+    struct swki_ca_authority authority;
+    struct swk_error err;
+
+    if (candidate == NULL || now < server->candidate_at) {
+        return;
+    }
+    authority = swki_ca_authority_of(swki_ca_root_of(candidate));
+    if (swki_ca_authority_check(&authority, wall, &server->entropy, &err) !=
+        0) {
+        if (server->candidate_at == 0) {
+            swki_log(server->logger, SWK_LOG_ERROR, "ca",
+                     "the swarm's CA cannot sign: %s", err.text);
+        }
+        server->candidate_at = now + SWKI_CA_RETRY_INTERVAL;
+        return;
+    }
+    replace(&server->material, candidate);
+    replace(&server->candidate, NULL);
+    server->authority = authority;
+    begin_anew(&server->signing);
+    find_external(server);
+}
+
+void swki_ca_server_forget_material(struct swki_ca_server *server)
+{
+    replace(&server->candidate, NULL);
+    replace(&server->material, NULL);
+    replace(&server->cluster, NULL);
+    swki_ca_external_fini(&server->external);
+    swki_ca_external_init(&server->external, server->alloc);
+}
