@@ -22,15 +22,18 @@ enum {
     ID_ATTEMPTS = 4,
 };
 
-static int serve_root(struct swki_ca_server *server,
+static int serve_root(struct swki_ca_server *server, swk_wall wall,
                       const struct swki_call *call,
                       const struct swki_object *cluster,
                       struct swki_answers *answers)
 {
     Swkpb__GetRootCACertificateResponse response =
         SWKPB__GET_ROOT_CACERTIFICATE_RESPONSE__INIT;
+    Swkpb__Timestamp time = SWKPB__TIMESTAMP__INIT;
 
+    swki_timestamp_write(wall, &time);
     response.certificate = swki_ca_root_of(cluster)->ca_cert;
+    response.time = &time;
     swki_answer_reply(answers, call->id, &response.base, 0);
     return SWK_OK;
 }
@@ -40,8 +43,7 @@ static int serve_unlock_key(struct swki_ca_server *server,
                             const struct swki_object *object,
                             struct swki_answers *answers)
 {
-    Swkpb__GetUnlockKeyResponse response =
-        SWKPB__GET_UNLOCK_KEY_RESPONSE__INIT;
+    Swkpb__GetUnlockKeyResponse response = SWKPB__GET_UNLOCK_KEY_RESPONSE__INIT;
     const Swkpb__Cluster *cluster = swki_cluster(object);
     const Swkpb__ClusterSpec *spec = cluster->spec;
     bool locked = spec != NULL && spec->encryption_config != NULL &&
@@ -106,8 +108,8 @@ static int serve_status(struct swki_ca_server *server,
         swki_ca_answer_status(answers, call->id, swki_node(node));
         return SWK_OK;
     }
-    return swki_ca_waiting_add(&server->waiting, call->id,
-                               swki_object_id(node), err);
+    return swki_ca_waiting_add(&server->waiting, call->id, swki_object_id(node),
+                               err);
 }
 
 /* What the node has until it has another: its certificate goes on to count. */
@@ -179,16 +181,19 @@ static int update_node(struct swki_ca_server *server, swk_wall wall,
     return swki_tx_commit(tx, NULL, NULL, out_index, err);
 }
 
-static void answer_issue(struct swki_answers *answers, uint64_t call_id,
-                         const char *node_id,
+static void answer_issue(struct swki_answers *answers, swk_wall wall,
+                         uint64_t call_id, const char *node_id,
                          Swkpb__NodeSpec__Membership membership, uint64_t index)
 {
     Swkpb__IssueNodeCertificateResponse response =
         SWKPB__ISSUE_NODE_CERTIFICATE_RESPONSE__INIT;
+    Swkpb__Timestamp time = SWKPB__TIMESTAMP__INIT;
     char id[SWK_ID_LEN_MAX + 1];
 
     snprintf(id, sizeof(id), "%s", node_id);
+    swki_timestamp_write(wall, &time);
     response.node_id = id;
+    response.time = &time;
     response.node_membership = membership;
     swki_answer_reply(answers, call_id, &response.base, index);
 }
@@ -200,8 +205,8 @@ static int renew(struct swki_ca_server *server, swk_wall wall,
 {
     const Swkpb__IssueNodeCertificateRequest *request =
         (const Swkpb__IssueNodeCertificateRequest *)call->request;
-    const struct swki_object *old = swki_view_get(
-        swki_store_head(server->store), SWKI_KIND_NODE, node_id);
+    const struct swki_object *old =
+        swki_view_get(swki_store_head(server->store), SWKI_KIND_NODE, node_id);
     Swkpb__NodeSpec__Membership membership;
     struct swki_object *object;
     uint64_t index = 0;
@@ -227,7 +232,7 @@ static int renew(struct swki_ca_server *server, swk_wall wall,
     }
     rc = update_node(server, wall, object, &index, err);
     if (rc == 0) {
-        answer_issue(answers, call->id, node_id, membership, index);
+        answer_issue(answers, wall, call->id, node_id, membership, index);
     }
     return rc;
 }
@@ -302,7 +307,7 @@ static bool draw_id(struct swki_ca_server *server, char out_id[SWK_ID_LEN + 1])
 
 /* Whether the call was answered: it is a repeated one, and its node is there.
  */
-static bool join_again(struct swki_ca_server *server,
+static bool join_again(struct swki_ca_server *server, swk_wall wall,
                        const struct swki_call *call,
                        const struct admission *admission,
                        struct swki_answers *answers)
@@ -318,7 +323,7 @@ static bool join_again(struct swki_ca_server *server,
     if (node == NULL) {
         return false;
     }
-    answer_issue(answers, call->id, swki_object_id(node),
+    answer_issue(answers, wall, call->id, swki_object_id(node),
                  swki_node(node)->spec->membership, swki_object_version(node));
     return true;
 }
@@ -334,7 +339,7 @@ static int join(struct swki_ca_server *server, swk_wall wall,
     uint64_t index = 0;
     int rc = SWK_OK;
 
-    if (join_again(server, call, admission, answers)) {
+    if (join_again(server, wall, call, admission, answers)) {
         return SWK_OK;
     }
     if (admission->token != NULL) {
@@ -360,7 +365,7 @@ static int join(struct swki_ca_server *server, swk_wall wall,
     }
     rc = write_new_node(server, wall, admission, object, &index, err);
     if (rc == 0) {
-        answer_issue(answers, call->id, id,
+        answer_issue(answers, wall, call->id, id,
                      SWKPB__NODE_SPEC__MEMBERSHIP__ACCEPTED, index);
     }
     return rc;
@@ -388,7 +393,7 @@ static bool find_admission(const struct swki_ca_server *server,
     return true;
 }
 
-static bool is_blacklisted(const Swkpb__Cluster *cluster, const char *node_id)
+bool swki_ca_is_blacklisted(const Swkpb__Cluster *cluster, const char *node_id)
 {
     for (size_t i = 0; i < cluster->n_blacklisted_certificates; i++) {
         if (strcmp(cluster->blacklisted_certificates[i]->key, node_id) == 0) {
@@ -410,7 +415,7 @@ static const char *renewer(const struct swki_ca_server *server,
     if ((caller->role & (SWKI_ROLE_WORKER | SWKI_ROLE_MANAGER)) == 0 ||
         caller->node_id[0] == '\0' ||
         strcmp(caller->swarm_id, cluster->id) != 0 ||
-        is_blacklisted(cluster, caller->node_id)) {
+        swki_ca_is_blacklisted(cluster, caller->node_id)) {
         return NULL;
     }
     return caller->node_id;
@@ -443,7 +448,16 @@ static int serve_issue(struct swki_ca_server *server, swk_wall wall,
         (const Swkpb__IssueNodeCertificateRequest *)call->request;
     const char *node_id = renewer(server, call->caller);
     struct admission admission;
+    int rc = SWK_OK;
 
+    if (call->caller->local) {
+        rc = swki_ca_check_own(server, wall, err);
+    } else if (node_id == NULL && request->proof != NULL) {
+        rc = swki_ca_check_proof(server, wall, request, &node_id, err);
+    }
+    if (rc != 0) {
+        return rc;
+    }
     if (node_id != NULL) {
         return renew(server, wall, call, node_id, answers, err);
     }
@@ -500,7 +514,7 @@ static int serve(struct swki_ca_server *server, swk_wall wall,
         return serve_status(server, call, answers, err);
     }
     if (strcmp(call->path, SERVICES "CA/GetRootCACertificate") == 0) {
-        return serve_root(server, call, cluster, answers);
+        return serve_root(server, wall, call, cluster, answers);
     }
     if (strcmp(call->path, SERVICES "CA/GetUnlockKey") == 0) {
         return serve_unlock_key(server, call, cluster, answers);

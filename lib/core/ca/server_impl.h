@@ -8,6 +8,7 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "base/rng.h"
+#include "ca.pb-c.h"
 #include "core/ca/external.h"
 #include "core/ca/issuer.h"
 #include "core/ca/server.h"
@@ -127,6 +128,29 @@ void swki_ca_signing_requeue(struct swki_ca_signing *signing,
 void swki_ca_signing_drop(struct swki_ca_signing *signing,
                           struct swki_ca_job *job);
 
+/* ---- certificates that have ended (ended.c) ---- */
+
+struct swki_ca_server;
+
+/*
+ * Whose certificate a request with a proof may renew: borrowed from the node's
+ * object. SWK_EINVAL and SWK_EMALFORMED for a proof of no use, SWK_ENOTFOUND
+ * for a node that is not there, SWK_EDENIED with the reason for all else.
+ */
+int swki_ca_check_proof(const struct swki_ca_server *server, swk_wall wall,
+                        const Swkpb__IssueNodeCertificateRequest *request,
+                        const char **out_node_id, struct swk_error *err);
+
+/* The same for this manager itself, which needs no proof: SWK_EDENIED when it
+ * comes too late. */
+int swki_ca_check_own(const struct swki_ca_server *server, swk_wall wall,
+                      struct swk_error *err);
+
+/* SWK_EDENIED if a certificate ended longer ago than the swarm allows. */
+int swki_ca_check_grace(const struct swki_ca_server *server, swk_wall wall,
+                        const char *node_id, swk_wall not_after,
+                        struct swk_error *err);
+
 /* ---- the whole ---- */
 
 struct swki_ca_server {
@@ -158,6 +182,9 @@ const Swkpb__RootCA *swki_ca_root_of(const struct swki_object *cluster);
 
 /* The swarm's one cluster object, or NULL. */
 const struct swki_object *swki_ca_find_cluster(const struct swki_view *view);
+
+/* Whether the node was removed. */
+bool swki_ca_is_blacklisted(const Swkpb__Cluster *cluster, const char *node_id);
 
 /* Takes in what has changed in head. */
 void swki_ca_server_follow(struct swki_ca_server *server);
