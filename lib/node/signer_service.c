@@ -368,6 +368,8 @@ static void write_record(struct swk_signer_service *service, struct job *job,
     const struct swki_rpc_call_info *info = swki_rpc_call_info(job->call);
     Swkpb__Rpc__SignerRecord record = SWKPB__RPC__SIGNER_RECORD__INIT;
     bool failed = why->code == SWK_ENOMEM || why->code == SWK_EIO;
+    char uid[24];
+    char pid[24];
 
     record.time = swki_timestamp_from_wall(wall, &job->arena);
     record.call = text_of(job->name);
@@ -379,8 +381,10 @@ static void write_record(struct swk_signer_service *service, struct job *job,
     record.node_id = text_of(request->node_id);
     record.role = text_of(role_name(request->role));
     record.previous_role = text_of(role_name(decision->previous_role));
-    record.uid = (uint32_t)info->uid;
-    record.pid = (uint32_t)info->pid;
+    snprintf(uid, sizeof(uid), "%lld", (long long)info->uid);
+    snprintf(pid, sizeof(pid), "%lld", (long long)info->pid);
+    record.uid = uid;
+    record.pid = pid;
     if (decision->authority != NULL) {
         record.authority = decision->authority->fingerprint;
     }

@@ -299,7 +299,7 @@ static void a_node_a_root_and_a_cross_certificate_are_signed(void **state)
     assert_int_equal(lines_of_log(f, "\"outcome\":\"signed\""), 4);
     assert_int_equal(lines_of_log(f, "\"nodeId\":\"" NODE "\""), 1);
     assert_int_equal(lines_of_log(f, "PRIVATE"), 0);
-    snprintf(line, sizeof(line), "\"pid\":%d}\n", (int)getpid());
+    snprintf(line, sizeof(line), "\"pid\":\"%d\"}\n", (int)getpid());
     assert_int_equal(lines_of_log(f, line), 4);
     outcome_fini(&fresh);
     outcome_fini(&old);

@@ -1,0 +1,365 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* What a person does with the directory of keys. */
+
+#include "signer.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <swarmkit/posix.h>
+
+enum {
+    FILE_SIZE_MAX = 64 * 1024,
+};
+
+static int fail(struct swk_error *err, int code, const char *what,
+                const char *which, const char *why)
+{
+    err->code = code;
+    snprintf(err->text, sizeof(err->text), "%s %.120s: %.80s", what, which,
+             why);
+    return code;
+}
+
+/* -- Files ------------------------------------------------------------------
+ */
+
+/* "-" is the standard input. */
+static int read_file(const char *path, char *buf, size_t size, size_t *out_len,
+                     struct swk_error *err)
+{
+    bool standard = strcmp(path, "-") == 0;
+    int fd = standard ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
+    size_t len = 0;
+    ssize_t n = fd < 0 ? -1 : 1;
+
+    while (n > 0 && len < size) {
+        n = read(fd, buf + len, size - len);
+        len += n > 0 ? (size_t)n : 0;
+    }
+    if (fd > STDIN_FILENO) {
+        close(fd);
+    }
+    if (n < 0) {
+        return fail(err, errno == ENOENT ? SWK_ENOTFOUND : SWK_EIO,
+                    "cannot read", path, strerror(errno));
+    }
+    if (len == size) {
+        return fail(err, SWK_ELIMIT, "cannot read", path, "it is too long");
+    }
+    *out_len = len;
+    return 0;
+}
+
+static int check_secret_file(const char *path, struct swk_error *err)
+{
+    struct stat st;
+
+    if (strcmp(path, "-") == 0 || stat(path, &st) != 0 ||
+        !S_ISREG(st.st_mode)) {
+        return 0; /* what cannot be read says so when it is read */
+    }
+    return (st.st_mode & (S_IRWXG | S_IRWXO)) == 0
+               ? 0
+               : fail(err, SWK_EDENIED, "will not use", path,
+                      "others can read it (chmod go= it)");
+}
+
+int read_password(const char *path, char out_text[PASSWORD_SIZE],
+                  struct swk_bytes *out_password, struct swk_error *err)
+{
+    const char *credentials = getenv("CREDENTIALS_DIRECTORY");
+    char usual[PATH_MAX];
+    size_t len = 0;
+    int rc;
+
+    *out_password = (struct swk_bytes){out_text, 0};
+    if (path == NULL && credentials != NULL) {
+        snprintf(usual, sizeof(usual), "%s/signer-password", credentials);
+        path = access(usual, F_OK) == 0 ? usual : NULL;
+    }
+    if (path == NULL) {
+        return 0;
+    }
+    rc = check_secret_file(path, err);
+    if (rc == 0) {
+        rc = read_file(path, out_text, PASSWORD_SIZE, &len, err);
+    }
+    while (len > 0 &&
+           (out_text[len - 1] == '\n' || out_text[len - 1] == '\r')) {
+        len--;
+    }
+    if (rc == 0 && len == 0) {
+        return fail(err, SWK_EINVAL, "no password in", path, "it is empty");
+    }
+    out_password->len = len;
+    return rc;
+}
+
+int open_keys(const struct options *options, struct swk_bytes password,
+              uint32_t flags, swk_signer_keys **out_keys, struct swk_error *err)
+{
+    struct swk_signer_keys_config config = SWK_SIGNER_KEYS_CONFIG_INIT;
+    int rc;
+
+    config.clock = swk_posix_clock();
+    config.entropy = swk_posix_entropy();
+    config.dir = options->state_dir;
+    config.password = password;
+    config.flags = flags;
+    rc = swk_signer_keys_open(&config, out_keys, err);
+    if (rc == SWK_ENOTFOUND) {
+        snprintf(err->text, sizeof(err->text),
+                 "there is no directory %.120s; make it with \"swarm-signer "
+                 "init\"",
+                 options->state_dir);
+    }
+    return rc;
+}
+
+/* -- Who --------------------------------------------------------------------
+ */
+
+/* Files have to be the service's: root works on them as their owner. */
+static int become_owner(const struct options *options, struct swk_error *err)
+{
+    struct identity identity;
+    struct stat st;
+    int rc;
+
+    if (geteuid() != 0) {
+        return 0;
+    }
+    if (stat(options->state_dir, &st) == 0) {
+        identity = (struct identity){st.st_uid, st.st_gid, (gid_t)-1};
+        return identity_take(&identity, err);
+    }
+    if (options->command != COMMAND_INIT || options->user == NULL) {
+        return 0;
+    }
+    rc = identity_find(options->user, NULL, &identity, err);
+    if (rc == 0 &&
+        (mkdir(options->state_dir, S_IRWXU) != 0 ||
+         chown(options->state_dir, identity.uid, identity.gid) != 0)) {
+        rc = fail(err, SWK_EIO, "cannot make", options->state_dir,
+                  strerror(errno));
+    }
+    return rc == 0 ? identity_take(&identity, err) : rc;
+}
+
+/* -- Commands ---------------------------------------------------------------
+ */
+
+static const char *date_text(swk_wall wall, char out_text[32])
+{
+    time_t seconds = (time_t)(wall / (swk_wall)SWK_SECOND);
+    struct tm tm;
+
+    gmtime_r(&seconds, &tm);
+    strftime(out_text, 32, "%Y-%m-%dT%H:%M:%SZ", &tm);
+    return out_text;
+}
+
+static void print_text(const swk_signer_keys *keys)
+{
+    const char *swarm = swk_signer_keys_swarm_id(keys);
+    struct swk_authority one;
+    char from[32];
+    char to[32];
+
+    printf("Swarm: %s\n", swarm[0] == '\0' ? "none yet" : swarm);
+    for (uint32_t i = 0; swk_signer_keys_at(keys, i, &one) == 1; i++) {
+        printf("%s  %s to %s  %s%s\n", one.fingerprint,
+               date_text(one.not_before, from), date_text(one.not_after, to),
+               one.used ? "used" : "new", one.sealed ? ", sealed" : "");
+    }
+}
+
+static void print_json(const swk_signer_keys *keys)
+{
+    struct swk_authority one;
+    char from[32];
+    char to[32];
+
+    printf("{\"swarmId\":\"%s\",\"authorities\":[",
+           swk_signer_keys_swarm_id(keys));
+    for (uint32_t i = 0; swk_signer_keys_at(keys, i, &one) == 1; i++) {
+        printf("%s{\"fingerprint\":\"%s\",\"notBefore\":\"%s\","
+               "\"notAfter\":\"%s\",\"used\":%s,\"sealed\":%s}",
+               i == 0 ? "" : ",", one.fingerprint,
+               date_text(one.not_before, from), date_text(one.not_after, to),
+               one.used ? "true" : "false", one.sealed ? "true" : "false");
+    }
+    printf("]}\n");
+}
+
+static void list(const struct options *options, const swk_signer_keys *keys)
+{
+    if (options->format != NULL && strcmp(options->format, "json") == 0) {
+        print_json(keys);
+    } else {
+        print_text(keys);
+    }
+}
+
+/* What is to be taken in: read before root becomes somebody else. */
+struct input {
+    char text[FILE_SIZE_MAX];
+    size_t len;
+};
+
+static int read_input(const struct options *options, struct input *input,
+                      struct swk_error *err)
+{
+    size_t more = 0;
+    int rc;
+
+    input->len = 0;
+    if (options->command == COMMAND_IMPORT) {
+        return read_file(options->argument, input->text, sizeof(input->text),
+                         &input->len, err);
+    }
+    if (options->command != COMMAND_INIT || options->certificate_file == NULL) {
+        return 0;
+    }
+    rc = check_secret_file(options->key_file, err);
+    if (rc == 0) {
+        rc = read_file(options->certificate_file, input->text,
+                       sizeof(input->text) / 2, &input->len, err);
+    }
+    if (rc == 0) {
+        input->text[input->len++] = '\n';
+        rc = read_file(options->key_file, input->text + input->len,
+                       sizeof(input->text) - input->len, &more, err);
+        input->len += more;
+    }
+    return rc;
+}
+
+static int import(swk_signer_keys *keys, const struct input *input,
+                  struct swk_bytes password, uint32_t flags,
+                  struct swk_error *err)
+{
+    const struct swk_bytes pem = {input->text, input->len};
+    struct swk_authority one;
+    int rc = swk_signer_keys_import(keys, pem, password, flags, &one, err);
+
+    if (rc == 0) {
+        printf("%s\n", one.fingerprint);
+    }
+    return rc;
+}
+
+static int init(swk_signer_keys *keys, const struct input *input,
+                struct swk_bytes password, struct swk_error *err)
+{
+    struct swk_authority one;
+    int rc;
+
+    if (input->len > 0) {
+        return import(keys, input, password, SWK_SIGNER_IMPORT_NEW, err);
+    }
+    rc = swk_signer_keys_create(keys, &one, err);
+    if (rc == 0) {
+        printf("%s\n", one.fingerprint);
+    }
+    return rc;
+}
+
+static int export_text(const struct options *options, swk_signer_keys *keys,
+                       struct swk_bytes password, struct swk_error *err)
+{
+    char *pem;
+    size_t len;
+    int rc;
+
+    if (password.len == 0) {
+        return fail(err, SWK_EINVAL, "a key leaves under a password only",
+                    "export", "give --transfer-password-file");
+    }
+    rc = swk_signer_keys_export(keys, options->argument, password, &pem, &len,
+                                err);
+    if (rc == 0) {
+        fwrite(pem, 1, len, stdout);
+        swk_signer_keys_release(keys, pem);
+    }
+    return rc;
+}
+
+static int work_with(const struct options *options, swk_signer_keys *keys,
+                     const struct input *input, struct swk_bytes password,
+                     struct swk_error *err)
+{
+    switch (options->command) {
+    case COMMAND_INIT:
+        return init(keys, input, password, err);
+    case COMMAND_EXPORT:
+        return export_text(options, keys, password, err);
+    case COMMAND_IMPORT:
+        return import(keys, input, password, 0, err);
+    case COMMAND_REMOVE:
+        return swk_signer_keys_remove(keys, options->argument, err);
+    case COMMAND_LIST:
+    case COMMAND_RUN:
+    case COMMAND_CHECK_SANDBOX:
+        list(options, keys);
+        return 0;
+    }
+    return 0;
+}
+
+static uint32_t flags_of(enum command command)
+{
+    return command == COMMAND_INIT || command == COMMAND_IMPORT
+               ? SWK_SIGNER_KEYS_CREATE
+           : command == COMMAND_LIST || command == COMMAND_REMOVE
+               ? SWK_SIGNER_KEYS_NAMES_ONLY
+               : 0;
+}
+
+int work_on_keys(const struct options *options, struct swk_error *err)
+{
+    char text[PASSWORD_SIZE];
+    char transfer_text[PASSWORD_SIZE];
+    struct swk_bytes password = {0};
+    struct swk_bytes transfer = {0};
+    swk_signer_keys *keys = NULL;
+    struct input input;
+    int rc;
+
+    sandbox_harden();
+    rc = read_password(options->password_file, text, &password, err);
+    if (rc == 0 && options->transfer_password_file != NULL) {
+        rc = read_password(options->transfer_password_file, transfer_text,
+                           &transfer, err);
+    }
+    if (rc == 0) {
+        rc = read_input(options, &input, err);
+    }
+    if (rc == 0) {
+        rc = become_owner(options, err);
+    }
+    if (rc == 0) {
+        rc = open_keys(options, password, flags_of(options->command), &keys,
+                       err);
+    }
+    if (rc == 0) {
+        rc = work_with(options, keys, &input, transfer, err);
+    }
+    swk_signer_keys_free(keys);
+    explicit_bzero(&input, sizeof(input));
+    explicit_bzero(text, sizeof(text));
+    explicit_bzero(transfer_text, sizeof(transfer_text));
+    if (rc == 0 && fflush(stdout) != 0) {
+        rc = fail(err, SWK_EIO, "cannot write to", "the standard output",
+                  strerror(errno));
+    }
+    return rc;
+}
