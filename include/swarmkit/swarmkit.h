@@ -36,6 +36,7 @@
 #include <swarmkit/shim.h>
 #include <swarmkit/signer.h>
 #include <swarmkit/signer_service.h>
+#include <swarmkit/signed_spec.h>
 #include <swarmkit/storage_inspector.h>
 #include <swarmkit/types.h>
 #include <swarmkit/unlock_key.h>

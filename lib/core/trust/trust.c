@@ -211,12 +211,12 @@ static int fail_unknown(const struct subject *subject, struct swk_error *err)
 
     if (subject->count == 0) {
         return swki_fail(err, SWK_EDENIED,
-                         "not signed by a key that this node trusts: it has "
+                         "not signed by a trusted key: it has "
                          "no signature");
     }
     swki_key_name(&subject->signatures[0]->key_id, name);
     return swki_fail(err, SWK_EDENIED,
-                     "not signed by a key that this node trusts: it has %zu "
+                     "not signed by a trusted key: it has %zu "
                      "signature%s, the first of key %.16s",
                      subject->count, subject->count == 1 ? "" : "s", name);
 }

@@ -297,7 +297,7 @@ static void an_unsigned_task_is_rejected_before_anything_is_made(void **state)
     assign(f, make_task(f));
     assert_null(find(f, SWKI_AGENT_CONTROLLER_NEW));
     assert_null(find(f, SWKI_AGENT_BEGIN));
-    assert_ended(f, STATE(REJECTED), "not signed by a key that this node");
+    assert_ended(f, STATE(REJECTED), "not signed by a trusted key");
     assert_true(call_of(f, "UpdateTaskStatus") != 0);
 }
 

@@ -161,7 +161,7 @@ static void a_key_that_is_not_trusted_counts_for_nothing(void **state)
     struct f *f = *state;
 
     sign_by(f, &f->bob, SWARM, 0);
-    assert_refused(f, "not signed by a key that this node trusts: it has 1 "
+    assert_refused(f, "not signed by a trusted key: it has 1 "
                       "signature, the first of key ");
 }
 
@@ -262,7 +262,7 @@ static void malformed_signatures_are_refused(void **state)
     sign_by(f, &f->alice, SWARM, 0);
     s = f->task.signatures[0];
     s->key_id.len--;
-    assert_refused(f, "not signed by a key that this node trusts");
+    assert_refused(f, "not signed by a trusted key");
     assert_int_equal(swki_signatures_validate(&s, 1, NULL), SWK_EINVAL);
     s->key_id.len++;
     s->signature.len = 0;
