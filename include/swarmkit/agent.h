@@ -44,6 +44,9 @@ struct swk_agent_config {
     const struct swk_entropy *entropy;     /**< Required. */
     const struct swk_transport *transport; /**< Required. */
     const struct swk_executor *executor;   /**< Required. */
+    /** Public keys, PEM text: the node runs only services that the holder of
+     *  one of them has signed. NULL: signatures do not matter. */
+    const char *trusted_keys;
 };
 
 /** An empty configuration. */

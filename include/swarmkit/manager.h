@@ -76,6 +76,9 @@ struct swk_manager_config {
      *  when it founds one: the key of the CA stays with it. NULL: the manager
      *  itself, by a key that the swarm's managers share. */
     const struct swk_signer *signer;
+    /** Public keys, PEM text: the node itself runs only services that the holder of
+     *  one of them has signed. NULL: signatures do not matter. */
+    const char *trusted_keys;
 };
 
 /** An empty configuration. */

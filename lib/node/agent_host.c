@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/options.h"
 #include "node/agent_runner.h"
+#include "node/agreement.h"
 #include "node/join.h"
 #include "node/renewal.h"
 #include "node/state_dir.h"
@@ -44,7 +45,7 @@ static int check_config(const struct swk_agent_config *config,
     if (config->executor == NULL) {
         return swki_fail(err, SWK_EINVAL, "agent: executor required");
     }
-    return SWK_OK;
+    return swki_agreement_check(config->alloc, config->trusted_keys, err);
 }
 
 /* The identity on disk, or a new one by the token. */
@@ -165,6 +166,7 @@ static int make_parts(struct swk_agent *agent, struct swk_error *err)
         .executor = config->executor,
         .state_dir = config->state_dir,
         .hostname = config->hostname,
+        .trusted_keys = config->trusted_keys,
         .credentials = &agent->credentials,
         .remotes = &agent->remotes,
         .ctx = agent,

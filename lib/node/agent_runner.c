@@ -12,6 +12,7 @@
 #include "base/map.h"
 #include "core/agent/agent.h"
 #include "dispatcher.pb-c.h"
+#include "node/agreement.h"
 #include "node/rpc/client.h"
 #include "node/task_files.h"
 #include "wire/message.h"
@@ -41,6 +42,7 @@ struct completion {
 struct swki_agent_runner {
     struct swki_agent_runner_config config;
     struct swki_loop_member member;
+    struct swki_agreement agreement;
     struct swki_agent *agent;
     struct swki_map controlled; /* struct controlled by task ID */
     struct swki_rpc_client *client;
@@ -108,6 +110,7 @@ static int complete_description(const struct swki_agent_runner *r,
         if (r->config.hostname != NULL) {
             description->hostname = (char *)r->config.hostname;
         }
+        description->consent = r->agreement.consent;
         rc = add_tls_info(r, description, &issuer, &info, err);
     }
     if (rc == 0) {
@@ -544,16 +547,27 @@ static int sweep(struct swki_agent_runner *r, struct swk_error *err)
     return SWK_OK;
 }
 
-static int start(struct swki_agent_runner *r, struct swk_error *err)
+static int make_agent(struct swki_agent_runner *r, struct swk_error *err)
 {
-    const struct swki_agent_config config = {
+    const struct swki_identity *identity = &r->config.credentials->identity;
+    struct swki_agent_config config = {
         .alloc = r->config.alloc,
         .logger = r->config.logger,
-        .node_id = r->config.credentials->identity.node_id,
+        .node_id = identity->node_id,
         .seed = r->config.seed,
     };
+    int rc = swki_agreement_init(&r->agreement, r->config.alloc,
+                                 r->config.trusted_keys, identity->swarm_id,
+                                 err);
+
+    config.trust = r->agreement.trust;
+    return rc == 0 ? swki_agent_new(&config, &r->agent, err) : rc;
+}
+
+static int start(struct swki_agent_runner *r, struct swk_error *err)
+{
     struct swki_buf description;
-    int rc = swki_agent_new(&config, &r->agent, err);
+    int rc = make_agent(r, err);
 
     if (rc == 0) {
         rc = swki_task_files_create(r->config.state_dir, err);
@@ -628,6 +642,7 @@ void swki_agent_runner_free(struct swki_agent_runner *r)
     }
     swki_map_fini(&r->controlled);
     swki_agent_free(r->agent);
+    swki_agreement_fini(&r->agreement);
     swki_tls_context_unref(r->context);
     /* The loop still delivers what the executor told before. */
     r->gone = true;

@@ -28,6 +28,7 @@ struct swki_agent_runner_config {
     struct swki_loop *loop;
     const char *state_dir;
     const char *hostname; /* NULL: what the executor says */
+    const char *trusted_keys; /* as in swk_agent_config; or NULL */
     const struct swki_credentials *credentials; /* outlives the runner */
     struct swki_remotes *remotes;               /* likewise */
     uint64_t seed;

@@ -19,6 +19,7 @@
 #include "base/options.h"
 #include "base/roles.h"
 #include "node/agent_runner.h"
+#include "node/agreement.h"
 #include "node/founding.h"
 #include "node/join.h"
 #include "node/managing.h"
@@ -291,7 +292,7 @@ static int check_config(const struct swk_manager_config *config,
                          "to force a new cluster and to join one exclude each "
                          "other: leave the address to join out");
     }
-    return SWK_OK;
+    return swki_agreement_check(config->alloc, config->trusted_keys, err);
 }
 
 /* The managers that are remembered are among those that are lost. */
@@ -389,6 +390,7 @@ static int make_agent(struct swk_manager *m, struct swk_error *err)
         .loop = m->loop,
         .state_dir = m->config.state_dir,
         .hostname = m->config.hostname,
+        .trusted_keys = m->config.trusted_keys,
         .credentials = &m->credentials,
         .remotes = &m->remotes,
         .seed = m->seed + 1000,

@@ -18,6 +18,8 @@
 #include <swarmkit/posix.h>
 #include <swarmkit/process_executor.h>
 
+#include "trust_input.h"
+
 enum {
     FLAGS_MAX = 32,
     LONG_ONLY = 256, /* values of getopt_long() for flags without a letter */
@@ -281,6 +283,25 @@ int daemon_make_executor(const struct daemon_options *options,
     return swk_process_executor_new(&config, out_executor, err);
 }
 
+/* -- What the node agrees to ---------------------------------------------- */
+
+int daemon_read_agreement(const struct daemon_options *options,
+                          struct daemon_agreement *out_agreement,
+                          struct swk_error *err)
+{
+    *out_agreement = (struct daemon_agreement){0};
+    return options->trust != NULL
+               ? trust_input_read(options->trust, &out_agreement->trusted_keys,
+                                  err)
+               : SWK_OK;
+}
+
+void daemon_drop_agreement(struct daemon_agreement *agreement)
+{
+    free(agreement->trusted_keys);
+    *agreement = (struct daemon_agreement){0};
+}
+
 /* -- A worker ------------------------------------------------------------- */
 
 static bool agent_stopped(void *ctx)
@@ -297,9 +318,11 @@ int daemon_run_worker(const struct daemon_options *options,
                       struct swk_error *err)
 {
     struct swk_agent_config config = SWK_AGENT_CONFIG_INIT;
+    struct daemon_agreement agreement;
     swk_agent *agent = NULL;
-    int rc;
+    int rc = daemon_read_agreement(options, &agreement, err);
 
+    config.trusted_keys = agreement.trusted_keys;
     config.state_dir = options->state_dir;
     config.join_address = options->join_address;
     config.join_token = options->join_token;
@@ -309,7 +332,9 @@ int daemon_run_worker(const struct daemon_options *options,
     config.entropy = swk_posix_entropy();
     config.transport = transport;
     config.executor = executor;
-    rc = swk_agent_new(&config, &agent, err);
+    if (rc == 0) {
+        rc = swk_agent_new(&config, &agent, err);
+    }
     if (rc == 0) {
         rc = swk_agent_start(agent, err);
     }
@@ -320,5 +345,6 @@ int daemon_run_worker(const struct daemon_options *options,
         }
     }
     swk_agent_free(agent);
+    daemon_drop_agreement(&agreement);
     return rc;
 }

@@ -29,6 +29,7 @@ struct daemon_options {
     const char *generic_resources;
     const char *shim_path;
     const char *cgroup_parent;
+    const char *trust;
     int log_level;
     /* swarmd alone */
     const char *listen_remote;
@@ -70,6 +71,17 @@ int daemon_make_executor(const struct daemon_options *options,
                          const struct swk_logger *logger,
                          struct swk_executor *out_executor,
                          struct swk_error *err);
+
+/* What the node agrees to run, as the options name it; NULL for anything. */
+struct daemon_agreement {
+    char *trusted_keys;
+};
+
+/* Reads the files; release with daemon_drop_agreement(), also on failure. */
+int daemon_read_agreement(const struct daemon_options *options,
+                          struct daemon_agreement *out_agreement,
+                          struct swk_error *err);
+void daemon_drop_agreement(struct daemon_agreement *agreement);
 
 /* Runs a worker until a signal stops it. */
 int daemon_run_worker(const struct daemon_options *options,

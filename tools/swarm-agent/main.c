@@ -54,6 +54,8 @@ int main(int argc, char **argv)
          &options.hostname},
         {0, "generic-node-resources", "LIST",
          "such as fpga=2,gpu=UUID1,gpu=UUID2", &options.generic_resources},
+        {0, "trust", "FILE|DIR",
+         "public keys: run only what their owners signed", &options.trust},
         {0, "cgroup-parent", "NAME",
          "of tasks' cgroups; one for each agent of a machine",
          &options.cgroup_parent},

@@ -151,9 +151,11 @@ static int run_node(const struct daemon_options *options,
                     const struct swk_executor *executor, struct swk_error *err)
 {
     struct swk_manager_config config = SWK_MANAGER_CONFIG_INIT;
+    struct daemon_agreement agreement;
     swk_manager *manager = NULL;
-    int rc;
+    int rc = daemon_read_agreement(options, &agreement, err);
 
+    config.trusted_keys = agreement.trusted_keys;
     config.state_dir = options->state_dir;
     config.listen_address = options->listen_remote;
     config.advertise_address = options->advertise_remote;
@@ -167,7 +169,9 @@ static int run_node(const struct daemon_options *options,
     config.join_address = options->join_address;
     config.join_token = options->join_token;
     config.force_new_cluster = options->force_new_cluster != NULL;
-    rc = read_ticks(options, &config, err);
+    if (rc == 0) {
+        rc = read_ticks(options, &config, err);
+    }
     if (rc == 0) {
         rc = make_manager(options, &config, &manager, err);
     }
@@ -181,6 +185,7 @@ static int run_node(const struct daemon_options *options,
         }
     }
     swk_manager_free(manager);
+    daemon_drop_agreement(&agreement);
     return rc;
 }
 
@@ -269,6 +274,8 @@ int main(int argc, char **argv)
          &options.hostname},
         {0, "generic-node-resources", "LIST",
          "such as fpga=2,gpu=UUID1,gpu=UUID2", &options.generic_resources},
+        {0, "trust", "FILE|DIR",
+         "public keys: run only what their owners signed", &options.trust},
         {0, "cgroup-parent", "NAME",
          "of tasks' cgroups; one for each node of a machine",
          &options.cgroup_parent},
