@@ -120,6 +120,8 @@ const char *annotations_name(const Swkpb__Annotations *annotations);
 const char *enum_text(const ProtobufCEnumDescriptor *type, int value);
 /* "3 minutes ago"; "-" without a timestamp. */
 const char *age_text(struct ctl *ctl, const Swkpb__Timestamp *timestamp);
+/* "2026-11-23T16:00:00Z"; "-" for what is no time. */
+const char *time_text(struct ctl *ctl, const Swkpb__Timestamp *timestamp);
 /* "1m30s". */
 const char *duration_text(struct ctl *ctl, const Swkpb__Duration *duration);
 Swkpb__Duration *new_duration(struct ctl *ctl, int64_t ns);

@@ -25,7 +25,7 @@ struct command {
     const char *arguments; /* "NODE..." or "" */
     const char *summary;
     const char *example;
-    const struct flag *flags[3]; /* each ends with a NULL name; then NULL */
+    const struct flag *flags[4]; /* each ends with a NULL name; then NULL */
     int args_min;
     int args_max;  /* -1: any number */
     bool verbatim; /* flags end at the first argument, not only at "--" */
@@ -39,6 +39,7 @@ extern const struct command task_commands[];
 extern const struct command cluster_commands[];
 extern const struct command secret_commands[];
 extern const struct command config_commands[];
+extern const struct command spec_commands[];
 extern const struct command other_commands[];
 
 /* Parses argv (its first text is the command's name) and runs the command. */

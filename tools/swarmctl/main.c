@@ -24,6 +24,7 @@ static const struct group {
     {"secret", NULL, "data that only the tasks that need it get",
      secret_commands},
     {"config", NULL, "small files for tasks", config_commands},
+    {"spec", NULL, "specs that operators sign", spec_commands},
     {"", NULL, "other commands", other_commands},
 };
 

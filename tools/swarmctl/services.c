@@ -11,13 +11,22 @@
 #include "lists.h"
 #include "service_flags.h"
 #include "service_refs.h"
+#include "signing.h"
 
 static const struct flag list_flags[] = {
     {.name = "quiet", .letter = 'q', .help = "print IDs only"}, {0}};
 static const struct flag inspect_flags[] = {
     {.name = "all", .letter = 'a', .help = "show ended tasks too"}, {0}};
 static const struct flag create_flags[] = {
-    {.name = "name", .argument = "NAME", .help = "the service's name; needed"},
+    {.name = "name",
+     .argument = "NAME",
+     .help = "the service's name; needed, but for what --spec names"},
+    {.name = "spec",
+     .argument = "FILE",
+     .help = "begin with a spec as JSON; the other flags change it"},
+    {.name = "sign",
+     .argument = "KEY",
+     .help = "sign the spec with the private key in a file"},
     {.name = "mode",
      .argument = "MODE",
      .otherwise = "replicated",
@@ -34,6 +43,13 @@ static const struct flag create_flags[] = {
 static const struct flag update_flags[] = {
     {.name = "force", .help = "restart the tasks even if nothing differs"},
     {.name = "rollback", .help = "return to the previous spec"},
+    {.name = "spec",
+     .argument = "FILE",
+     .help = "begin with a spec as JSON, not with the present one"},
+    {.name = "sign",
+     .argument = "KEY",
+     .help = "sign the changed spec, in place of all old signatures"},
+    {.name = "unsign", .help = "leave out all signatures"},
     {.name = "add-secret",
      .argument = "NAME[:TARGET]",
      .help = "give the tasks a secret",
@@ -111,6 +127,27 @@ static Swkpb__ServiceSpec *new_spec(struct ctl *ctl)
     return spec;
 }
 
+static int read_container_spec(struct ctl *ctl, const char *path,
+                               Swkpb__ServiceSpec **out_spec)
+{
+    Swkpb__ServiceSpec *spec;
+    int rc = signing_read_spec(ctl, path, &spec);
+
+    if (rc != EXIT_OK) {
+        return rc;
+    }
+    if (spec->task == NULL || spec->task->container == NULL ||
+        spec->task->runtime_case != SWKPB__TASK_SPEC__RUNTIME_CONTAINER) {
+        return ctl_error(EXIT_FAILED, "%s is not the spec of containers", path);
+    }
+    if (spec->annotations == NULL) {
+        spec->annotations =
+            pool_message(&ctl->pool, &swkpb__annotations__descriptor);
+    }
+    *out_spec = spec;
+    return EXIT_OK;
+}
+
 /* What follows the flags. A process of the host is a command with arguments;
  * an image has a command of its own, which the arguments go to. */
 static void set_command(struct ctl *ctl, const struct args *args, size_t first,
@@ -135,18 +172,38 @@ static void set_command(struct ctl *ctl, const struct args *args, size_t first,
     c->args = texts + at;
 }
 
+/* What "service create" begins with: nothing, or the spec in a file. */
+static int first_spec(struct ctl *ctl, const struct args *args,
+                      Swkpb__ServiceSpec **out_spec)
+{
+    const char *path = args_text(args, "spec");
+    const char *name = args_text(args, "name");
+    Swkpb__ServiceSpec *spec = new_spec(ctl);
+    int rc = path != NULL ? read_container_spec(ctl, path, &spec) : EXIT_OK;
+
+    if (rc != EXIT_OK) {
+        return rc;
+    }
+    if (name != NULL) {
+        spec->annotations->name = pool_strdup(&ctl->pool, name);
+    }
+    if (spec->annotations->name[0] == '\0') {
+        return ctl_usage("a service needs a --name");
+    }
+    *out_spec = spec;
+    return path == NULL || args_has(args, "mode") ||
+                   spec->mode_case == SWKPB__SERVICE_SPEC__MODE__NOT_SET
+               ? set_mode(ctl, args, spec)
+               : EXIT_OK;
+}
+
 static int run_create(struct ctl *ctl, const struct args *args)
 {
     Swkpb__CreateServiceRequest request = SWKPB__CREATE_SERVICE_REQUEST__INIT;
     Swkpb__CreateServiceResponse *reply;
-    Swkpb__ServiceSpec *spec = new_spec(ctl);
+    Swkpb__ServiceSpec *spec;
+    int rc = first_spec(ctl, args, &spec);
 
-    if (!args_has(args, "name")) {
-        return ctl_usage("a service needs a --name");
-    }
-    spec->annotations->name =
-        pool_strdup(&ctl->pool, args_text(args, "name"));
-    int rc = set_mode(ctl, args, spec);
     if (rc == EXIT_OK) {
         rc = service_apply_flags(ctl, args, spec);
     }
@@ -161,6 +218,12 @@ static int run_create(struct ctl *ctl, const struct args *args)
     if (strcmp(spec->task->container->image, "host") == 0 &&
         spec->task->container->n_command == 0) {
         return ctl_usage("a process of the host needs a command");
+    }
+    if (args_has(args, "sign")) {
+        rc = signing_apply(ctl, args, args_text(args, "sign"), &spec);
+        if (rc != EXIT_OK) {
+            return rc;
+        }
     }
     request.spec = spec;
     rc = ctl_call(ctl, "CreateService", &request.base,
@@ -198,15 +261,21 @@ static int find_container_service(struct ctl *ctl, const char *text,
     return EXIT_OK;
 }
 
-/* The encoded spec, to see whether it changed. */
-static ProtobufCBinaryData encode(struct ctl *ctl,
-                                  const Swkpb__ServiceSpec *spec)
+/* Signatures are over the spec as it was: they go when it is signed anew. */
+static int change_signatures(struct ctl *ctl, const struct args *args,
+                             Swkpb__ServiceSpec **spec)
 {
-    size_t len = protobuf_c_message_get_packed_size(&spec->base);
-    uint8_t *data = pool_alloc(&ctl->pool, len + 1);
+    bool sign = args_has(args, "sign");
 
-    protobuf_c_message_pack(&spec->base, data);
-    return (ProtobufCBinaryData){len, data};
+    if (sign && args_has(args, "unsign")) {
+        return ctl_usage("--sign and --unsign exclude each other");
+    }
+    if (sign || args_has(args, "unsign")) {
+        (*spec)->n_signatures = 0;
+        (*spec)->signatures = NULL;
+    }
+    return sign ? signing_apply(ctl, args, args_text(args, "sign"), spec)
+                : EXIT_OK;
 }
 
 static int send_update(struct ctl *ctl, const struct args *args,
@@ -248,8 +317,14 @@ static int run_update(struct ctl *ctl, const struct args *args)
                            SWKPB__UPDATE_SERVICE_REQUEST__ROLLBACK__PREVIOUS);
     }
 
+    const ProtobufCBinaryData before = signing_encode(ctl, service->spec);
+    if (args_has(args, "spec")) {
+        rc = read_container_spec(ctl, args_text(args, "spec"), &service->spec);
+        if (rc != EXIT_OK) {
+            return rc;
+        }
+    }
     Swkpb__ContainerSpec *c = service->spec->task->container;
-    const ProtobufCBinaryData before = encode(ctl, service->spec);
     rc = service_apply_flags(ctl, args, service->spec);
     if (rc == EXIT_OK) {
         rc = service_remove_references(args, c);
@@ -264,8 +339,12 @@ static int run_update(struct ctl *ctl, const struct args *args)
     if (args_has(args, "force")) {
         service->spec->task->force_update++;
     }
+    rc = change_signatures(ctl, args, &service->spec);
+    if (rc != EXIT_OK) {
+        return rc;
+    }
 
-    const ProtobufCBinaryData after = encode(ctl, service->spec);
+    const ProtobufCBinaryData after = signing_encode(ctl, service->spec);
     if (before.len == after.len &&
         memcmp(before.data, after.data, after.len) == 0) {
         return ctl_error(EXIT_FAILED, "no changes detected");
@@ -512,6 +591,20 @@ static void print_amounts(const char *name, const Swkpb__Resources *r)
     }
 }
 
+static void print_signatures(struct ctl *ctl, const Swkpb__ServiceSpec *spec)
+{
+    for (size_t i = 0; i < spec->n_signatures; i++) {
+        const Swkpb__Rpc__SpecSignature *s = spec->signatures[i];
+
+        print_field("Signature", "of key %s, %s%s%s, for %s%s",
+                    signing_key_text(ctl, s), age_text(ctl, s->signed_at),
+                    s->not_after != NULL ? ", until " : "",
+                    s->not_after != NULL ? time_text(ctl, s->not_after) : "",
+                    s->swarm_id[0] != '\0' ? "swarm " : "any swarm",
+                    s->swarm_id);
+    }
+}
+
 static void print_spec(struct ctl *ctl, const Swkpb__ServiceSpec *spec)
 {
     const Swkpb__TaskSpec *task = spec->task;
@@ -523,6 +616,7 @@ static void print_spec(struct ctl *ctl, const Swkpb__ServiceSpec *spec)
         print_field("Label", "%s=%s", spec->annotations->labels[i]->key,
                     spec->annotations->labels[i]->value);
     }
+    print_signatures(ctl, spec);
     if (task == NULL) {
         return;
     }
@@ -630,12 +724,14 @@ const struct command service_commands[] = {
      "host, it is what the image's own command is given.",
      "swarmctl service create --name web --replicas 3 --memory-limit 64m -- "
      "python3 -m http.server",
-     {create_flags, service_flags, wait_flags}, 0, -1, true, run_create},
+     {create_flags, service_flags, signing_flags, wait_flags}, 0, -1, true,
+     run_create},
     {"service", "update", NULL, "SERVICE [--] [COMMAND [ARGUMENT...]]",
      "Change a service and wait until its tasks are replaced.\n\n"
      "What no flag names stays as it is. Flags for lists replace the list.",
      "swarmctl service update --env LEVEL=debug web",
-     {update_flags, service_flags, wait_flags}, 1, -1, false, run_update},
+     {update_flags, service_flags, signing_flags, wait_flags}, 1, -1, false,
+     run_update},
     {"service", "scale", NULL, "SERVICE=N...",
      "Set the number of tasks of replicated services.",
      "swarmctl service scale web=5", {wait_flags}, 1, -1, false, run_scale},

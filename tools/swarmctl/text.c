@@ -64,6 +64,19 @@ const char *age_text(struct ctl *ctl, const Swkpb__Timestamp *timestamp)
     return "now";
 }
 
+const char *time_text(struct ctl *ctl, const Swkpb__Timestamp *timestamp)
+{
+    time_t seconds = (time_t)timestamp->seconds;
+    struct tm tm;
+    char text[64];
+
+    if (gmtime_r(&seconds, &tm) == NULL ||
+        strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm) == 0) {
+        return "-";
+    }
+    return pool_strdup(&ctl->pool, text);
+}
+
 const char *duration_text(struct ctl *ctl, const Swkpb__Duration *duration)
 {
     if (duration == NULL) {
