@@ -8,6 +8,9 @@
 #include "core/store/task.h"
 #include "wire/time.h"
 
+/* The least pause after a task that its node would not take. */
+#define REJECTED_DELAY_MIN SWK_SECOND
+
 /* -- Policy --------------------------------------------------------------- */
 
 static bool node_down(const struct swki_view *view, const char *node_id)
@@ -115,17 +118,23 @@ int swki_should_restart(const struct swki_view *view,
 }
 
 /* No pause for a task whose node was lost or is being emptied: nothing is wrong
- * with the task itself. */
+ * with the task itself. One that its node refuses is refused again at once:
+ * whatever the policy says, that must not become a tight loop. */
 static swk_time restart_delay(const struct swki_view *view,
                               const Swkpb__Task *task)
 {
     const Swkpb__RestartPolicy *policy = policy_of(task);
+    swk_time delay;
 
     if (task->node_id[0] != '\0' && swki_node_invalid(view, task->node_id)) {
         return 0;
     }
-    return swki_duration_get(policy != NULL ? policy->delay : NULL,
-                             SWKI_RESTART_DELAY);
+    delay = swki_duration_get(policy != NULL ? policy->delay : NULL,
+                              SWKI_RESTART_DELAY);
+    return swki_task_state(task) == SWKPB__TASK_STATE__REJECTED &&
+                   delay < REJECTED_DELAY_MIN
+               ? REJECTED_DELAY_MIN
+               : delay;
 }
 
 /* -- Restarting ----------------------------------------------------------- */

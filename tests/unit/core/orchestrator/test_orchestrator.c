@@ -279,6 +279,27 @@ static void failure_during_the_delay_restarts_once_after_it(void **state)
     swarm_fini(&s);
 }
 
+static void what_a_node_refuses_pauses_whatever_the_policy_says(void **state)
+{
+    struct swki_object *service = swarm_make_service("web", 1);
+    struct swarm s;
+
+    set_up(&s);
+    swki_service_edit(service)->spec->task->restart->delay =
+        swarm_duration(service, 0);
+    swarm_create(&s, SWKI_ACTOR_CONTROL, service);
+    swarm_settle(&s);
+    swarm_report(&s, swarm_slot_task(&s, "web", 1)->id, REJECTED);
+    swarm_run_for(&s, SWK_SECOND - 1);
+    assert_int_equal(swarm_slot_task(&s, "web", 1)->desired_state, READY);
+    swarm_run_for(&s, 1);
+    assert_int_equal(swarm_slot_task(&s, "web", 1)->desired_state, RUNNING);
+    swarm_report(&s, swarm_slot_task(&s, "web", 1)->id, FAILED);
+    swarm_run(&s);
+    assert_int_equal(swarm_slot_task(&s, "web", 1)->desired_state, RUNNING);
+    swarm_fini(&s);
+}
+
 static struct swki_object *make_limited(uint64_t attempts, swk_time window)
 {
     struct swki_object *service = swarm_make_service("web", 2);
@@ -509,6 +530,8 @@ int main(void)
         cmocka_unit_test(successor_waits_for_the_delay),
         cmocka_unit_test(delay_survives_a_change_of_leaders),
         cmocka_unit_test(failure_during_the_delay_restarts_once_after_it),
+        cmocka_unit_test(
+            what_a_node_refuses_pauses_whatever_the_policy_says),
         cmocka_unit_test(attempts_are_counted_by_slot_and_version),
         cmocka_unit_test(attempts_outside_the_window_do_not_count),
         cmocka_unit_test(successor_waits_for_a_task_that_does_not_stop),
