@@ -104,6 +104,10 @@ static bool change_task(struct swki_agent *agent, struct agent_task *t,
         swki_message_equal(&t->task->spec->base, &task->spec->base);
     struct swk_error err;
 
+    if (t->refusal != NULL) {
+        t->task->desired_state = task->desired_state;
+        return true;
+    }
     /* Another spec would have to be begun, however far this one is. */
     if (!swki_agent_agrees(
             agent, task,

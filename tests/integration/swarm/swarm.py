@@ -404,10 +404,10 @@ class Swarm:
     def token(self, role="worker"):
         return self.ctl("cluster", "token", "-q", role).out.strip()
 
-    def worker(self, name, program="swarm-agent", token=None):
+    def worker(self, name, *flags, program="swarm-agent", token=None):
         worker = self.daemon(program, name, "--hostname", name,
                              "--join-addr", self.address,
-                             "--join-token", token or self.token())
+                             "--join-token", token or self.token(), *flags)
         self.daemons.append(worker)
         worker.start()
         self.wait_node(name, "READY")

@@ -301,7 +301,7 @@ def what_cannot_be_recovered_is_refused():
         expect(not os.path.exists(swarm.path("nowhere")), "it was made")
         swarm.refused("swarmd", "nowhere", "--force-new-cluster").says(
             "this node is in no swarm")
-        swarm.worker("w1", "swarmd").stop()
+        swarm.worker("w1", program="swarmd").stop()
         look(swarm, "w1").says("this node is a worker")
         for words, why in (
                 (["--dry-run"], "goes with --force-new-cluster"),
