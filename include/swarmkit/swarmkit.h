@@ -10,6 +10,7 @@
 
 #include <swarmkit/agent.h>
 #include <swarmkit/alloc.h>
+#include <swarmkit/audit.h>
 #include <swarmkit/ca.h>
 #include <swarmkit/certificate.h>
 #include <swarmkit/client.h>
