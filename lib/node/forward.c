@@ -2,6 +2,8 @@
 
 #include "node/forward.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -13,6 +15,10 @@
 
 /* An election takes about one. */
 #define PATIENCE (3 * SWK_SECOND)
+
+enum {
+    LOCAL_SIZE = 64, /* of a local caller as text */
+};
 
 static const char no_leader[] =
     "The swarm does not have a leader. It's possible that too few managers are "
@@ -208,8 +214,9 @@ static int reach_leader(struct swki_forward *forward, struct swk_error *err)
 }
 
 /* The caller as the leader is told of it. What came through the control socket
- * is this manager's own request. */
-static struct swki_rpc_header header_of(const struct passed *p, swk_time now)
+ * is this manager's own request; the address says whose it is here. */
+static struct swki_rpc_header header_of(const struct passed *p, swk_time now,
+                                        char local[LOCAL_SIZE])
 {
     const struct swki_forward_config *config = &p->forward->config;
     const struct swki_rpc_call_info *info = swki_rpc_call_info(p->call);
@@ -222,9 +229,11 @@ static struct swki_rpc_header header_of(const struct passed *p, swk_time now)
         .forwarded_node_id = "",
         .forwarded_swarm_id = "",
         .forwarded_role = "",
-        .forwarded_address = info->address[0] != '\0' ? info->address : "local",
+        .forwarded_address = info->address[0] != '\0' ? info->address : local,
     };
 
+    snprintf(local, LOCAL_SIZE, "local, uid %" PRId64 ", pid %" PRId64,
+             info->uid, info->pid);
     if (info->local) {
         header.forwarded_node_id = config->node_id;
         header.forwarded_swarm_id = config->swarm_id;
@@ -243,7 +252,8 @@ static int make_call(struct passed *p, const uint8_t *data, size_t len,
                      swk_time now, struct swk_error *err)
 {
     struct swki_forward *forward = p->forward;
-    const struct swki_rpc_header header = header_of(p, now);
+    char local[LOCAL_SIZE];
+    const struct swki_rpc_header header = header_of(p, now, local);
     const struct swki_rpc_client_call_events events = {
         .ctx = forward,
         .call_id = p->id,

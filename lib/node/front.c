@@ -150,34 +150,54 @@ static unsigned role_of(const char *ou)
     return strcmp(ou, SWKI_OU_WORKER) == 0 ? SWKI_ROLE_WORKER : SWKI_ROLE_NONE;
 }
 
-/* Whether it may speak for others: whatever nobody or a worker says of who
- * asked first is a lie. */
-static bool is_trusted(const struct swki_front *front,
-                       const struct swki_rpc_call_info *info)
+/* Who is at the other end of the connection. */
+static struct swki_caller peer_of(const struct swki_rpc_call_info *info)
 {
-    return info->identified && swki_manager_trusts(front->manager, &info->peer);
-}
-
-/* Whoever asked first, if a manager of this swarm passes the call on. */
-static struct swki_caller caller_of(const struct swki_front *front,
-                                    const struct swki_rpc_call_info *info)
-{
-    struct swki_caller caller = {
+    return (struct swki_caller){
         .node_id = info->identified ? info->peer.node_id : "",
         .swarm_id = info->identified ? info->peer.swarm_id : "",
         .role = info->identified ? info->peer.role : SWKI_ROLE_NONE,
         .local = info->local,
         .address = info->address,
         .request_id = info->request_id,
+        .forwarded_by = "",
+        .uid = info->uid,
+        .pid = info->pid,
     };
+}
 
-    if (is_forwarded(info) && is_trusted(front, info)) {
-        caller.node_id = info->forwarded_node_id;
-        caller.swarm_id = info->forwarded_swarm_id;
-        caller.role = role_of(info->forwarded_role);
-        caller.address = info->forwarded_address;
+/* Whoever asked first: those who pass calls on were checked before. */
+static struct swki_caller caller_of(const struct swki_rpc_call_info *info)
+{
+    if (!is_forwarded(info)) {
+        return peer_of(info);
     }
-    return caller;
+    return (struct swki_caller){
+        .node_id = info->forwarded_node_id,
+        .swarm_id = info->forwarded_swarm_id,
+        .role = role_of(info->forwarded_role),
+        .address = info->forwarded_address,
+        .request_id = info->request_id,
+        .forwarded_by = info->peer.node_id,
+        .uid = -1,
+        .pid = -1,
+    };
+}
+
+/* Refuses a call that somebody passes on who may not speak for others. */
+static bool check_forwarder(const struct swki_front *front,
+                            struct swki_rpc_call *call)
+{
+    const struct swki_rpc_call_info *info = swki_rpc_call_info(call);
+    const struct swki_caller peer = peer_of(info);
+    struct swk_error err;
+
+    if (!is_forwarded(info) ||
+        swki_manager_admit_forwarder(front->manager, &peer, &err) == 0) {
+        return true;
+    }
+    swki_rpc_call_end(call, (int)swki_status_from_error(err.code), err.text);
+    return false;
 }
 
 void swki_front_serve(void *ctx, struct swki_rpc_call *call,
@@ -185,7 +205,7 @@ void swki_front_serve(void *ctx, struct swki_rpc_call *call,
 {
     struct swki_front *front = ctx;
     const struct swki_rpc_call_info *info = swki_rpc_call_info(call);
-    const struct swki_caller caller = caller_of(front, info);
+    const struct swki_caller caller = caller_of(info);
     const struct swki_manager_call manager_call = {
         .id = open_call(front, call),
         .path = info->path,
@@ -229,16 +249,15 @@ static void forward(struct swki_front *front, struct swki_rpc_call *call,
                     const uint8_t *data, size_t len, swk_time now)
 {
     const struct swki_rpc_call_info *info = swki_rpc_call_info(call);
-    const struct swki_caller caller = caller_of(front, info);
+    const struct swki_caller caller = caller_of(info);
     struct swk_error err;
 
     if (is_forwarded(info)) {
         swki_fail(&err, SWK_EUNAVAILABLE,
                   "more than one redirect to leader from: %s", info->address);
         swki_rpc_call_end(call, SWKI_STATUS_UNAVAILABLE, err.text);
-    } else if (info->local &&
-               swki_manager_admit(front->manager, info->path, &caller, &err) !=
-                   0) {
+    } else if (swki_manager_admit(front->manager, info->path, &caller, &err) !=
+               0) { /* the leader checks it again */
         swki_rpc_call_end(call, (int)swki_status_from_error(err.code),
                           err.text);
     } else {
@@ -266,12 +285,10 @@ static void request(void *ctx, struct swki_rpc_call *call, const uint8_t *data,
     } else if (is_unlock(info)) {
         swki_rpc_call_end(call, SWKI_STATUS_FAILED_PRECONDITION,
                           "this manager is not locked");
+    } else if (!check_forwarder(front, call)) {
+        return;
     } else if (for_leader(front, info)) {
         forward(front, call, data, len, now);
-    } else if (is_forwarded(info) && !is_trusted(front, info)) {
-        swki_rpc_call_end(call, SWKI_STATUS_PERMISSION_DENIED,
-                          "Permission denied: unauthorized forwarder role: "
-                          "only managers of this swarm pass calls on");
     } else {
         swki_front_serve(front, call, data, len, now);
     }

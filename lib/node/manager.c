@@ -56,6 +56,7 @@ int swki_manager_new(const struct swki_manager_config *config,
     m->leader_deadline = SWK_NEVER;
     m->now = config->clock->now(config->clock->ctx);
     swki_answers_init(&m->answers, config->alloc);
+    swki_removed_nodes_init(&m->removed_nodes, config->alloc);
     rc = swki_manager_load(m, err);
     if (rc == 0 && m->raft != NULL) {
         rc = start(m, err);
@@ -84,6 +85,7 @@ void swki_manager_free(struct swki_manager *m)
     swki_object_unref(m->config.cluster);
     swki_object_unref(m->config.node);
     swki_membership_free(m->membership);
+    swki_removed_nodes_fini(&m->removed_nodes);
     swki_store_free(m->store);
     swk_raft_free(m->raft);
     swki_answers_fini(&m->answers);
@@ -151,6 +153,16 @@ bool swki_manager_has_cluster(const struct swki_manager *m)
 {
     return swki_view_count(swki_store_committed(m->store),
                            SWKI_KIND_CLUSTER) > 0;
+}
+
+bool swki_manager_has_removed(const struct swki_manager *m, const char *node_id)
+{
+    return swki_removed_nodes_have(&m->removed_nodes, node_id);
+}
+
+uint64_t swki_manager_removals(const struct swki_manager *m)
+{
+    return m->removed_nodes.removals;
 }
 
 bool swki_manager_removed(const struct swki_manager *m)
@@ -333,6 +345,7 @@ swk_time swki_manager_turn(struct swki_manager *m, swk_time now)
         }
         swki_manager_ask_reads(m);
         busy = swki_manager_run_raft(m);
+        swki_removed_nodes_follow(&m->removed_nodes, swki_manager_cluster(m));
         swki_manager_serve_reads(m);
         note_leader(m);
         if (m->leader != NULL && (busy || m->leader_deadline <= now)) {

@@ -112,9 +112,17 @@ struct swki_manager_call {
 int swki_manager_admit(const struct swki_manager *manager, const char *path,
                        const struct swki_caller *caller, struct swk_error *err);
 
-/* Whether the peer is a manager of this swarm that may speak for others. */
-bool swki_manager_trusts(const struct swki_manager *manager,
-                         const struct swki_identity *peer);
+/* Whether a node may speak for others, being a manager of this swarm: 0 or
+ * SWK_EDENIED. */
+int swki_manager_admit_forwarder(const struct swki_manager *manager,
+                                 const struct swki_caller *forwarder,
+                                 struct swk_error *err);
+
+/* Whether the node was removed from the swarm, so that its certificate is not
+ * honoured any more; and how often that happened to one. */
+bool swki_manager_has_removed(const struct swki_manager *manager,
+                              const char *node_id);
+uint64_t swki_manager_removals(const struct swki_manager *manager);
 
 void swki_manager_call(struct swki_manager *manager, swk_time now,
                        const struct swki_manager_call *call);

@@ -8,8 +8,8 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
-#include "base/roles.h"
 #include "health.pb-c.h"
+#include "node/authorize.h"
 #include "wire/message.h"
 #include "wire/status.h"
 
@@ -118,103 +118,39 @@ void swki_manager_fail_answers(struct swki_manager *m)
 
 /* -- Calls ---------------------------------------------------------------- */
 
-/* Whether the node was removed from the swarm. */
-static bool blacklisted(const struct swki_manager *m, const char *node_id)
+static bool is_removed(void *ctx, const char *node_id)
 {
-    const struct swki_object *object = swki_manager_cluster(m);
-    const Swkpb__Cluster *cluster;
-
-    if (object == NULL) {
-        return false;
-    }
-    cluster = swki_cluster(object);
-    for (size_t i = 0; i < cluster->n_blacklisted_certificates; i++) {
-        if (strcmp(cluster->blacklisted_certificates[i]->key, node_id) == 0) {
-            return true;
-        }
-    }
-    return false;
+    return swki_manager_has_removed(ctx, node_id);
 }
 
-/* Refuses a call: the caller may not make it. */
-static bool deny(struct swk_error *err, const char *why, const char *detail)
+static struct swki_swarm_access access_of(const struct swki_manager *m)
 {
-    swki_fail(err, SWK_EDENIED, "Permission denied: %s%s", why, detail);
-    return false;
-}
-
-/* The control socket's caller is the administrator, who may do all that it is
- * offered; but nodes speak for themselves. */
-static bool permits_local(const struct swki_method *method,
-                          struct swk_error *err)
-{
-    return (method->roles & SWKI_ROLE_WORKER) == 0 ||
-           deny(err, "only a node with its certificate makes this call, and "
-                     "the control socket is none", "");
-}
-
-static bool permits_remote(const struct swki_manager *m,
-                           const struct swki_method *method,
-                           const struct swki_caller *caller,
-                           struct swk_error *err)
-{
-    if (method->roles == SWKI_ROLE_NONE) {
-        return true;
-    }
-    if (caller->role == SWKI_ROLE_NONE) {
-        return deny(err, "no client certificates in request", "");
-    }
-    if ((caller->role & method->roles) == 0) {
-        return deny(err,
-                    "unauthorized peer role: remote certificate not part of "
-                    "OUs: ",
-                    (method->roles & SWKI_ROLE_WORKER) != 0
-                        ? "[swarm-worker swarm-manager]"
-                        : "[swarm-manager]");
-    }
-    if (strcmp(caller->swarm_id, m->config.swarm_id) != 0) {
-        return deny(err,
-                    "unauthorized peer role: remote certificate not part of "
-                    "organization: ",
-                    m->config.swarm_id);
-    }
-    if (blacklisted(m, caller->node_id)) {
-        swki_fail(err, SWK_EDENIED,
-                  "Permission denied: node %s was removed from swarm",
-                  caller->node_id);
-        return false;
-    }
-    return true;
+    return (struct swki_swarm_access){
+        .swarm_id = m->config.swarm_id,
+        .is_removed = is_removed,
+        .ctx = (void *)(uintptr_t)m, /* it is only read */
+    };
 }
 
 int swki_manager_admit(const struct swki_manager *m, const char *path,
                        const struct swki_caller *caller, struct swk_error *err)
 {
+    const struct swki_swarm_access access = access_of(m);
     const struct swki_method *method =
         swki_method_by_path(path, strlen(path));
 
-    if (method == NULL) {
-        return swki_fail(err, SWK_ENOTSUP, "unknown method %.120s", path);
-    }
-    if (caller->local ? !permits_local(method, err)
-                      : !permits_remote(m, method, caller, err)) {
-        return SWK_EDENIED;
-    }
-    if ((caller->local ? method->local : method->remote) == SWKI_SERVED_NOT) {
-        return swki_fail(err, SWK_ENOTSUP, "%s.%s is not served %s",
-                         method->service, method->name,
-                         caller->local ? "through the control socket"
-                                       : "to the network");
-    }
-    return SWK_OK;
+    return method != NULL
+               ? swki_authorize(&access, method, caller, err)
+               : swki_fail(err, SWK_ENOTSUP, "unknown method %.120s", path);
 }
 
-bool swki_manager_trusts(const struct swki_manager *m,
-                         const struct swki_identity *peer)
+int swki_manager_admit_forwarder(const struct swki_manager *m,
+                                 const struct swki_caller *forwarder,
+                                 struct swk_error *err)
 {
-    return peer->role == SWKI_ROLE_MANAGER &&
-           strcmp(peer->swarm_id, m->config.swarm_id) == 0 &&
-           !blacklisted(m, peer->node_id);
+    const struct swki_swarm_access access = access_of(m);
+
+    return swki_authorize_forwarder(&access, forwarder, err);
 }
 
 void swki_manager_dispatch(struct swki_manager *m, const struct swki_method *method,

@@ -11,6 +11,7 @@
 #include "core/membership/membership.h"
 #include "node/leader.h"
 #include "node/manager.h"
+#include "node/removed_nodes.h"
 
 /* An answer that waits for its entry. */
 struct swki_held_answer {
@@ -57,6 +58,7 @@ struct swki_manager {
     struct swki_reads reads;
     struct swki_saving saving;
     struct swki_installing installing;
+    struct swki_removed_nodes removed_nodes;
     uint64_t settings_version; /* of the cluster whose settings are in force */
     uint64_t known_leader;
     swk_time leader_deadline;

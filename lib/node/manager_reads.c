@@ -42,10 +42,16 @@ static const char *take_string(char **to, const char *string)
     return copy;
 }
 
+static const char *forwarded_by(const struct swki_caller *caller)
+{
+    return caller->forwarded_by != NULL ? caller->forwarded_by : "";
+}
+
 static size_t strings_size(const struct swki_caller *caller)
 {
     return strlen(caller->node_id) + strlen(caller->swarm_id) +
-           strlen(caller->address) + strlen(caller->request_id) + 4;
+           strlen(caller->address) + strlen(caller->request_id) +
+           strlen(forwarded_by(caller)) + 5;
 }
 
 static struct swki_waiting_read *copy_call(const struct swki_manager *m,
@@ -70,6 +76,8 @@ static struct swki_waiting_read *copy_call(const struct swki_manager *m,
     read->caller.swarm_id = take_string(&strings, call->caller->swarm_id);
     read->caller.address = take_string(&strings, call->caller->address);
     read->caller.request_id = take_string(&strings, call->caller->request_id);
+    read->caller.forwarded_by =
+        take_string(&strings, forwarded_by(call->caller));
     read->call = *call;
     read->call.path = method->path;
     read->call.caller = &read->caller;

@@ -287,6 +287,22 @@ static int make_manager(struct swki_managing *m, struct swk_error *err)
     return rc;
 }
 
+static bool has_removed(void *ctx, const char *node_id)
+{
+    return swki_manager_has_removed(ctx, node_id);
+}
+
+/* Nodes that were removed are not listened to any more, at any manager. */
+static void drop_removed(struct swki_managing *m)
+{
+    uint64_t removals = swki_manager_removals(m->manager);
+
+    if (removals != m->removals) {
+        m->removals = removals;
+        swki_rpc_server_drop_removed(m->server, has_removed, m->manager);
+    }
+}
+
 static swk_time turn(void *ctx, swk_time now)
 {
     struct swki_managing *m = ctx;
@@ -296,6 +312,7 @@ static swk_time turn(void *ctx, swk_time now)
 
     swki_managing_note_members(m);
     swki_managing_note_leader(m, now);
+    drop_removed(m);
     joining = swki_managing_join(m, now);
     if (m->config.founding != NULL && m->config.founding->unsettled &&
         swki_manager_has_cluster(m->manager)) {

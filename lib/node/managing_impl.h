@@ -64,6 +64,7 @@ struct swki_managing {
     struct swki_managing_joining joining;
     uint64_t members_version; /* that the peers know */
     uint64_t leader;          /* that the forwarder knows */
+    uint64_t removals;        /* that the server knows */
 };
 
 /* -- Storage (managing_storage.c) ----------------------------------------- */

@@ -6,7 +6,6 @@
 #include "node/managing_impl.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 
 #include "base/alloc.h"
 #include "base/error.h"
@@ -71,19 +70,11 @@ static bool peer_is_removed(void *ctx, uint64_t raft_id)
                                       raft_id);
 }
 
-/* A node that was removed keeps its certificate, which is good still. */
-static bool peer_is_blacklisted(void *ctx, const char *node_id)
+static bool node_is_removed(void *ctx, const char *node_id)
 {
     struct swki_managing *m = ctx;
-    const struct swki_identity *own = &m->config.asker.credentials->identity;
-    struct swki_identity peer = {.role = SWKI_ROLE_MANAGER};
 
-    if (m->manager == NULL) {
-        return false;
-    }
-    snprintf(peer.node_id, sizeof(peer.node_id), "%s", node_id);
-    snprintf(peer.swarm_id, sizeof(peer.swarm_id), "%s", own->swarm_id);
-    return !swki_manager_trusts(m->manager, &peer);
+    return m->manager != NULL && swki_manager_has_removed(m->manager, node_id);
 }
 
 static uint64_t group_generation(void *ctx)
@@ -118,7 +109,7 @@ int swki_managing_make_peers(struct swki_managing *m, struct swk_error *err)
         .removed = peer_removed,
         .is_removed = peer_is_removed,
         .generation = group_generation,
-        .is_blacklisted = peer_is_blacklisted,
+        .is_blacklisted = node_is_removed,
     };
 
     return swki_peers_new(&config, &m->peers, err);

@@ -99,8 +99,10 @@ void swki_peer_fail(struct swki_peer *peer, const char *why, swk_time now)
 
 bool swki_peer_says_removed(int status, const char *text)
 {
-    return status == SWKI_STATUS_NOT_FOUND &&
-           strcmp(text, SWKI_PEERS_REMOVED_TEXT) == 0;
+    return (status == SWKI_STATUS_NOT_FOUND &&
+            strcmp(text, SWKI_PEERS_REMOVED_TEXT) == 0) ||
+           (status == SWKI_STATUS_PERMISSION_DENIED &&
+            strstr(text, "was removed from swarm") != NULL);
 }
 
 void swki_peer_note_removed(struct swki_peer *peer)

@@ -21,6 +21,8 @@ enum {
     UNSENT_MAX = 64 * 1024 * 1024,
 };
 
+#define LEAVE_PAUSE SWK_SECOND /* for last words to arrive */
+
 /* -- Accepting -------------------------------------------------------------- */
 
 /* On a transport's thread. */
@@ -540,19 +542,39 @@ void swki_rpc_server_set_context(struct swki_rpc_server *server,
     swki_tls_context_unref(before);
 }
 
-void swki_rpc_server_drop_node(struct swki_rpc_server *server,
-                               const char *node_id)
+/* The other side is told why before the connection is closed. */
+static void dismiss(struct swki_rpc_server_connection *c)
 {
-    struct swki_link *next;
+    struct swk_error err;
 
+    swki_fail(&err, SWK_EDENIED,
+              "Permission denied: node %s was removed from swarm",
+              c->peer.node_id);
+    while (!swki_list_empty(&c->calls)) {
+        swki_rpc_call_end(
+            SWKI_CONTAINER(c->calls.next, struct swki_rpc_call, link),
+            SWKI_STATUS_PERMISSION_DENIED, err.text);
+    }
+    c->leave_at = swki_loop_now(c->server->config.loop) + LEAVE_PAUSE;
+    swki_rpc_server_mark_dirty(c); /* which arms it, too */
+}
+
+void swki_rpc_server_drop_removed(struct swki_rpc_server *server,
+                                  bool (*is_removed)(void *ctx,
+                                                     const char *node_id),
+                                  void *ctx)
+{
     for (struct swki_link *link = server->connections.next;
-         link != &server->connections; link = next) {
+         link != &server->connections; link = link->next) {
         struct swki_rpc_server_connection *c =
             SWKI_CONTAINER(link, struct swki_rpc_server_connection, link);
 
-        next = link->next;
-        if (c->identified && strcmp(c->peer.node_id, node_id) == 0) {
-            swki_rpc_server_doom(c);
+        if (c->identified && c->leave_at == SWK_NEVER &&
+            is_removed(ctx, c->peer.node_id)) {
+            swki_log(server->config.logger, SWK_LOG_INFO, "rpc",
+                     "connection of %s is closed: the node was removed",
+                     c->peer.node_id);
+            dismiss(c);
         }
     }
 }

@@ -107,9 +107,13 @@ int swki_rpc_server_listen_local(struct swki_rpc_server *server,
 void swki_rpc_server_set_context(struct swki_rpc_server *server,
                                  struct swki_tls_context *context);
 
-/* Closes the connections of a node. */
-void swki_rpc_server_drop_node(struct swki_rpc_server *server,
-                               const char *node_id);
+/* Ends the calls of all nodes that were removed from the swarm, with
+ * PERMISSION_DENIED and a text that says so, and closes their connections
+ * soon. On the loop's thread. */
+void swki_rpc_server_drop_removed(struct swki_rpc_server *server,
+                                  bool (*is_removed)(void *ctx,
+                                                     const char *node_id),
+                                  void *ctx);
 
 /* Takes no new calls on any connection; open ones go on. */
 void swki_rpc_server_goaway(struct swki_rpc_server *server);

@@ -222,6 +222,7 @@ int swki_rpc_server_connection_new(struct swki_rpc_server *server,
     c->pid = peer->pid;
     c->mode = c->local ? SWKI_RPC_MODE_SNIFF : SWKI_RPC_MODE_FRAMES;
     c->greet_by = now + server->config.handshake_timeout_ns;
+    c->leave_at = SWK_NEVER;
     memcpy(c->address, peer->address, sizeof(c->address));
     swki_list_init(&c->link);
     swki_list_init(&c->gate_link);
@@ -267,6 +268,10 @@ void swki_rpc_server_connection_expire(struct swki_rpc_server_connection *c,
         down(c, &err);
         return;
     }
+    if (now >= c->leave_at) {
+        swki_rpc_server_doom(c);
+        return;
+    }
     if (c->mode == SWKI_RPC_MODE_REQ) {
         swki_rpc_req_expire(c, now);
     }
@@ -304,6 +309,9 @@ void swki_rpc_server_connection_arm(struct swki_rpc_server_connection *c)
     }
     if (!c->greeted && c->greet_by < deadline) {
         deadline = c->greet_by;
+    }
+    if (c->leave_at < deadline) {
+        deadline = c->leave_at;
     }
     if (deadline == SWK_NEVER) {
         swki_timers_cancel(&c->server->timers, &c->timer);

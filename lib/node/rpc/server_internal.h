@@ -100,6 +100,7 @@ struct swki_rpc_server_connection {
     bool greeted;       /* the peer's first frame has come */
     bool doomed;
     swk_time greet_by;  /* when to lose patience before that */
+    swk_time leave_at;  /* its node was removed; SWK_NEVER: it was not */
 };
 
 struct swki_rpc_call {

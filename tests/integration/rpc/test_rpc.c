@@ -297,15 +297,21 @@ static void a_peer_that_vanishes_closes_its_calls(void **state)
     tear_down(&f);
 }
 
+static bool is_dropped(void *ctx, const char *node_id)
+{
+    return strcmp(((const struct f *)ctx)->drop_node, node_id) == 0;
+}
+
 static void drop(struct swki_message *message, swk_time now)
 {
     struct f *f = SWKI_CONTAINER(message, struct f, errand);
 
     (void)now;
-    swki_rpc_server_drop_node(f->server, f->drop_node);
+    swki_rpc_server_drop_removed(f->server, is_dropped, f);
 }
 
-static void a_dropped_node_is_disconnected_and_others_stay(void **state)
+static void
+a_removed_node_is_told_and_disconnected_and_others_stay(void **state)
 {
     struct f f;
     struct client worker;
@@ -324,7 +330,9 @@ static void a_dropped_node_is_disconnected_and_others_stay(void **state)
     f.errand.handle = drop;
     swki_loop_post(f.server_loop, &f.errand);
     run_until(&f, &worker.disconnected, 1);
-    assert_int_equal(call.status, SWKI_STATUS_UNAVAILABLE);
+    assert_int_equal(call.status, SWKI_STATUS_PERMISSION_DENIED);
+    assert_string_equal(call.text,
+                        "Permission denied: node w1 was removed from swarm");
     assert_int_equal(anonymous.disconnected, 0);
     assert_int_equal(other.ended, 0);
     call_fini(&call);
@@ -593,13 +601,13 @@ int main(void)
         cmocka_unit_test(a_stream_passes_many_windows),
         cmocka_unit_test(
             a_big_message_passes_and_one_over_the_limit_is_refused),
-        cmocka_unit_test(
-            a_client_streams_messages_and_is_answered_at_the_end),
+        cmocka_unit_test(a_client_streams_messages_and_is_answered_at_the_end),
         cmocka_unit_test(a_stream_talks_both_ways),
         cmocka_unit_test(a_reader_that_is_too_slow_is_cut_off),
         cmocka_unit_test(deadlines_and_cancels_close_the_call_at_both_ends),
         cmocka_unit_test(a_peer_that_vanishes_closes_its_calls),
-        cmocka_unit_test(a_dropped_node_is_disconnected_and_others_stay),
+        cmocka_unit_test(
+            a_removed_node_is_told_and_disconnected_and_others_stay),
         cmocka_unit_test(garbage_and_silence_are_hung_up_on),
         cmocka_unit_test(nobody_listening_is_said_so),
         cmocka_unit_test(a_client_may_be_freed_while_it_dials),

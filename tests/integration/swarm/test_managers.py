@@ -6,6 +6,8 @@ import os
 import re
 import shutil
 import signal
+import socket
+import ssl
 import time
 
 from swarm import (Swarm, exactly, expect, main, wait_for, workloads)
@@ -83,6 +85,56 @@ def a_leader_that_hangs_loses_nothing_that_was_acknowledged():
         for name in "manager", "m2", "m3":
             swarm.at(name)
             expect(notes(swarm) == sorted(expected), name + " lacks notes")
+
+
+def connect_as(swarm, daemon, manager):
+    """A connection with a node's certificate, which does nothing with it."""
+    files = [os.path.join(daemon.state, "certificates", name)
+             for name in ("swarm-root-ca.crt", "swarm-node.crt",
+                          "swarm-node.key")]
+    with open(files[2]) as f:
+        lines = [line for line in f if ":" not in line]
+    with open(swarm.path("bare.key"), "w") as f:
+        f.writelines(line for line in lines if line.strip())
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.set_alpn_protocols(["swarmkit/1"])
+    context.load_verify_locations(files[0])
+    context.load_cert_chain(files[1], swarm.path("bare.key"))
+    port = getattr(manager, "port", None) or int(swarm.address.split(":")[1])
+    plain = socket.create_connection(("127.0.0.1", port), timeout=5)
+    return context.wrap_socket(plain)
+
+
+def is_open(connection):
+    connection.settimeout(0.01)
+    try:
+        while connection.recv(65536) != b"":
+            pass
+        return False
+    except (TimeoutError, ssl.SSLWantReadError):
+        return True
+    except OSError:
+        return False
+
+
+def a_removed_worker_is_cut_off_by_every_manager():
+    with Swarm(drained=True) as swarm:
+        three(swarm)
+        worker, other = swarm.worker("w1"), swarm.worker("w2")
+        names = "manager", "m2", "m3"
+        removed = [connect_as(swarm, worker, swarm.named(n)) for n in names]
+        kept = [connect_as(swarm, other, swarm.named(n)) for n in names]
+        expect(all(is_open(c) for c in removed + kept), "not connected")
+        swarm.ctl("node", "rm", "--force", "w1")
+        begun = time.monotonic()
+        wait_for(lambda: not any(is_open(c) for c in removed),
+                 "the connections are closed")
+        expect(time.monotonic() - begun < 5, "not at once")
+        expect(all(is_open(c) for c in kept), "another's are closed, too")
+        wait_for(lambda: "this node was removed from the swarm" in
+                 worker.text(), "the worker is told")
+        swarm.wait_node("w2", "READY")
 
 
 def all_managers_restart_together():
@@ -265,6 +317,7 @@ main([
     managers_join_and_each_answers,
     the_leader_is_killed_and_the_service_goes_on,
     a_leader_that_hangs_loses_nothing_that_was_acknowledged,
+    a_removed_worker_is_cut_off_by_every_manager,
     all_managers_restart_together,
     a_leader_that_stops_hands_over,
     without_a_quorum_nothing_is_written_and_it_is_said,

@@ -99,11 +99,14 @@ int swki_manager_admit(const struct swki_manager *manager, const char *path,
     return told.admits ? 0 : swki_fail(err, SWK_EDENIED, "not you");
 }
 
-bool swki_manager_trusts(const struct swki_manager *manager,
-                         const struct swki_identity *peer)
+int swki_manager_admit_forwarder(const struct swki_manager *manager,
+                                 const struct swki_caller *forwarder,
+                                 struct swk_error *err)
 {
     (void)manager;
-    return peer->role == SWKI_ROLE_MANAGER;
+    return forwarder->role == SWKI_ROLE_MANAGER
+               ? SWK_OK
+               : swki_fail(err, SWK_EDENIED, "not a manager");
 }
 
 bool swki_manager_leads(const struct swki_manager *manager)
@@ -469,26 +472,44 @@ static void only_a_manager_speaks_for_others(void **state)
     call.info.forwarded_node_id = "n2";
     call.info.forwarded_role = "swarm-manager";
     f->handler.request(f->handler.ctx, &call, NULL, 0, 7);
-    assert_int_equal(told.calls, 2); /* of the manager's */
     assert_true(call.ended);
     assert_int_equal(call.status, SWKI_STATUS_PERMISSION_DENIED);
+    assert_int_equal(told.calls, 2);
 }
 
-static void a_local_call_is_looked_at_before_it_is_forwarded(void **state)
+static void the_manager_learns_which_process_calls(void **state)
 {
     struct f *f = *state;
     struct swki_rpc_call call = fresh;
 
     open_front(f);
+    call.info.local = true;
+    call.info.uid = 1000;
+    call.info.pid = 4242;
+    f->handler.request(f->handler.ctx, &call, NULL, 0, 7);
+    assert_int_equal(told.caller.uid, 1000);
+    assert_int_equal(told.caller.pid, 4242);
+    assert_string_equal(told.caller.forwarded_by, "");
+}
+
+static void a_call_is_looked_at_before_it_is_forwarded(void **state)
+{
+    struct f *f = *state;
+
+    open_front(f);
     set_others(f);
     told.leads = false;
     told.admits = false;
-    call.info.path = leaders_path;
-    call.info.local = true;
-    f->handler.request(f->handler.ctx, &call, NULL, 0, 7);
-    assert_true(call.ended);
-    assert_int_equal(call.status, SWKI_STATUS_PERMISSION_DENIED);
-    assert_int_equal(told.passed_on, 0);
+    for (int local = 0; local < 2; local++) {
+        struct swki_rpc_call call = fresh;
+
+        call.info.path = leaders_path;
+        call.info.local = local == 1;
+        f->handler.request(f->handler.ctx, &call, NULL, 0, 7);
+        assert_true(call.ended);
+        assert_int_equal(call.status, SWKI_STATUS_PERMISSION_DENIED);
+        assert_int_equal(told.passed_on, 0);
+    }
 }
 
 static void only_a_locked_manager_is_unlocked(void **state)
@@ -534,7 +555,8 @@ int main(void)
         TEST(what_only_the_leader_serves_is_forwarded),
         TEST(a_call_is_forwarded_once_at_most),
         TEST(only_a_manager_speaks_for_others),
-        TEST(a_local_call_is_looked_at_before_it_is_forwarded),
+        TEST(the_manager_learns_which_process_calls),
+        TEST(a_call_is_looked_at_before_it_is_forwarded),
         TEST(only_a_locked_manager_is_unlocked),
         TEST(messages_of_raft_go_to_the_peers),
     };
