@@ -13,6 +13,7 @@
 
 #define BACKOFF_FIRST (100 * SWK_MILLISECOND)
 #define BACKOFF_MAX (8 * SWK_SECOND)
+#define REMOVED_PAUSE (300 * SWK_SECOND) /* a swarm may be put back in time */
 #define REGISTER_TIMEOUT (5 * SWK_SECOND)
 #define HEARTBEAT_TIMEOUT (5 * SWK_SECOND)
 #define HEARTBEAT_MIN (50 * SWK_MILLISECOND)
@@ -69,8 +70,10 @@ void swki_agent_session_lost(struct swki_agent *agent, const char *why)
     if (agent->backoff > BACKOFF_MAX) {
         agent->backoff = BACKOFF_MAX;
     }
-    pause = swki_rng_below(&agent->rng, agent->backoff);
-    swki_log(agent->config.logger, SWK_LOG_WARN, "agent",
+    pause = agent->removed ? REMOVED_PAUSE
+                           : swki_rng_below(&agent->rng, agent->backoff);
+    swki_log(agent->config.logger,
+             agent->removed ? SWK_LOG_DEBUG : SWK_LOG_WARN, "agent",
              "no session: %s; next attempt in %.1f s", why,
              (double)pause / (double)SWK_SECOND);
     agent->session_call = 0;

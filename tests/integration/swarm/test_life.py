@@ -5,6 +5,7 @@
 import signal
 import subprocess
 import threading
+import time
 
 from swarm import (PATIENCE_S, Swarm, alive, exactly, expect,
                    kill, main, state_of, tool, wait_for, workloads)
@@ -94,8 +95,11 @@ def draining_moves_tasks_and_removal_is_guarded():
                  "the removed node's agent says so")
         wait_for(lambda: exactly(second.shims(), 0),
                  "a removed node's tasks end")
-        if second.running():
-            second.stop()
+        said = second.text()
+        time.sleep(3)
+        expect(second.running() and second.text() == said,
+               "it goes on asking:\n" + second.text()[len(said):])
+        second.stop()
         second.log += ".again"
         second.start()
         wait_for(lambda: "removed" in second.text().lower(),
