@@ -167,13 +167,23 @@ static int on_hello(struct swki_rpc_connection *c,
     return event_for(event, SWKI_RPC_READY, NULL);
 }
 
+static bool forwarded_valid(const Swkpb__Rpc__ForwardedIdentity *f)
+{
+    return f == NULL || (strlen(f->node_id) <= SWKI_RPC_NAME_MAX &&
+                         strlen(f->swarm_id) <= SWKI_RPC_NAME_MAX &&
+                         strlen(f->role) <= SWKI_RPC_NAME_MAX &&
+                         strlen(f->remote_address) <= SWKI_RPC_NAME_MAX);
+}
+
+/* What is kept of a header while its call is open: many may be. */
 static bool header_valid(const Swkpb__Rpc__CallHeader *h)
 {
     size_t path_len = strlen(h->method);
 
     return path_len > 0 && path_len <= SWKI_RPC_PATH_MAX &&
            h->method[0] == '/' &&
-           strlen(h->request_id) <= SWKI_RPC_REQUEST_ID_MAX;
+           strlen(h->request_id) <= SWKI_RPC_REQUEST_ID_MAX &&
+           forwarded_valid(h->forwarded);
 }
 
 static void read_header(struct swki_rpc_connection *c,

@@ -35,6 +35,7 @@ enum {
     SWKI_RPC_PARTS_MAX = 4 * SWKI_RPC_REQUEST_MAX,
     SWKI_RPC_PATH_MAX = 256,
     SWKI_RPC_REQUEST_ID_MAX = 128,
+    SWKI_RPC_NAME_MAX = 256, /* of each part of a forwarded identity */
 };
 
 enum swki_rpc_side {

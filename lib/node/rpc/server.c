@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/error.h"
@@ -17,7 +16,16 @@ enum {
     CONNECTIONS_PER_ADDRESS_MAX = 2000,
     HANDSHAKES_MAX = 32,
     HANDSHAKE_SECONDS = 10,
-    GATE_MS = 100, /* then a handshake waits for its peer, not for us */
+    ACCEPTED_MAX = 1024, /* that the loop has not looked at yet */
+    YOUNG_MAX = 2048,
+    YOUNG_PER_ADDRESS_MAX = 512,
+    STRANGERS_MAX = 1024,
+    STRANGERS_PER_ADDRESS_MAX = 256,
+    PER_WORKER_MAX = 32,
+    PER_MANAGER_MAX = 1024,
+    STRANGER_QUIET_SECONDS = 10,
+    STRANGER_LIFE_SECONDS = 300,
+    WARNINGS_MAX = 30, /* a minute */
     UNSENT_MAX = 64 * 1024 * 1024,
 };
 
@@ -41,6 +49,13 @@ static void on_accepted(void *ctx, swk_stream *stream)
     accepted->stream = stream;
     accepted->local = listener->local;
     pthread_mutex_lock(&server->lock);
+    if (server->accepted_count >= ACCEPTED_MAX && !accepted->local) {
+        pthread_mutex_unlock(&server->lock);
+        t->free(t->ctx, stream);
+        swki_free(server->config.alloc, accepted);
+        return;
+    }
+    server->accepted_count++;
     swki_list_append(&server->accepted, &accepted->link);
     if (!server->posted) {
         server->posted = true;
@@ -58,119 +73,32 @@ static struct swki_rpc_accepted *take_accepted(struct swki_rpc_server *server)
         accepted = SWKI_CONTAINER(server->accepted.next,
                                   struct swki_rpc_accepted, link);
         swki_list_remove(&accepted->link);
+        server->accepted_count--;
     }
     pthread_mutex_unlock(&server->lock);
     return accepted;
 }
 
-static struct swki_rpc_host *host_of(struct swki_rpc_server *server,
-                                     const char *address)
+enum swk_log_level swki_rpc_server_warn_level(struct swki_rpc_server *server,
+                                              swk_time now)
 {
-    const char *colon = strrchr(address, ':');
-    size_t len = colon == NULL ? 0 : (size_t)(colon - address);
-    struct swki_rpc_host *host;
-    char name[sizeof(host->name)];
-
-    snprintf(name, sizeof(name), "%.*s", (int)len, address);
-    host = swki_map_get(&server->hosts, name);
-    if (host != NULL) {
-        return host;
+    if (now - server->warn_from >= 60 * SWK_SECOND) {
+        server->warn_from = now;
+        server->warn_count = 0;
     }
-    host = swki_calloc(server->config.alloc, 1, sizeof(*host));
-    if (host == NULL) {
-        return NULL;
-    }
-    memcpy(host->name, name, sizeof(name));
-    if (!swki_map_put(&server->hosts, host->name, host)) {
-        swki_free(server->config.alloc, host);
-        return NULL;
-    }
-    return host;
+    return server->warn_count++ < WARNINGS_MAX ? SWK_LOG_WARN : SWK_LOG_DEBUG;
 }
 
-static void host_leave(struct swki_rpc_server *server,
-                       struct swki_rpc_host *host)
+static void refuse(struct swki_rpc_server *server,
+                   const struct swki_rpc_accepted *accepted,
+                   const char *address, const char *why, swk_time now)
 {
-    if (host != NULL && --host->count == 0) {
-        swki_map_remove(&server->hosts, host->name);
-        swki_free(server->config.alloc, host);
-    }
-}
+    const struct swk_transport *t = server->config.transport;
 
-static bool may_use_socket(const struct swki_rpc_server_config *config,
-                           const struct swk_stream_peer *peer)
-{
-    for (size_t i = 0; i < config->local_users_count; i++) {
-        if (peer->uid >= 0 && peer->uid == config->local_users[i]) {
-            return true;
-        }
-    }
-    return peer->uid == 0 || peer->uid == (int64_t)geteuid();
-}
-
-/* NULL if there is room for the peer, else why there is none. */
-static const char *refusal(struct swki_rpc_server *server, bool local,
-                           const struct swk_stream_peer *peer)
-{
-    const struct swki_rpc_server_config *config = &server->config;
-    struct swki_rpc_host *host;
-
-    if (local) {
-        return may_use_socket(config, peer)
-                   ? NULL
-                   : "the control socket is for its owner only";
-    }
-    if (server->connections_count >= config->connections_max) {
-        return "too many connections";
-    }
-    host = host_of(server, peer->address);
-    if (host == NULL) {
-        return "out of memory";
-    }
-    if (host->count >= config->connections_per_address_max) {
-        return "too many connections from one address";
-    }
-    host->count++;
-    return NULL;
-}
-
-static struct swki_rpc_server_connection *
-first_gated(const struct swki_rpc_server *server)
-{
-    return SWKI_CONTAINER(server->gated.next,
-                          struct swki_rpc_server_connection, gate_link);
-}
-
-static void ungate(struct swki_rpc_server_connection *c)
-{
-    swki_list_remove(&c->gate_link);
-    if (c->gated) {
-        c->gated = false;
-        c->server->handshakes--;
-    }
-}
-
-/* The gate spares the processor when many come at once. Whoever says nothing
- * needs none, and must not keep others out. */
-static void enter_gate(struct swki_rpc_server *server, swk_time now)
-{
-    while (!swki_list_empty(&server->gated) &&
-           now >= first_gated(server)->gate_until) {
-        ungate(first_gated(server));
-    }
-    while (!swki_list_empty(&server->waiting) &&
-           server->handshakes < server->config.handshakes_max) {
-        struct swki_rpc_server_connection *c =
-            SWKI_CONTAINER(server->waiting.next,
-                           struct swki_rpc_server_connection, gate_link);
-
-        swki_list_remove(&c->gate_link);
-        swki_list_append(&server->gated, &c->gate_link);
-        c->gated = true;
-        c->gate_until = now + GATE_MS * SWK_MILLISECOND;
-        server->handshakes++;
-        swki_rpc_link_start(c->io);
-    }
+    swki_log(server->config.logger, swki_rpc_server_warn_level(server, now),
+             "rpc", "connection of %s refused: %s",
+             accepted->local ? "a local user" : address, why);
+    t->free(t->ctx, accepted->stream);
 }
 
 static void admit(struct swki_rpc_server *server,
@@ -178,31 +106,21 @@ static void admit(struct swki_rpc_server *server,
 {
     const struct swk_transport *t = server->config.transport;
     struct swki_rpc_server_connection *c;
+    struct swki_rpc_party *host;
     struct swk_stream_peer peer;
     struct swk_error err = {0};
     const char *why;
 
     t->peer(t->ctx, accepted->stream, &peer);
-    why = refusal(server, accepted->local, &peer);
+    why = swki_rpc_gate_admit(server, accepted->local, &peer, &host);
     if (why != NULL) {
-        swki_log(server->config.logger,
-                 server->full ? SWK_LOG_DEBUG : SWK_LOG_WARN, "rpc",
-                 "connection of %s refused: %s",
-                 accepted->local ? "a local user" : peer.address, why);
-        server->full = !accepted->local;
-        t->free(t->ctx, accepted->stream);
+        refuse(server, accepted, peer.address, why, now);
         return;
     }
-    server->full = false;
-    struct swki_rpc_host *host =
-        accepted->local ? NULL : host_of(server, peer.address);
-
     if (swki_rpc_server_connection_new(server, accepted, &peer, now, &c,
                                        &err) != SWK_OK) {
-        host_leave(server, host);
-        t->free(t->ctx, accepted->stream);
-        swki_log(server->config.logger, SWK_LOG_WARN, "rpc",
-                 "connection refused: %s", err.text);
+        swki_rpc_gate_release(server, host);
+        refuse(server, accepted, peer.address, err.text, now);
         return;
     }
     c->host = host;
@@ -212,7 +130,7 @@ static void admit(struct swki_rpc_server *server,
     if (c->local) {
         swki_rpc_link_start(c->io); /* no handshake */
     } else {
-        swki_list_append(&server->waiting, &c->gate_link);
+        swki_rpc_gate_enter(c);
     }
 }
 
@@ -231,7 +149,7 @@ static void handle_accepted(struct swki_message *message, swk_time now)
         admit(server, accepted, now);
         swki_free(server->config.alloc, accepted);
     }
-    enter_gate(server, now);
+    swki_rpc_gate_open(server, now);
     swki_loop_wake(server->config.loop); /* for the gate's deadline */
 }
 
@@ -245,13 +163,6 @@ void swki_rpc_server_mark_dirty(struct swki_rpc_server_connection *c)
     }
 }
 
-void swki_rpc_server_leave_gate(struct swki_rpc_server_connection *c,
-                                swk_time now)
-{
-    ungate(c);
-    enter_gate(c->server, now);
-}
-
 void swki_rpc_server_doom(struct swki_rpc_server_connection *c)
 {
     struct swki_rpc_server *server = c->server;
@@ -260,6 +171,7 @@ void swki_rpc_server_doom(struct swki_rpc_server_connection *c)
         return;
     }
     c->doomed = true;
+    swki_rpc_gate_leave(c);
     swki_timers_cancel(&server->timers, &c->timer);
     swki_list_remove(&c->dirty_link);
     swki_list_remove(&c->link);
@@ -270,7 +182,7 @@ void swki_rpc_server_doom(struct swki_rpc_server_connection *c)
 static void reap_connection(struct swki_rpc_server_connection *c, swk_time now)
 {
     struct swki_rpc_server *server = c->server;
-    struct swki_rpc_host *host = c->host;
+    struct swki_rpc_party *host = c->host;
 
     while (!swki_list_empty(&c->calls)) {
         struct swki_rpc_call *call =
@@ -278,11 +190,10 @@ static void reap_connection(struct swki_rpc_server_connection *c, swk_time now)
 
         swki_rpc_call_close(call, now);
     }
-    swki_rpc_server_leave_gate(c, now);
     swki_list_remove(&c->link);
     swki_rpc_server_connection_free(c);
     server->connections_count--;
-    host_leave(server, host);
+    swki_rpc_gate_release(server, host);
 }
 
 static void reap(struct swki_rpc_server *server, swk_time now)
@@ -308,6 +219,7 @@ static swk_time turn(void *ctx, swk_time now)
     struct swki_rpc_server *server = ctx;
     struct swki_timer *timer;
     swk_time deadline;
+    swk_time gate;
 
     while ((timer = swki_timers_expire(&server->timers, now)) != NULL) {
         swki_rpc_server_connection_expire(
@@ -315,13 +227,10 @@ static swk_time turn(void *ctx, swk_time now)
             now);
     }
     reap(server, now);
-    enter_gate(server, now);
+    swki_rpc_gate_open(server, now);
     deadline = swki_timers_deadline(&server->timers);
-    if (!swki_list_empty(&server->waiting) &&
-        first_gated(server)->gate_until < deadline) {
-        deadline = first_gated(server)->gate_until;
-    }
-    return deadline;
+    gate = swki_rpc_gate_deadline(server);
+    return gate < deadline ? gate : deadline;
 }
 
 static void flush(void *ctx, swk_time now)
@@ -364,6 +273,38 @@ static size_t per_address_default(size_t connections_max)
                                               : CONNECTIONS_PER_ADDRESS_MAX;
 }
 
+static size_t or_default(size_t value, size_t preset, size_t most)
+{
+    size_t chosen = value != 0 ? value : preset;
+
+    return chosen < most ? chosen : most;
+}
+
+/* Half of the connections may be young or strangers', a quarter from one
+ * address: the rest is for nodes. */
+static void apply_room_defaults(struct swki_rpc_server_config *config)
+{
+    size_t quarter = config->connections_max / 4 + 1;
+    struct swki_rpc_room *young = &config->rooms[SWKI_RPC_YOUNG];
+    struct swki_rpc_room *strangers = &config->rooms[SWKI_RPC_STRANGER];
+    struct swki_rpc_room *workers = &config->rooms[SWKI_RPC_WORKER];
+    struct swki_rpc_room *managers = &config->rooms[SWKI_RPC_MANAGER];
+
+    young->in_all = or_default(young->in_all, YOUNG_MAX, quarter);
+    young->per_party =
+        or_default(young->per_party, YOUNG_PER_ADDRESS_MAX, quarter / 2 + 1);
+    strangers->in_all = or_default(strangers->in_all, STRANGERS_MAX, quarter);
+    strangers->per_party = or_default(strangers->per_party,
+                                      STRANGERS_PER_ADDRESS_MAX,
+                                      quarter / 2 + 1);
+    workers->in_all = or_default(workers->in_all, SIZE_MAX, SIZE_MAX);
+    workers->per_party =
+        or_default(workers->per_party, PER_WORKER_MAX, SIZE_MAX);
+    managers->in_all = or_default(managers->in_all, SIZE_MAX, SIZE_MAX);
+    managers->per_party =
+        or_default(managers->per_party, PER_MANAGER_MAX, SIZE_MAX);
+}
+
 static void apply_defaults(struct swki_rpc_server_config *config)
 {
     if (config->handshake_timeout_ns == 0) {
@@ -385,6 +326,13 @@ static void apply_defaults(struct swki_rpc_server_config *config)
     if (config->unsent_max == 0) {
         config->unsent_max = UNSENT_MAX;
     }
+    if (config->stranger_quiet_ns == 0) {
+        config->stranger_quiet_ns = STRANGER_QUIET_SECONDS * SWK_SECOND;
+    }
+    if (config->stranger_life_ns == 0) {
+        config->stranger_life_ns = STRANGER_LIFE_SECONDS * SWK_SECOND;
+    }
+    apply_room_defaults(config);
 }
 
 int swki_rpc_server_new(const struct swki_rpc_server_config *config,
@@ -402,7 +350,7 @@ int swki_rpc_server_new(const struct swki_rpc_server_config *config,
     pthread_mutex_init(&server->lock, NULL);
     swki_list_init(&server->listeners);
     swki_list_init(&server->connections);
-    swki_list_init(&server->waiting);
+    swki_list_init(&server->turns);
     swki_list_init(&server->gated);
     swki_list_init(&server->dirty);
     swki_list_init(&server->doomed);
@@ -410,6 +358,10 @@ int swki_rpc_server_new(const struct swki_rpc_server_config *config,
     swki_list_init(&server->accepted);
     swki_timers_init(&server->timers, config->alloc);
     swki_map_init(&server->hosts, config->alloc);
+    swki_map_init(&server->nodes, config->alloc);
+    for (int i = 0; i < SWKI_RPC_KINDS; i++) {
+        swki_list_init(&server->crowds[i].members);
+    }
     server->message.handle = handle_accepted;
     server->member = (struct swki_loop_member){
         .ctx = server, .turn = turn, .flush = flush};
@@ -453,8 +405,8 @@ void swki_rpc_server_free(struct swki_rpc_server *server)
     }
     close_listeners(server);
     drop_accepted(server);
-    while (!swki_list_empty(&server->waiting)) {
-        swki_list_remove(server->waiting.next); /* nobody starts any more */
+    while (!swki_list_empty(&server->turns)) {
+        swki_list_remove(server->turns.next); /* nobody starts any more */
     }
     flush(server, swki_loop_now(server->config.loop));
     while (!swki_list_empty(&server->connections)) {
@@ -466,6 +418,7 @@ void swki_rpc_server_free(struct swki_rpc_server *server)
     swki_loop_remove(server->config.loop, &server->member);
     swki_tls_context_unref(server->context);
     swki_map_fini(&server->hosts);
+    swki_map_fini(&server->nodes);
     swki_timers_fini(&server->timers);
     pthread_mutex_destroy(&server->lock);
     swki_free(server->config.alloc, server);

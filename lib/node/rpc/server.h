@@ -66,6 +66,21 @@ struct swki_rpc_handler {
     void (*closed)(void *ctx, struct swki_rpc_call *call, swk_time now);
 };
 
+/* Connections by what is known of the client. */
+enum swki_rpc_kind {
+    SWKI_RPC_YOUNG,    /* it has not greeted yet */
+    SWKI_RPC_STRANGER, /* it showed no certificate */
+    SWKI_RPC_WORKER,
+    SWKI_RPC_MANAGER,
+    SWKI_RPC_KINDS, /* not a kind: how many there are */
+};
+
+/* For how many of a kind there is room; when it is full, the oldest goes. */
+struct swki_rpc_room {
+    size_t in_all;
+    size_t per_party; /* from one address; a node's: of one node */
+};
+
 struct swki_rpc_server_config {
     const struct swk_alloc *alloc; /* called on the transport's threads too */
     const struct swk_logger *logger;
@@ -77,6 +92,9 @@ struct swki_rpc_server_config {
     size_t connections_max; /* 0 for the default, likewise below */
     size_t connections_per_address_max;
     size_t handshakes_max; /* worked at, at a time */
+    struct swki_rpc_room rooms[SWKI_RPC_KINDS];
+    swk_time stranger_quiet_ns; /* without a call, then it is hung up on */
+    swk_time stranger_life_ns;  /* in all */
     size_t request_max;    /* bytes of a request */
     size_t unsent_max;     /* bytes a slow reader may leave; then it is cut */
     /* Users who may use local sockets, beside root and the server's own;

@@ -92,6 +92,9 @@ void swki_rpc_call_close(struct swki_rpc_call *call, swk_time now)
     const struct swki_rpc_handler *handler = &call->server->config.handler;
 
     swki_list_remove(&call->link);
+    if (call->connection != NULL && !call->connection->doomed) {
+        swki_rpc_server_connection_touch(call->connection, now);
+    }
     call->connection = NULL;
     if (call->told) {
         handler->closed(handler->ctx, call, now);
@@ -122,7 +125,8 @@ static void leave(struct swki_rpc_call *call)
 {
     struct swki_rpc_server *server = call->server;
 
-    swki_rpc_server_mark_dirty(call->connection);
+    swki_rpc_server_connection_touch(call->connection,
+                                     swki_loop_now(server->config.loop));
     call->connection = NULL;
     swki_list_remove(&call->link);
     swki_list_append(&server->closing, &call->link);

@@ -10,22 +10,27 @@
 #include "base/log.h"
 #include "node/rpc/server_internal.h"
 
-/* What strangers may do: a node that joins asks for little. */
+/* What strangers may do: a node that joins asks for little. And workers: an
+ * agent has few calls open, and its reports are short. */
 enum {
+    WORKER_CALLS_MAX = 256,
     STRANGER_CALLS_MAX = 16,
     STRANGER_REQUEST_MAX = 64 * 1024,
     STRANGER_PARTS_MAX = 128 * 1024,
 };
 
 static void down(struct swki_rpc_server_connection *c,
-                 const struct swk_error *err)
+                 const struct swk_error *err, swk_time now)
 {
     const char *who = c->identified ? c->peer.node_id
                       : c->local    ? "local"
                                     : c->address;
 
     swki_log(c->server->config.logger,
-             err->code == SWK_EMALFORMED ? SWK_LOG_WARN : SWK_LOG_DEBUG, "rpc",
+             err->code == SWK_EMALFORMED
+                 ? swki_rpc_server_warn_level(c->server, now)
+                 : SWK_LOG_DEBUG,
+             "rpc",
              "connection of %s is down: %s", who, err->text);
     swki_rpc_server_doom(c);
 }
@@ -46,6 +51,9 @@ static int start_frames(struct swki_rpc_server_connection *c, swk_time now,
         rpc_config.calls_max = STRANGER_CALLS_MAX;
         rpc_config.message_max = STRANGER_REQUEST_MAX;
         rpc_config.parts_max = STRANGER_PARTS_MAX;
+    } else if (!c->local && c->peer.role == SWKI_ROLE_WORKER) {
+        rpc_config.calls_max = WORKER_CALLS_MAX;
+        rpc_config.parts_max = 2 * config->request_max;
     }
     rc = swki_rpc_connection_new(&rpc_config, now, &c->rpc, err);
     if (rc == SWK_OK) {
@@ -63,10 +71,10 @@ static void on_ready(void *ctx, swk_time now)
     if (c->doomed) {
         return;
     }
-    swki_rpc_server_leave_gate(c, now);
+    swki_rpc_gate_ready(c, now);
     c->identified = swki_rpc_link_peer(c->io, &c->peer, NULL) == SWK_OK;
     if (!c->local && start_frames(c, now, &err) != SWK_OK) {
-        down(c, &err);
+        down(c, &err, now);
     }
 }
 
@@ -79,6 +87,9 @@ static void on_event(struct swki_rpc_server_connection *c,
     switch (event->kind) {
     case SWKI_RPC_READY:
         c->greeted = true;
+        c->quiet_by = now + c->server->config.stranger_quiet_ns;
+        c->leave_by = now + c->server->config.stranger_life_ns;
+        swki_rpc_gate_greeted(c);
         break;
     case SWKI_RPC_CALL:
         call = swki_rpc_call_new(c, event->header, event->deadline);
@@ -129,7 +140,7 @@ static void frames_received(struct swki_rpc_server_connection *c,
         }
     }
     if (rc < 0) {
-        down(c, &err);
+        down(c, &err, now);
     }
     swki_rpc_server_mark_dirty(c);
 }
@@ -159,7 +170,7 @@ static void sniff(struct swki_rpc_server_connection *c, const uint8_t *data,
     } else if (start_frames(c, now, &err) == SWK_OK) {
         frames_received(c, first.data, first.len, now);
     } else {
-        down(c, &err);
+        down(c, &err, now);
     }
     swki_buf_fini(&first);
 }
@@ -196,9 +207,8 @@ static void on_failed(void *ctx, const struct swk_error *err, swk_time now)
 {
     struct swki_rpc_server_connection *c = ctx;
 
-    (void)now;
     if (!c->doomed) {
-        down(c, err);
+        down(c, err, now);
     }
 }
 
@@ -217,6 +227,7 @@ int swki_rpc_server_connection_new(struct swki_rpc_server *server,
         return swki_fail_nomem(err);
     }
     c->server = server;
+    c->kind = SWKI_RPC_KINDS;
     c->local = accepted->local;
     c->uid = peer->uid;
     c->pid = peer->pid;
@@ -228,6 +239,8 @@ int swki_rpc_server_connection_new(struct swki_rpc_server *server,
     swki_list_init(&c->gate_link);
     swki_list_init(&c->dirty_link);
     swki_list_init(&c->calls);
+    swki_list_init(&c->kind_link);
+    swki_list_init(&c->party_link);
     swki_buf_init(&c->in, alloc, SIZE_MAX);
     swki_buf_init(&c->out, alloc, server->config.unsent_max);
 
@@ -256,6 +269,27 @@ void swki_rpc_server_connection_free(struct swki_rpc_server_connection *c)
     swki_free(c->server->config.alloc, c);
 }
 
+/* When to hang up on whoever has not said who it is. */
+static swk_time patience(const struct swki_rpc_server_connection *c)
+{
+    bool busy = !swki_list_empty(&c->calls);
+
+    if (!c->greeted) {
+        return c->greet_by;
+    }
+    if (c->local || c->identified) {
+        return SWK_NEVER;
+    }
+    return !busy && c->quiet_by < c->leave_by ? c->quiet_by : c->leave_by;
+}
+
+void swki_rpc_server_connection_touch(struct swki_rpc_server_connection *c,
+                                      swk_time now)
+{
+    c->quiet_by = now + c->server->config.stranger_quiet_ns;
+    swki_rpc_server_mark_dirty(c); /* to arm its timer */
+}
+
 void swki_rpc_server_connection_expire(struct swki_rpc_server_connection *c,
                                        swk_time now)
 {
@@ -263,9 +297,11 @@ void swki_rpc_server_connection_expire(struct swki_rpc_server_connection *c,
     struct swk_error err = {0};
     int rc = 0;
 
-    if (!c->greeted && now >= c->greet_by) {
-        swki_fail(&err, SWK_ETIMEDOUT, "no greeting in time");
-        down(c, &err);
+    if (now >= patience(c)) {
+        swki_fail(&err, SWK_ETIMEDOUT,
+                  c->greeted ? "a stranger stays too long"
+                             : "no greeting in time");
+        down(c, &err, now);
         return;
     }
     if (now >= c->leave_at) {
@@ -280,7 +316,7 @@ void swki_rpc_server_connection_expire(struct swki_rpc_server_connection *c,
         on_event(c, &event, now);
     }
     if (rc < 0) {
-        down(c, &err);
+        down(c, &err, now);
     }
     swki_rpc_server_mark_dirty(c);
     swki_rpc_server_connection_arm(c);
@@ -307,8 +343,8 @@ void swki_rpc_server_connection_arm(struct swki_rpc_server_connection *c)
     } else if (c->rpc != NULL) {
         deadline = swki_rpc_connection_deadline(c->rpc);
     }
-    if (!c->greeted && c->greet_by < deadline) {
-        deadline = c->greet_by;
+    if (patience(c) < deadline) {
+        deadline = patience(c);
     }
     if (c->leave_at < deadline) {
         deadline = c->leave_at;

@@ -27,10 +27,19 @@ enum {
     SWKI_REQ_HEADER_MAX = 32,  /* bytes of request IDs before a body */
 };
 
-/* Connections from one address. */
-struct swki_rpc_host {
+/* Connections of one kind, the oldest first. */
+struct swki_rpc_crowd {
+    struct swki_link members;
+    size_t count;
+};
+
+/* Connections from one address, or of one node; see server_gate.c. */
+struct swki_rpc_party {
     char name[64];
     size_t count;
+    struct swki_rpc_crowd crowds[SWKI_RPC_KINDS]; /* by party_link */
+    struct swki_link waiting;   /* to shake hands: by gate_link */
+    struct swki_link turn_link; /* in the server's turns while some wait */
 };
 
 struct swki_rpc_listener {
@@ -53,20 +62,24 @@ struct swki_rpc_server {
     struct swki_tls_context *context;
     struct swki_link listeners;
     struct swki_link connections; /* all that are not doomed */
-    struct swki_link waiting;     /* for a turn to shake hands: by gate_link */
+    struct swki_link turns;       /* addresses where some wait to shake hands */
     struct swki_link gated;       /* handshakes, oldest first: by gate_link */
     struct swki_link dirty;       /* with output: by dirty_link */
     struct swki_link doomed;
     struct swki_link closing; /* calls that were ended */
     struct swki_timers timers;
     struct swki_map hosts;
+    struct swki_map nodes;
+    struct swki_rpc_crowd crowds[SWKI_RPC_KINDS]; /* by kind_link */
     size_t connections_count;
     size_t handshakes;
-    bool full; /* told the logger */
+    swk_time warn_from;  /* when the count of warnings began */
+    unsigned warn_count; /* since then */
 
     pthread_mutex_t lock; /* guards all below */
     struct swki_message message;
     struct swki_link accepted;
+    size_t accepted_count;
     bool posted;
 };
 
@@ -88,7 +101,11 @@ struct swki_rpc_server_connection {
     struct swki_buf in;  /* sniffed bytes; a request of REQ */
     struct swki_buf out; /* replies to REQ */
     struct swki_link calls;
-    struct swki_rpc_host *host;
+    struct swki_link kind_link;
+    struct swki_link party_link;
+    enum swki_rpc_kind kind;      /* SWKI_RPC_KINDS: none */
+    struct swki_rpc_party *party; /* which it counts with, by its kind */
+    struct swki_rpc_party *host;  /* NULL for local ones */
     char address[128];
     bool local;
     int64_t uid; /* of the peer; -1 if it is not local */
@@ -101,6 +118,8 @@ struct swki_rpc_server_connection {
     bool doomed;
     swk_time greet_by;  /* when to lose patience before that */
     swk_time leave_at;  /* its node was removed; SWK_NEVER: it was not */
+    swk_time quiet_by;  /* of a stranger without a call */
+    swk_time leave_by;  /* of a stranger */
 };
 
 struct swki_rpc_call {
@@ -124,9 +143,30 @@ struct swki_rpc_call {
 /* The connection will be released in the server's turn. */
 void swki_rpc_server_doom(struct swki_rpc_server_connection *c);
 void swki_rpc_server_mark_dirty(struct swki_rpc_server_connection *c);
-/* Its handshake is over: the next one may begin. */
-void swki_rpc_server_leave_gate(struct swki_rpc_server_connection *c,
-                                swk_time now);
+/* Whether one more line may be logged: a flood must not fill the disk. */
+enum swk_log_level swki_rpc_server_warn_level(struct swki_rpc_server *server,
+                                              swk_time now);
+
+/* -- server_gate.c -- */
+
+/* NULL if there is room for the peer, else why there is none. The host, which
+ * is counted with, is released again; NULL for local ones. */
+const char *swki_rpc_gate_admit(struct swki_rpc_server *server, bool local,
+                                const struct swk_stream_peer *peer,
+                                struct swki_rpc_party **out_host);
+void swki_rpc_gate_release(struct swki_rpc_server *server,
+                           struct swki_rpc_party *host);
+/* A new connection, with its host, waits to shake hands. */
+void swki_rpc_gate_enter(struct swki_rpc_server_connection *c);
+/* Starts those whose turn it is. */
+void swki_rpc_gate_open(struct swki_rpc_server *server, swk_time now);
+/* TLS is established: the next one may begin. */
+void swki_rpc_gate_ready(struct swki_rpc_server_connection *c, swk_time now);
+/* Its first frame has come. The connection may be doomed by it. */
+void swki_rpc_gate_greeted(struct swki_rpc_server_connection *c);
+/* It counts no more. */
+void swki_rpc_gate_leave(struct swki_rpc_server_connection *c);
+swk_time swki_rpc_gate_deadline(const struct swki_rpc_server *server);
 
 /* -- server_connection.c -- */
 
@@ -143,6 +183,9 @@ void swki_rpc_server_connection_expire(struct swki_rpc_server_connection *c,
 void swki_rpc_server_connection_flush(struct swki_rpc_server_connection *c);
 /* Sets its timer anew. */
 void swki_rpc_server_connection_arm(struct swki_rpc_server_connection *c);
+/* A call of it is over. */
+void swki_rpc_server_connection_touch(struct swki_rpc_server_connection *c,
+                                      swk_time now);
 
 /* -- server_call.c -- */
 

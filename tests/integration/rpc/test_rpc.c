@@ -482,7 +482,9 @@ static void a_crowd_calls_at_once_and_leaves_no_descriptor(void **state)
     unsigned before;
 
     (void)state;
-    set_up(&f);
+    set_up_begin(&f);
+    f.server_config.rooms[SWKI_RPC_WORKER].per_party = CROWD;
+    set_up_end(&f);
     before = open_descriptors();
     for (size_t i = 0; i < CROWD; i++) {
         client_open(&f, &clients[i], f.address, f.worker_context);
@@ -523,6 +525,120 @@ static void connections_over_the_limit_are_refused(void **state)
     call_fini(&call);
     client_close(&first);
     client_close(&second);
+    tear_down(&f);
+}
+
+/* Of one node; others are not touched. */
+static void a_worker_s_oldest_connection_makes_room(void **state)
+{
+    struct swki_tls_context *manager;
+    struct f f;
+    struct client other;
+    struct client clients[3];
+
+    (void)state;
+    set_up_begin(&f);
+    manager = make_context(&f.pki, &f.manager, SWKI_TLS_CLIENT);
+    f.server_config.rooms[SWKI_RPC_WORKER].per_party = 2;
+    set_up_end(&f);
+    client_open(&f, &other, f.address, manager);
+    run_until(&f, &other.connected, 1);
+    for (size_t i = 0; i < 3; i++) {
+        client_open(&f, &clients[i], f.address, f.worker_context);
+        run_until(&f, &clients[i].connected, 1);
+    }
+    run_until(&f, &clients[0].disconnected, 1);
+    assert_int_equal(clients[1].disconnected, 0);
+    assert_int_equal(clients[2].disconnected, 0);
+    assert_int_equal(other.disconnected, 0);
+    for (size_t i = 0; i < 3; i++) {
+        client_close(&clients[i]);
+    }
+    client_close(&other);
+    swki_tls_context_unref(manager);
+    tear_down(&f);
+}
+
+static void the_oldest_stranger_makes_room(void **state)
+{
+    struct f f;
+    struct client node;
+    struct client strangers[3];
+
+    (void)state;
+    set_up_begin(&f);
+    f.server_config.rooms[SWKI_RPC_STRANGER].in_all = 2;
+    set_up_end(&f);
+    client_open(&f, &node, f.address, f.worker_context);
+    run_until(&f, &node.connected, 1);
+    for (size_t i = 0; i < 3; i++) {
+        client_open(&f, &strangers[i], f.address, f.anonymous_context);
+        run_until(&f, &strangers[i].connected, 1);
+    }
+    run_until(&f, &strangers[0].disconnected, 1);
+    assert_int_equal(strangers[1].disconnected, 0);
+    assert_int_equal(strangers[2].disconnected, 0);
+    assert_int_equal(node.disconnected, 0);
+    for (size_t i = 0; i < 3; i++) {
+        client_close(&strangers[i]);
+    }
+    client_close(&node);
+    tear_down(&f);
+}
+
+/* One that waits for an answer is not quiet, but must leave at last. */
+static void strangers_are_hung_up_on(void **state)
+{
+    struct f f;
+    struct client quiet;
+    struct client waiting;
+    struct client node;
+    struct call call;
+
+    (void)state;
+    set_up_begin(&f);
+    f.server_config.stranger_quiet_ns = 50 * SWK_MILLISECOND;
+    f.server_config.stranger_life_ns = 1000 * SWK_MILLISECOND;
+    set_up_end(&f);
+    client_open(&f, &node, f.address, f.worker_context);
+    client_open(&f, &waiting, f.address, f.anonymous_context);
+    call_start(&waiting, &call, "/t.T/Never", "", 0, 0);
+    run_until_server(&f, &f.open, 1);
+    client_open(&f, &quiet, f.address, f.anonymous_context);
+    run_until(&f, &quiet.disconnected, 1);
+    assert_int_equal(quiet.connected, 1);
+    assert_int_equal(waiting.disconnected, 0);
+    run_until(&f, &waiting.disconnected, 1);
+    assert_int_equal(call.ended, 1);
+    assert_int_equal(node.disconnected, 0);
+    call_fini(&call);
+    client_close(&quiet);
+    client_close(&waiting);
+    client_close(&node);
+    tear_down(&f);
+}
+
+/* Each call keeps its header while it is open. */
+static void a_long_name_of_a_forwarded_caller_is_refused(void **state)
+{
+    char name[SWKI_RPC_NAME_MAX + 2];
+    const struct swki_rpc_header header = {
+        .path = "/t.T/Echo",
+        .forwarded_node_id = name,
+    };
+    const struct swki_rpc_client_call_events events = {.call_id = 1};
+    struct f f;
+    struct client client;
+
+    (void)state;
+    memset(name, 'n', sizeof(name));
+    name[sizeof(name) - 1] = '\0';
+    set_up(&f);
+    client_open(&f, &client, f.address, f.worker_context);
+    assert_int_equal(
+        swki_rpc_client_open(client.client, &header, &events, NULL),
+        SWK_EINVAL);
+    client_close(&client);
     tear_down(&f);
 }
 
@@ -613,6 +729,10 @@ int main(void)
         cmocka_unit_test(a_client_may_be_freed_while_it_dials),
         cmocka_unit_test(a_crowd_calls_at_once_and_leaves_no_descriptor),
         cmocka_unit_test(connections_over_the_limit_are_refused),
+        cmocka_unit_test(a_worker_s_oldest_connection_makes_room),
+        cmocka_unit_test(the_oldest_stranger_makes_room),
+        cmocka_unit_test(strangers_are_hung_up_on),
+        cmocka_unit_test(a_long_name_of_a_forwarded_caller_is_refused),
         cmocka_unit_test(silent_strangers_do_not_keep_local_users_out),
         cmocka_unit_test(a_stranger_may_not_send_a_large_request),
         cmocka_unit_test(a_stock_req_client_is_served_on_the_local_socket),
