@@ -360,7 +360,7 @@ static int fetch_certificate(const struct swki_join_config *config,
                              err);
     }
     if (rc == 0) {
-        rc = ask_status(config, address, context, node_id, &csr, arena,
+        rc = ask_status(config, address, context, node_id, csr, arena,
                         &decoded, err);
     }
     if (rc == 0) {

@@ -15,9 +15,7 @@
 #include "swarmkit/rotation.pb-c.h"
 
 enum {
-    TIME_SIZE = 32,
     HEX_SIZE = 2 * SWK_CERTIFICATE_DIGEST_SIZE + 1,
-    NANOSECONDS = 1000000000,
 };
 
 const struct flag ca_rotate_flags[] = {
@@ -75,18 +73,6 @@ static int read_certificate(const ProtobufCBinaryData *pem,
                            err.text);
 }
 
-static const char *time_text(swk_wall wall, char out_text[TIME_SIZE])
-{
-    time_t seconds = (time_t)(wall / NANOSECONDS);
-    struct tm tm;
-
-    if (gmtime_r(&seconds, &tm) == NULL ||
-        strftime(out_text, TIME_SIZE, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0) {
-        snprintf(out_text, TIME_SIZE, "-");
-    }
-    return out_text;
-}
-
 static const char *hex_text(const struct swk_certificate *certificate,
                             char out_text[HEX_SIZE])
 {
@@ -100,14 +86,14 @@ static void print_certificate(const char *title,
                               const struct swk_certificate *certificate)
 {
     char fingerprint[HEX_SIZE];
-    char from[TIME_SIZE];
-    char to[TIME_SIZE];
+    char from[WALL_TEXT_SIZE];
+    char to[WALL_TEXT_SIZE];
 
     print_field(title, "%s", certificate->subject);
     print_field("  Fingerprint", "sha256:%s",
                 hex_text(certificate, fingerprint));
-    print_field("  Valid", "%s to %s", time_text(certificate->not_before, from),
-                time_text(certificate->not_after, to));
+    print_field("  Valid", "%s to %s", wall_text(certificate->not_before, from),
+                wall_text(certificate->not_after, to));
 }
 
 static void print_progress(const struct ca_progress *progress)
@@ -143,16 +129,16 @@ static void json_text(const char *text)
 static void json_certificate(const struct swk_certificate *certificate)
 {
     char fingerprint[HEX_SIZE];
-    char from[TIME_SIZE];
-    char to[TIME_SIZE];
+    char from[WALL_TEXT_SIZE];
+    char to[WALL_TEXT_SIZE];
 
     printf("\"subject\":");
     json_text(certificate->subject);
     printf(",\"fingerprint\":\"sha256:%s\",\"notBefore\":\"%s\","
            "\"notAfter\":\"%s\"",
            hex_text(certificate, fingerprint),
-           time_text(certificate->not_before, from),
-           time_text(certificate->not_after, to));
+           wall_text(certificate->not_before, from),
+           wall_text(certificate->not_after, to));
 }
 
 static void json_progress(const struct ca_progress *progress)

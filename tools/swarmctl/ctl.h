@@ -120,7 +120,12 @@ const char *annotations_name(const Swkpb__Annotations *annotations);
 const char *enum_text(const ProtobufCEnumDescriptor *type, int value);
 /* "3 minutes ago"; "-" without a timestamp. */
 const char *age_text(struct ctl *ctl, const Swkpb__Timestamp *timestamp);
+enum {
+    WALL_TEXT_SIZE = 32,
+};
+
 /* "2026-11-23T16:00:00Z"; "-" for what is no time. */
+const char *wall_text(swk_wall wall, char out_text[WALL_TEXT_SIZE]);
 const char *time_text(struct ctl *ctl, const Swkpb__Timestamp *timestamp);
 /* "1m30s". */
 const char *duration_text(struct ctl *ctl, const Swkpb__Duration *duration);

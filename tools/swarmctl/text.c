@@ -64,17 +64,25 @@ const char *age_text(struct ctl *ctl, const Swkpb__Timestamp *timestamp)
     return "now";
 }
 
-const char *time_text(struct ctl *ctl, const Swkpb__Timestamp *timestamp)
+const char *wall_text(swk_wall wall, char out_text[WALL_TEXT_SIZE])
 {
-    time_t seconds = (time_t)timestamp->seconds;
+    time_t seconds = (time_t)(wall / (swk_wall)SWK_SECOND);
     struct tm tm;
-    char text[64];
 
     if (gmtime_r(&seconds, &tm) == NULL ||
-        strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm) == 0) {
-        return "-";
+        strftime(out_text, WALL_TEXT_SIZE, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0) {
+        snprintf(out_text, WALL_TEXT_SIZE, "-");
     }
-    return pool_strdup(&ctl->pool, text);
+    return out_text;
+}
+
+const char *time_text(struct ctl *ctl, const Swkpb__Timestamp *timestamp)
+{
+    char text[WALL_TEXT_SIZE];
+
+    return pool_strdup(&ctl->pool,
+                       wall_text(timestamp->seconds * (swk_wall)SWK_SECOND,
+                                 text));
 }
 
 const char *duration_text(struct ctl *ctl, const Swkpb__Duration *duration)

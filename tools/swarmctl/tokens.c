@@ -97,21 +97,9 @@ static const char *role_text(Swkpb__Rpc__JoinTokenRole role)
                                                                    : "worker";
 }
 
-/* "2030-01-01 00:10:00 UTC"; "never" without a timestamp. */
-static const char *time_text(struct ctl *ctl, const Swkpb__Timestamp *timestamp)
+static const char *end_text(struct ctl *ctl, const Swkpb__Timestamp *timestamp)
 {
-    char text[64] = "?";
-    time_t seconds;
-    struct tm parts;
-
-    if (timestamp == NULL) {
-        return "never";
-    }
-    seconds = (time_t)timestamp->seconds;
-    if (gmtime_r(&seconds, &parts) != NULL) {
-        strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S UTC", &parts);
-    }
-    return pool_strdup(&ctl->pool, text);
+    return timestamp != NULL ? time_text(ctl, timestamp) : "never";
 }
 
 static void print_token(struct ctl *ctl, const struct args *args,
@@ -128,7 +116,7 @@ static void print_token(struct ctl *ctl, const struct args *args,
            "manager. The token is not shown again.\n\n",
            role_text(token->role), reply->join_token);
     print_field("ID", "%s", token->id);
-    print_field("Expires", "%s", time_text(ctl, token->expires_at));
+    print_field("Expires", "%s", end_text(ctl, token->expires_at));
     if (token->uses_max != 0) {
         print_field("Uses", "%u", token->uses_max);
     }
@@ -226,7 +214,7 @@ static void print_tokens(struct ctl *ctl,
                                    role_text(token->role),
                                    state_text(token),
                                    uses_text(ctl, token),
-                                   time_text(ctl, token->expires_at),
+                                   end_text(ctl, token->expires_at),
                                    labels_text(ctl, token),
                                    token->description};
 
