@@ -8,6 +8,9 @@
  * certificates, so that a crash at any point leaves a swarm that can go on: the
  * same identity, the same root. A key that an operator put there, with its
  * certificate, founds the swarm with that root.
+ *
+ * With a signer, that makes the root and keeps the key. An empty file stands
+ * for the key then.
  */
 
 #ifndef SWKI_NODE_FOUNDING_H
@@ -15,12 +18,17 @@
 
 #include <stdbool.h>
 
+#include <swarmkit/port/signer.h>
+
 #include "core/store/object.h"
 #include "node/credentials.h"
 
 struct swki_founding {
     struct swki_buf root_key; /* PEM; empty once the swarm is settled; wiped */
     bool unsettled;           /* the key's file is still there */
+    /* NULL: this process makes the root and signs. Set after init. */
+    const struct swk_signer *signer;
+    char swarm_id[SWK_ID_LEN + 1]; /* of a swarm that is being founded */
 };
 
 void swki_founding_init(struct swki_founding *founding,
@@ -41,8 +49,7 @@ int swki_founding_objects(const struct swki_founding *founding,
                           const struct swk_alloc *alloc,
                           const struct swk_entropy *entropy,
                           struct swki_object **out_cluster,
-                          struct swki_object **out_node,
-                          struct swk_error *err);
+                          struct swki_object **out_node, struct swk_error *err);
 
 /* The node object of a manager that has its certificate before any log knows
  * of it; *given*. */

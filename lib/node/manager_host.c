@@ -608,6 +608,7 @@ int swk_manager_new(const struct swk_manager_config *options,
         swki_credentials_offer(&m->credentials, config.unlock_key);
     }
     swki_founding_init(&m->founding, config.alloc);
+    m->founding.signer = config.signer;
     rc = set_up(m, err);
     if (rc != 0) {
         swk_manager_free(m);

@@ -4,6 +4,7 @@
 
 #include "lib/cmocka_all.h"
 
+#include "crypto/job.h"
 #include "directory.h"
 #include "node/founding.h"
 #include "node/state_dir.h"
@@ -23,16 +24,96 @@ struct start {
     int rc;
 };
 
+/* A signer that keeps the key, and answers within sign(). */
+struct vault {
+    struct swk_signer port;
+    struct swki_job_keys keys;
+    struct swki_buf root_key;
+    int code; /* 0: it works */
+    bool hands_out_key;
+    bool cheats; /* signs for another node */
+    unsigned roots_made;
+};
+
 struct f {
     struct pki pki; /* entropy, and an operator's own authority */
     struct directory dir;
     struct swk_clock clock;
+    struct vault vault;
 };
 
 static swk_wall wall(void *ctx)
 {
     (void)ctx;
     return PKI_NOW;
+}
+
+static struct swk_bytes bytes_of(const struct swki_buf *buf)
+{
+    return (struct swk_bytes){buf->data, buf->len};
+}
+
+static void do_job(struct vault *vault, const struct swk_sign_request *asked,
+                   struct swki_job_output *output,
+                   struct swk_sign_result *result, struct swk_error *err)
+{
+    struct swk_sign_request request = *asked;
+
+    if (request.authority_key.len == 0) {
+        request.authority_key = bytes_of(&vault->root_key);
+    }
+    if (vault->cheats && request.kind == SWK_SIGN_NODE) {
+        request.node_id = "another";
+    }
+    result->code = vault->code != 0
+                       ? vault->code
+                       : swki_job_sign(&vault->keys, &request, output, err);
+    result->text = err->text;
+    result->certificate = bytes_of(&output->certificate);
+    if (result->code == 0 && request.kind == SWK_SIGN_ROOT) {
+        vault->roots_made++;
+        swki_buf_clear(&vault->root_key);
+        assert_true(swki_buf_append(&vault->root_key, output->key.data,
+                                    output->key.len));
+        if (vault->hands_out_key) {
+            result->key = bytes_of(&output->key);
+        }
+    }
+}
+
+static int vault_sign(void *ctx, uint64_t id,
+                      const struct swk_sign_request *request,
+                      swk_sign_done_fn done, void *done_ctx,
+                      struct swk_error *err)
+{
+    struct swk_sign_result result = {.size = sizeof(result)};
+    struct swki_job_output output;
+    struct swk_error why = {0};
+
+    (void)err;
+    swki_job_output_init(&output, NULL);
+    do_job(ctx, request, &output, &result, &why);
+    done(done_ctx, id, &result);
+    swki_job_output_fini(&output);
+    return 0;
+}
+
+static void vault_forget(void *ctx, void *done_ctx)
+{
+    (void)ctx;
+    (void)done_ctx;
+}
+
+static void vault_init(struct vault *vault, const struct swk_entropy *entropy)
+{
+    swki_job_keys_init(&vault->keys, NULL, entropy);
+    swki_buf_init(&vault->root_key, NULL, SIZE_MAX);
+    vault->port = (struct swk_signer){
+        .size = sizeof(vault->port),
+        .ctx = vault,
+        .sign = vault_sign,
+        .forget = vault_forget,
+    };
 }
 
 static int set_up(void **state)
@@ -42,6 +123,7 @@ static int set_up(void **state)
     pki_init(&f->pki, 3);
     directory_init(&f->dir);
     f->clock = (struct swk_clock){.size = sizeof(f->clock), .wall = wall};
+    vault_init(&f->vault, &f->pki.entropy);
     *state = f;
     return 0;
 }
@@ -51,21 +133,30 @@ static int tear_down(void **state)
     struct f *f = *state;
 
     directory_fini(&f->dir);
+    swki_buf_fini(&f->vault.root_key);
+    swki_job_keys_fini(&f->vault.keys);
     pki_fini(&f->pki);
     free(f);
     return 0;
 }
 
-static int start_in(struct f *f, const struct directory *dir,
-                    struct start *start)
+static int start_with(struct f *f, const struct directory *dir,
+                      const struct swk_signer *signer, struct start *start)
 {
     swki_founding_init(&start->founding, NULL);
+    start->founding.signer = signer;
     swki_credentials_init(&start->credentials, NULL);
     start->rc =
         swki_founding_identity(&start->founding, dir->path,
                                &start->credentials, &f->clock,
                                &f->pki.entropy, NULL);
     return start->rc;
+}
+
+static int start_in(struct f *f, const struct directory *dir,
+                    struct start *start)
+{
+    return start_with(f, dir, NULL, start);
 }
 
 static void end(struct start *start)
@@ -276,6 +367,97 @@ static void a_workers_identity_leads_no_swarm(void **state)
     pki_node_fini(&worker);
 }
 
+/* ---- with a signer ---- */
+
+#define MARK "swarm-founding"
+
+static void a_signer_makes_the_root_and_keeps_its_key(void **state)
+{
+    struct f *f = *state;
+    struct swki_object *cluster;
+    struct swki_object *node;
+    struct start start;
+
+    assert_int_equal(start_with(f, &f->dir, &f->vault.port, &start), 0);
+    assert_int_equal(f->vault.roots_made, 1);
+    assert_int_equal(start.credentials.identity.role, SWKI_ROLE_MANAGER);
+    assert_true(start.founding.unsettled);
+    assert_false(directory_has(&f->dir, FOLDER "/" ROOT_KEY));
+    assert_int_equal(swki_founding_objects(&start.founding, &start.credentials,
+                                           NULL, &f->pki.entropy, &cluster,
+                                           &node, NULL),
+                     0);
+    assert_int_equal(swki_cluster(cluster)->root_ca->ca_key.len, 0);
+    assert_true(swki_cluster(cluster)->root_ca->ca_cert.len > 0);
+    assert_non_null(swki_node(node)->certificate->not_after);
+    swki_object_unref(cluster);
+    swki_object_unref(node);
+    end(&start);
+}
+
+static void a_founding_with_a_signer_goes_on_after_a_crash(void **state)
+{
+    struct f *f = *state;
+    struct start first;
+    struct start second;
+
+    assert_int_equal(start_with(f, &f->dir, &f->vault.port, &first), 0);
+    assert_int_equal(start_with(f, &f->dir, &f->vault.port, &second), 0);
+    assert_true(second.founding.unsettled);
+    assert_int_equal(f->vault.roots_made, 1);
+    assert_string_equal(first.credentials.identity.node_id,
+                        second.credentials.identity.node_id);
+    swki_founding_settle(&second.founding, f->dir.path);
+    assert_false(second.founding.unsettled);
+    assert_false(directory_has(&f->dir, FOLDER "/" MARK));
+    end(&first);
+    end(&second);
+}
+
+static void a_root_whose_key_the_signer_has_founds_a_swarm(void **state)
+{
+    struct f *f = *state;
+    struct start start;
+
+    directory_put(&f->dir, FOLDER, ROOTS, f->pki.root.data, f->pki.root.len);
+    assert_true(swki_buf_append(&f->vault.root_key, f->pki.key.data,
+                                f->pki.key.len));
+    assert_int_equal(start_with(f, &f->dir, &f->vault.port, &start), 0);
+    assert_int_equal(f->vault.roots_made, 0);
+    assert_true(same(&start.credentials.roots, &f->pki.root));
+    assert_true(start.founding.unsettled);
+    end(&start);
+}
+
+static void a_key_that_a_signer_hands_out_is_kept_as_ones_own(void **state)
+{
+    struct f *f = *state;
+    struct start start;
+
+    f->vault.hands_out_key = true;
+    assert_int_equal(start_with(f, &f->dir, &f->vault.port, &start), 0);
+    assert_true(directory_has(&f->dir, FOLDER "/" ROOT_KEY));
+    assert_true(same(&start.founding.root_key, &f->vault.root_key));
+    end(&start);
+}
+
+static void a_signer_that_fails_or_cheats_founds_nothing(void **state)
+{
+    struct f *f = *state;
+    struct start start;
+
+    f->vault.code = SWK_EUNAVAILABLE;
+    assert_int_equal(start_with(f, &f->dir, &f->vault.port, &start),
+                     SWK_EUNAVAILABLE);
+    end(&start);
+    f->vault.code = 0;
+    f->vault.cheats = true;
+    assert_int_equal(start_with(f, &f->dir, &f->vault.port, &start),
+                     SWK_EINVAL);
+    assert_false(directory_has(&f->dir, FOLDER "/" KEY));
+    end(&start);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -289,6 +471,16 @@ int main(void)
         TEST(a_root_with_another_roots_key_founds_nothing),
         TEST(damage_never_founds_another_swarm),
         TEST(a_workers_identity_leads_no_swarm),
+        cmocka_unit_test_setup_teardown(a_signer_makes_the_root_and_keeps_its_key,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_founding_with_a_signer_goes_on_after_a_crash,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_root_whose_key_the_signer_has_founds_a_swarm,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_key_that_a_signer_hands_out_is_kept_as_ones_own,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_signer_that_fails_or_cheats_founds_nothing,
+                                        set_up, tear_down),
     };
 
     return cmocka_run_group_tests_name("founding", tests, NULL, NULL);
