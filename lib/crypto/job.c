@@ -170,11 +170,12 @@ int swki_job_sign(struct swki_job_keys *keys,
     if (request->kind == SWK_SIGN_ROOT) {
         return make_root(keys, request, output, err);
     }
-    if (request->kind != SWK_SIGN_NODE && request->kind != SWK_SIGN_CROSS) {
+    if (request->kind != SWK_SIGN_NODE && request->kind != SWK_SIGN_CROSS &&
+        request->kind != SWK_SIGN_CHECK) {
         return swki_fail(err, SWK_ENOTSUP, "a signature of an unknown kind");
     }
     rc = open_key(keys, request, &signer, err);
-    if (rc != 0) {
+    if (rc != 0 || request->kind == SWK_SIGN_CHECK) {
         return rc;
     }
     return request->kind == SWK_SIGN_NODE

@@ -2,7 +2,8 @@
 
 /*
  * Jobs of the signer port, done by whoever has the key at hand: nodes'
- * certificates, new roots, and roots under other roots.
+ * certificates, new roots, and roots under other roots; or only looked whether
+ * they could be done.
  *
  * Keys are parsed once and kept parsed, for as long as they are in use.
  */

@@ -403,6 +403,7 @@ static void step_members(struct swki_leader *leader, swk_time now,
  * number says whose it is. */
 enum {
     JOB_OF_CA = 0,
+    JOB_OF_CONTROL = 1,
     JOB_OWNER_BITS = 1,
 };
 
@@ -426,12 +427,31 @@ static struct swk_sign_result refused(const struct swk_error *err)
     };
 }
 
+/* A root that is made or signed: what an administrator asked for. */
+static void step_control_signing(struct swki_leader *leader, swk_wall wall,
+                                 struct swki_answers *answers)
+{
+    const struct swki_control_work *work;
+    struct swk_error err;
+
+    while ((work = swki_control_next_work(leader->control)) != NULL) {
+        const uint64_t id = work->id;
+
+        if (give(leader, id, JOB_OF_CONTROL, &work->request, &err) != 0) {
+            const struct swk_sign_result result = refused(&err);
+
+            swki_control_worked(leader->control, wall, id, &result, answers);
+        }
+    }
+}
+
 static void step_signing(struct swki_leader *leader, swk_time now,
-                         swk_wall wall)
+                         swk_wall wall, struct swki_answers *answers)
 {
     const struct swki_ca_work *work;
     struct swk_error err;
 
+    step_control_signing(leader, wall, answers);
     while ((work = swki_ca_server_next_work(leader->ca, now, wall)) != NULL) {
         const uint64_t id = work->id;
 
@@ -444,9 +464,16 @@ static void step_signing(struct swki_leader *leader, swk_time now,
 }
 
 void swki_leader_signed(struct swki_leader *leader, swk_time now, swk_wall wall,
-                        uint64_t id, const struct swk_sign_result *result)
+                        uint64_t id, const struct swk_sign_result *result,
+                        struct swki_answers *answers)
 {
-    swki_ca_server_worked(leader->ca, now, wall, id >> JOB_OWNER_BITS, result);
+    uint64_t own_id = id >> JOB_OWNER_BITS;
+
+    if ((id & JOB_OF_CONTROL) != 0) {
+        swki_control_worked(leader->control, wall, own_id, result, answers);
+    } else {
+        swki_ca_server_worked(leader->ca, now, wall, own_id, result);
+    }
 }
 
 /* -- Steps ---------------------------------------------------------------- */
@@ -499,7 +526,7 @@ swk_time swki_leader_step(struct swki_leader *leader, swk_time now,
         step_members(leader, now, wall, answers);
         swki_control_step(leader->control, now, answers);
         swki_ca_server_step(leader->ca, now, wall, answers);
-        step_signing(leader, now, wall);
+        step_signing(leader, now, wall, answers);
         swki_enforcer_step(leader->enforcer, now, wall);
         swki_orchestrator_step(leader->orchestrator, now, wall);
         swki_reaper_step(leader->reaper, now, wall);

@@ -66,7 +66,8 @@ void swki_leader_checked(struct swki_leader *leader, swk_time now,
 
 /* How a job of the signer ended. One of an earlier leadership is ignored. */
 void swki_leader_signed(struct swki_leader *leader, swk_time now, swk_wall wall,
-                        uint64_t id, const struct swk_sign_result *result);
+                        uint64_t id, const struct swk_sign_result *result,
+                        struct swki_answers *answers);
 
 /* Lets every component do what is due. Returns when to step again; a time that
  * has passed already means that there is more to do. */

@@ -295,7 +295,7 @@ void swki_manager_signed(struct swki_manager *m, uint64_t id,
     if (m->leader != NULL) {
         swki_leader_signed(m->leader, m->now,
                            m->config.clock->wall(m->config.clock->ctx), id,
-                           result);
+                           result, &m->answers);
         m->leader_deadline = m->now;
     }
 }

@@ -40,6 +40,8 @@ int swki_ca_server_new(const struct swki_ca_server_config *config,
     swki_ca_waiting_init(&server->waiting, server->alloc,
                          config->waiting_max != 0 ? config->waiting_max
                                                   : SWKI_CA_WAITING_MAX);
+    swki_reconcile_init(&server->reconcile, server->alloc, server->logger,
+                        server->store, &server->entropy);
     *out_server = server;
     return SWK_OK;
 }
@@ -56,6 +58,7 @@ static void forget(struct swki_ca_server *server)
     server->signing.write_at = 0;
     server->signing.probing = false;
     swki_ca_server_forget_material(server);
+    swki_reconcile_fini(&server->reconcile);
     server->running = false;
 }
 
@@ -132,6 +135,13 @@ static bool read_nodes(struct swki_ca_server *server,
     return complete;
 }
 
+static void see_cluster(struct swki_ca_server *server,
+                        const struct swki_object *cluster)
+{
+    swki_ca_server_see_cluster(server, cluster);
+    swki_reconcile_cluster(&server->reconcile, cluster);
+}
+
 /* Reads everything again; events that wait are included then. */
 static void read_head(struct swki_ca_server *server)
 {
@@ -144,8 +154,9 @@ static void read_head(struct swki_ca_server *server)
     swki_ca_signing_fini(&server->signing);
     server->stale = false;
     if (cluster != NULL) {
-        swki_ca_server_see_cluster(server, cluster);
+        see_cluster(server, cluster);
     }
+    swki_reconcile_reset(&server->reconcile);
     server->stale = !read_nodes(server, view) || server->stale;
 }
 
@@ -160,18 +171,22 @@ static void see_event(struct swki_ca_server *server,
         return;
     case SWKI_CHANGE_DELETE:
         if (event->kind == SWKI_KIND_NODE) {
-            swki_ca_signing_gone(&server->signing,
-                                 swki_object_id(event->object));
+            const char *id = swki_object_id(event->object);
+
+            swki_ca_signing_gone(&server->signing, id);
+            swki_reconcile_gone(&server->reconcile, id);
         }
         return;
     case SWKI_CHANGE_CREATE:
     case SWKI_CHANGE_UPDATE:
         /* If memory is short, all is read again later. */
         if (event->kind == SWKI_KIND_CLUSTER) {
-            swki_ca_server_see_cluster(server, event->object);
+            see_cluster(server, event->object);
         } else {
             server->stale =
                 !swki_ca_signing_node(&server->signing, event->object);
+            swki_reconcile_node(&server->reconcile, server->now,
+                                swki_node(event->object));
         }
         return;
     }
@@ -223,9 +238,12 @@ void swki_ca_server_step(struct swki_ca_server *server, swk_time now,
     if (!server->running) {
         return;
     }
+    server->now = now;
     swki_ca_server_follow(server);
     if (server->stale) { /* memory is short: give it time */
         server->signing.retry_at = now + SWKI_CA_RETRY_INTERVAL;
+    } else {
+        swki_reconcile_step(&server->reconcile, now, wall);
     }
     swki_ca_server_expire(server, now);
     swki_ca_server_write(server, now, wall);
@@ -277,7 +295,8 @@ swk_time swki_ca_server_deadline(const struct swki_ca_server *server)
     if (server->stale) {
         return signing->retry_at;
     }
-    deadline = next_work_at(server);
+    deadline = earlier(next_work_at(server),
+                       swki_reconcile_deadline(&server->reconcile));
     if (!swki_list_empty(&signing->done)) {
         deadline = earlier(deadline, signing->write_at);
     }

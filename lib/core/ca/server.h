@@ -24,6 +24,9 @@
  *
  * While a certificate is asked for, or was refused, the node's record keeps the
  * one that was issued before.
+ *
+ * While the root is rotated, what signs is the next root, and the server leads
+ * all nodes to it (reconcile.h).
  */
 
 #ifndef SWKI_CA_SERVER_H

@@ -11,6 +11,7 @@
 #include "ca.pb-c.h"
 #include "core/ca/external.h"
 #include "core/ca/issuer.h"
+#include "core/ca/reconcile.h"
 #include "core/ca/server.h"
 
 enum {
@@ -175,6 +176,8 @@ struct swki_ca_server {
     struct swki_ca_work work;         /* that was given out last */
     struct swki_ca_signing signing;
     struct swki_ca_waiting waiting;
+    struct swki_reconcile reconcile; /* of a rotation of the root */
+    swk_time now;                    /* of the last step */
 };
 
 /* The cluster's record of the CA, or NULL; cluster may be NULL. */

@@ -153,6 +153,8 @@ int swki_control_new(const struct swki_control_config *config,
                       config->retries_bytes != 0 ? config->retries_bytes
                                                  : SWKI_CONTROL_RETRIES_BYTES);
     swki_ca_change_init(&control->ca_change, config->alloc);
+    /* So that work of an earlier leader is not taken for that of this one. */
+    control->ca_change.last_id = swki_rng_next(&control->rng) >> 16;
     *out_control = control;
     return SWK_OK;
 }

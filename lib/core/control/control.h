@@ -105,7 +105,8 @@ struct swki_control_work {
 const struct swki_control_work *
 swki_control_next_work(struct swki_control *control);
 
-/* How it ended. What nobody waits for any more is ignored. */
+/* How it ended. What nobody waits for any more is ignored, and so is that of
+ * earlier machines, as IDs begin at a random number. */
 void swki_control_worked(struct swki_control *control, swk_wall wall,
                          uint64_t id, const struct swk_sign_result *result,
                          struct swki_answers *answers);
