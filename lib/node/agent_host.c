@@ -68,6 +68,9 @@ static int identify(struct swk_agent *agent, struct swk_error *err)
     rc = swki_state_dir_load(config->state_dir, &agent->credentials,
                              config->clock, config->entropy, err);
     agent->credentials.accept_expired = false;
+    if (rc == SWK_ECLOCK) {
+        swki_join_compare_clocks(&join, err);
+    }
     if (rc != SWK_ENOTFOUND) {
         return rc;
     }

@@ -41,16 +41,18 @@ bool swki_clock_skew_matters(const struct swki_clock_skew *skew)
            size_of(skew) > SWKI_CLOCK_SKEW_MIN + skew->error_ns;
 }
 
-/* Two units are enough. */
+/* Two units are enough; the last one is rounded. */
 static void write_span(swk_time span, char out_text[SPAN_TEXT_SIZE])
 {
     uint64_t seconds = span / SWK_SECOND;
     uint64_t minutes = seconds / 60;
-    uint64_t hours = minutes / 60;
+    uint64_t hours = (seconds + 30) / 3600;
 
     if (hours >= 48) {
-        snprintf(out_text, SPAN_TEXT_SIZE, "%" PRIu64 " days", hours / 24);
+        snprintf(out_text, SPAN_TEXT_SIZE, "%" PRIu64 " days",
+                 (hours + 12) / 24);
     } else if (hours > 0) {
+        minutes = (seconds + 30) / 60;
         snprintf(out_text, SPAN_TEXT_SIZE, "%" PRIu64 "h%02" PRIu64 "m", hours,
                  minutes % 60);
     } else {

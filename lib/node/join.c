@@ -11,10 +11,9 @@
 #include "base/log.h"
 #include "ca.pb-c.h"
 #include "crypto/digest.h"
-#include "node/rpc/client.h"
+#include "node/clock_skew.h"
+#include "node/exchange.h"
 #include "runtime/loop/loop.h"
-#include "wire/message.h"
-#include "wire/status.h"
 
 #define CALL_TIMEOUT (5 * SWK_SECOND)
 #define STATUS_TIMEOUT (30 * SWK_SECOND)
@@ -23,147 +22,29 @@
 enum {
     ATTEMPTS_MAX = 5,
     STATUS_POLLS_MAX = 4, /* two minutes for the CA to sign */
+    COMPARISONS_MAX = 3,  /* of clocks */
+    SCHEME_LEN = sizeof("tcp://") - 1,
 };
 
-/* A call that is waited for. */
-struct exchange {
-    const struct swki_join_config *config;
-    struct swki_loop *loop;
-    struct swki_rpc_client *client;
-    struct swki_buf response;
-    bool answered;
-    bool done;
-    struct swk_error failure; /* code 0 if it went well */
-};
-
-/* -- One call, waited for ------------------------------------------------- */
-
-static void disconnected(void *ctx, const struct swk_error *reason,
-                         swk_time now)
+static swk_wall wall_of(const struct swki_join_config *config)
 {
-    struct exchange *x = ctx;
-
-    (void)now;
-    if (!x->done) {
-        x->done = true;
-        x->failure = *reason;
-    }
+    return config->clock->wall(config->clock->ctx);
 }
 
-static void message(void *ctx, uint64_t call_id, const uint8_t *data,
-                    size_t len, swk_time now)
+static struct swki_exchange exchange_of(const struct swki_join_config *config,
+                                        const char *address,
+                                        struct swki_tls_context *context)
 {
-    struct exchange *x = ctx;
-
-    (void)call_id;
-    (void)now;
-    swki_buf_clear(&x->response);
-    x->answered = swki_buf_append(&x->response, data, len);
-}
-
-static void ended(void *ctx, uint64_t call_id, int status, const char *text,
-                  swk_time now)
-{
-    struct exchange *x = ctx;
-
-    (void)call_id;
-    (void)now;
-    x->done = true;
-    if (status != SWKI_STATUS_OK) {
-        swki_fail(&x->failure, swki_status_to_error(status), "%s", text);
-    } else if (!x->answered) {
-        swki_fail(&x->failure, SWK_EMALFORMED, "the manager sent no answer");
-    }
-}
-
-static int begin(struct exchange *x, const char *address,
-                 const char *server_name, struct swki_tls_context *context,
-                 struct swk_error *err)
-{
-    const struct swki_rpc_client_config config = {
-        .alloc = x->config->alloc,
-        .logger = x->config->logger,
-        .clock = x->config->clock,
-        .transport = x->config->transport,
-        .loop = x->loop,
+    return (struct swki_exchange){
+        .alloc = config->alloc,
+        .logger = config->logger,
+        .clock = config->clock,
+        .transport = config->transport,
         .address = address,
         .context = context,
-        .server_name = server_name,
         .timeout_ns = CALL_TIMEOUT,
-        .ctx = x,
-        .disconnected = disconnected,
+        .connect_ns = CALL_TIMEOUT,
     };
-
-    return swki_rpc_client_new(&config, &x->client, err);
-}
-
-static int send_request(struct exchange *x, const char *path,
-                        const ProtobufCMessage *request, swk_time timeout_ns,
-                        struct swk_error *err)
-{
-    const struct swki_rpc_client_call_events events = {
-        .ctx = x,
-        .call_id = 1,
-        .message = message,
-        .ended = ended,
-    };
-    struct swki_buf encoded;
-    int rc;
-
-    swki_buf_init(&encoded, x->config->alloc, SIZE_MAX);
-    rc = swki_message_pack(request, &encoded, err);
-    if (rc == 0) {
-        rc = swki_rpc_client_call(x->client, path, encoded.data, encoded.len,
-                                  timeout_ns, &events, err);
-    }
-    swki_buf_fini(&encoded);
-    return rc;
-}
-
-static int wait(struct exchange *x, struct swk_error *err)
-{
-    int rc = SWK_OK;
-
-    while (rc == 0 && !x->done) {
-        rc = swki_loop_wait(x->loop, SWK_NEVER, err);
-    }
-    if (rc == 0 && x->failure.code != 0) {
-        *err = x->failure;
-        rc = x->failure.code;
-    }
-    return rc;
-}
-
-/* Calls a manager and decodes the answer into the arena. */
-static int call(const struct swki_join_config *config, const char *address,
-                const char *server_name, struct swki_tls_context *context,
-                const char *path, const ProtobufCMessage *request,
-                swk_time timeout_ns, const ProtobufCMessageDescriptor *type,
-                struct swki_arena *arena, ProtobufCMessage **out_response,
-                struct swk_error *err)
-{
-    struct exchange x = {.config = config};
-    int rc = swki_loop_new(config->alloc, config->clock, &x.loop, err);
-
-    if (rc != 0) {
-        return rc;
-    }
-    swki_buf_init(&x.response, config->alloc, SWKI_PEM_LEN_MAX * 4);
-    rc = begin(&x, address, server_name, context, err);
-    if (rc == 0) {
-        rc = send_request(&x, path, request, timeout_ns, err);
-    }
-    if (rc == 0) {
-        rc = wait(&x, err);
-    }
-    if (rc == 0) {
-        rc = swki_message_unpack(type, x.response.data, x.response.len, arena,
-                                 out_response, err);
-    }
-    swki_rpc_client_free(x.client);
-    swki_buf_fini(&x.response);
-    swki_loop_free(x.loop);
-    return rc;
 }
 
 /* -- The three steps ------------------------------------------------------ */
@@ -184,15 +65,17 @@ static int check_roots(const struct swk_join_token *token, const void *pem,
     return SWK_OK;
 }
 
-/* Fetches the roots from somebody unknown, and believes the token alone. */
-static int fetch_roots(const struct swki_join_config *config,
-                       const struct swk_join_token *token, const char *address,
-                       struct swki_credentials *credentials,
-                       struct swki_arena *arena, struct swk_error *err)
+/* Asks somebody unknown for the roots; what it says of the time comes with
+ * them. */
+static int ask_roots(const struct swki_join_config *config, const char *address,
+                     struct swki_arena *arena, struct swki_clock_skew *out_skew,
+                     const Swkpb__GetRootCACertificateResponse **out_response,
+                     struct swk_error *err)
 {
     Swkpb__GetRootCACertificateRequest request =
         SWKPB__GET_ROOT_CACERTIFICATE_REQUEST__INIT;
-    const Swkpb__GetRootCACertificateResponse *response;
+    swk_time start = config->clock->now(config->clock->ctx);
+    struct swki_exchange exchange;
     struct swki_credentials nobody;
     struct swki_tls_context *context;
     ProtobufCMessage *decoded;
@@ -205,23 +88,40 @@ static int fetch_roots(const struct swki_join_config *config,
     if (rc != 0) {
         return rc;
     }
-    rc = call(config, address, NULL, context,
-              "/docker.swarmkit.v1.CA/GetRootCACertificate", &request.base,
-              CALL_TIMEOUT,
-              &swkpb__get_root_cacertificate_response__descriptor, arena,
-              &decoded, err);
+    exchange = exchange_of(config, address, context);
+    exchange.path = "/docker.swarmkit.v1.CA/GetRootCACertificate";
+    exchange.request = &request.base;
+    exchange.response = &swkpb__get_root_cacertificate_response__descriptor;
+    rc = swki_exchange(&exchange, arena, &decoded, err);
     swki_tls_context_unref(context);
-    if (rc != 0) {
-        return rc;
+    if (rc == 0) {
+        *out_response = (const Swkpb__GetRootCACertificateResponse *)decoded;
+        swki_clock_skew_measure(out_skew, (*out_response)->time,
+                                wall_of(config),
+                                config->clock->now(config->clock->ctx) - start,
+                                address + SCHEME_LEN);
     }
-    response = (const Swkpb__GetRootCACertificateResponse *)decoded;
-    rc = check_roots(token, response->certificate.data,
-                     response->certificate.len, err);
+    return rc;
+}
+
+/* Fetches the roots, and believes the token alone. */
+static int fetch_roots(const struct swki_join_config *config,
+                       const struct swk_join_token *token, const char *address,
+                       struct swki_credentials *credentials,
+                       struct swki_arena *arena, struct swki_clock_skew *skew,
+                       struct swk_error *err)
+{
+    const Swkpb__GetRootCACertificateResponse *response;
+    int rc = ask_roots(config, address, arena, skew, &response, err);
+
+    if (rc == 0) {
+        rc = check_roots(token, response->certificate.data,
+                         response->certificate.len, err);
+    }
     return rc != 0 ? rc
                    : swki_credentials_set_roots(
                          credentials, response->certificate.data,
-                         response->certificate.len,
-                         config->clock->wall(config->clock->ctx), err);
+                         response->certificate.len, wall_of(config), err);
 }
 
 static int ask_certificate(const struct swki_join_config *config,
@@ -232,17 +132,18 @@ static int ask_certificate(const struct swki_join_config *config,
 {
     Swkpb__IssueNodeCertificateRequest request =
         SWKPB__ISSUE_NODE_CERTIFICATE_REQUEST__INIT;
+    struct swki_exchange exchange = exchange_of(config, address, context);
     ProtobufCMessage *decoded;
     int rc;
 
     request.csr.data = csr->data;
     request.csr.len = csr->len;
     request.token = (char *)config->token;
-    rc = call(config, address, SWKI_SERVER_NAME_CA, context,
-              "/docker.swarmkit.v1.NodeCA/IssueNodeCertificate", &request.base,
-              CALL_TIMEOUT,
-              &swkpb__issue_node_certificate_response__descriptor, arena,
-              &decoded, err);
+    exchange.server_name = SWKI_SERVER_NAME_CA;
+    exchange.path = "/docker.swarmkit.v1.NodeCA/IssueNodeCertificate";
+    exchange.request = &request.base;
+    exchange.response = &swkpb__issue_node_certificate_response__descriptor;
+    rc = swki_exchange(&exchange, arena, &decoded, err);
     if (rc == 0) {
         *out_node_id =
             ((const Swkpb__IssueNodeCertificateResponse *)decoded)->node_id;
@@ -277,8 +178,7 @@ static int take_certificate(const struct swki_join_config *config,
     }
     return swki_credentials_set_chain(
         credentials, certificate->certificate.data,
-        certificate->certificate.len, config->clock->wall(config->clock->ctx),
-        config->entropy, err);
+        certificate->certificate.len, wall_of(config), config->entropy, err);
 }
 
 static bool worth_another_attempt(int rc)
@@ -309,28 +209,35 @@ static int pause_for(const struct swki_join_config *config, swk_time pause_ns,
 static int ask_status(const struct swki_join_config *config,
                       const char *address, struct swki_tls_context *context,
                       const char *node_id, const struct swki_buf *csr,
-                      struct swki_arena *arena, ProtobufCMessage **out_response,
+                      struct swki_arena *arena,
+                      const Swkpb__NodeCertificateStatusResponse **out_status,
                       struct swk_error *err)
 {
     Swkpb__NodeCertificateStatusRequest request =
         SWKPB__NODE_CERTIFICATE_STATUS_REQUEST__INIT;
+    struct swki_exchange exchange = exchange_of(config, address, context);
     uint8_t digest[SWKI_SHA256_SIZE];
+    ProtobufCMessage *decoded;
     int rc = SWK_ETIMEDOUT;
 
     if (!swki_sha256(csr->data, csr->len, digest)) {
         return swki_fail_nomem(err);
     }
-    request.node_id = (char *)node_id;
+    request.node_id = (char *)(uintptr_t)node_id;
     request.csr_digest = (ProtobufCBinaryData){sizeof(digest), digest};
+    exchange.server_name = SWKI_SERVER_NAME_CA;
+    exchange.path = "/docker.swarmkit.v1.NodeCA/NodeCertificateStatus";
+    exchange.request = &request.base;
+    exchange.response = &swkpb__node_certificate_status_response__descriptor;
+    exchange.timeout_ns = STATUS_TIMEOUT;
     for (int i = 0; i < STATUS_POLLS_MAX && worth_another_attempt(rc); i++) {
         rc = i > 0 ? pause_for(config, ATTEMPT_PAUSE, err) : SWK_OK;
         if (rc == 0) {
-            rc = call(config, address, SWKI_SERVER_NAME_CA, context,
-                      "/docker.swarmkit.v1.NodeCA/NodeCertificateStatus",
-                      &request.base, STATUS_TIMEOUT,
-                      &swkpb__node_certificate_status_response__descriptor,
-                      arena, out_response, err);
+            rc = swki_exchange(&exchange, arena, &decoded, err);
         }
+    }
+    if (rc == 0) {
+        *out_status = (const Swkpb__NodeCertificateStatusResponse *)decoded;
     }
     return rc;
 }
@@ -343,9 +250,9 @@ static int fetch_certificate(const struct swki_join_config *config,
                              struct swki_buf *csr, struct swki_arena *arena,
                              struct swk_error *err)
 {
+    const Swkpb__NodeCertificateStatusResponse *status = NULL;
     struct swki_tls_context *context = NULL;
     const char *node_id = "";
-    ProtobufCMessage *decoded;
     int rc;
 
     /* Without own certificate: a chain from an earlier life does not count. */
@@ -360,13 +267,11 @@ static int fetch_certificate(const struct swki_join_config *config,
                              err);
     }
     if (rc == 0) {
-        rc = ask_status(config, address, context, node_id, csr, arena,
-                        &decoded, err);
+        rc = ask_status(config, address, context, node_id, csr, arena, &status,
+                        err);
     }
     if (rc == 0) {
-        rc = take_certificate(
-            config, (const Swkpb__NodeCertificateStatusResponse *)decoded, csr,
-            credentials, err);
+        rc = take_certificate(config, status, csr, credentials, err);
     }
     swki_tls_context_unref(context);
     return rc;
@@ -374,31 +279,74 @@ static int fetch_certificate(const struct swki_join_config *config,
 
 /* -- Attempts ------------------------------------------------------------- */
 
+/* Dates that do not fit are the clock's fault, if that is known to be wrong. */
+static int explain(const struct swki_clock_skew *skew, struct swk_error *err)
+{
+    char text[SWKI_CLOCK_SKEW_TEXT_SIZE];
+
+    if (swki_clock_skew_matters(skew)) {
+        swki_clock_skew_text(skew, text);
+        swki_fail(err, SWK_ECLOCK, "%s, then start again", text);
+    }
+    return err->code;
+}
+
 static int attempt(const struct swki_join_config *config,
                    const struct swk_join_token *token, const char *address,
                    struct swki_credentials *credentials, struct swki_buf *csr,
                    struct swk_error *err)
 {
+    struct swki_clock_skew skew = {0};
     struct swki_arena arena;
+    bool dates;
     int rc;
 
     swki_arena_init(&arena, config->alloc, SWKI_PEM_LEN_MAX * 64);
-    rc = fetch_roots(config, token, address, credentials, &arena, err);
+    rc = fetch_roots(config, token, address, credentials, &arena, &skew, err);
+    dates = rc == SWK_ECLOCK;
     if (rc == 0) {
         rc = fetch_certificate(config, address, credentials, csr, &arena, err);
+        /* TLS knows no more than that it does not take a certificate. */
+        dates = rc == SWK_ECLOCK || rc == SWK_EUNAUTHENTICATED;
     }
     swki_arena_fini(&arena);
-    return rc;
+    return dates ? explain(&skew, err) : rc;
+}
+
+void swki_join_compare_clocks(const struct swki_join_config *config,
+                              struct swk_error *err)
+{
+    char address[SWKI_REMOTE_ADDRESS_SIZE + SCHEME_LEN];
+    const Swkpb__GetRootCACertificateResponse *response;
+
+    for (int i = 0; i < COMPARISONS_MAX; i++) {
+        const struct swki_remote *remote = swki_remotes_pick(config->remotes);
+        struct swki_clock_skew skew = {0};
+        struct swki_arena arena;
+        struct swk_error unused;
+
+        if (remote == NULL) {
+            return;
+        }
+        snprintf(address, sizeof(address), "tcp://%s", remote->address);
+        swki_arena_init(&arena, config->alloc, SWKI_PEM_LEN_MAX * 64);
+        (void)ask_roots(config, address, &arena, &skew, &response, &unused);
+        swki_arena_fini(&arena);
+        if (skew.measured) {
+            (void)explain(&skew, err);
+            return;
+        }
+    }
 }
 
 int swki_join(const struct swki_join_config *config,
               struct swki_credentials *credentials, struct swk_error *err)
 {
-    char address[SWKI_REMOTE_ADDRESS_SIZE + 8];
+    char address[SWKI_REMOTE_ADDRESS_SIZE + SCHEME_LEN];
     struct swk_join_token token;
     struct swki_buf csr;
-    int rc = swk_join_token_parse(config->token, strlen(config->token), &token,
-                                  err);
+    int rc =
+        swk_join_token_parse(config->token, strlen(config->token), &token, err);
 
     if (rc != 0) {
         return rc;
@@ -419,15 +367,16 @@ int swki_join(const struct swki_join_config *config,
         if (!worth_another_attempt(rc)) {
             break;
         }
-        swki_log(config->logger, SWK_LOG_WARN, "node",
-                 "cannot join at %s: %s", remote->address, err->text);
+        swki_log(config->logger, SWK_LOG_WARN, "node", "cannot join at %s: %s",
+                 remote->address, err->text);
         if (i + 1 < ATTEMPTS_MAX &&
             pause_for(config, ATTEMPT_PAUSE, err) != 0) {
             break;
         }
     }
     if (rc != 0) {
-        swki_error_prefix(err, "cannot join the swarm at %s", address + 6);
+        swki_error_prefix(err, "cannot join the swarm at %s",
+                          address + SCHEME_LEN);
     }
     swki_buf_fini(&csr);
     swki_wipe(&token, sizeof(token));

@@ -30,9 +30,15 @@ struct swki_join_config {
  * Joins and fills the credentials; blocks until a manager has answered, for
  * some attempts. SWK_EINVAL for a token of no form; SWK_EUNAUTHENTICATED for
  * roots that are not the token's; SWK_EDENIED if the token was refused;
- * SWK_EUNAVAILABLE if no manager could be reached.
+ * SWK_EUNAVAILABLE if no manager could be reached; SWK_ECLOCK if a certificate
+ * is not valid at this machine's time, with what the manager's clock says.
  */
 int swki_join(const struct swki_join_config *config,
               struct swki_credentials *credentials, struct swk_error *err);
+
+/* A certificate's dates made it fail: if a manager says that this machine's
+ * clock is wrong, so does err from now on. The token is not needed. Blocks. */
+void swki_join_compare_clocks(const struct swki_join_config *config,
+                              struct swk_error *err);
 
 #endif

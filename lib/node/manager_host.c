@@ -310,10 +310,9 @@ static int force_new_cluster(struct swk_manager *m, struct swk_error *err)
     return swki_recovering_force(&config, err);
 }
 
-/* Gets a certificate by the token. */
-static int join(struct swk_manager *m, struct swk_error *err)
+static struct swki_join_config join_config_of(struct swk_manager *m)
 {
-    const struct swki_join_config config = {
+    return (struct swki_join_config){
         .alloc = m->config.alloc,
         .logger = m->config.logger,
         .clock = m->config.clock,
@@ -323,11 +322,17 @@ static int join(struct swk_manager *m, struct swk_error *err)
         .remotes = &m->remotes,
         .state_dir = m->config.state_dir,
     };
+}
+
+/* Gets a certificate by the token. */
+static int join(struct swk_manager *m, struct swk_error *err)
+{
+    const struct swki_join_config config = join_config_of(m);
     int rc = swki_join(&config, &m->credentials, err);
 
-    return rc != 0
-               ? rc
-               : swki_state_dir_save(m->config.state_dir, &m->credentials, err);
+    return rc != 0 ? rc
+                   : swki_state_dir_save(m->config.state_dir, &m->credentials,
+                                         err);
 }
 
 /* The identity on disk, or that of the founder of a new swarm. */
@@ -363,6 +368,11 @@ static int identify(struct swk_manager *m, struct swk_error *err)
     m->credentials.accept_expired = true; /* the renewal deals with it */
     rc = load_or_found(m, err);
     m->credentials.accept_expired = false;
+    if (rc == SWK_ECLOCK) {
+        const struct swki_join_config config = join_config_of(m);
+
+        swki_join_compare_clocks(&config, err);
+    }
     return rc == SWK_ENOTFOUND && m->config.join_token != NULL ? join(m, err)
                                                               : rc;
 }
