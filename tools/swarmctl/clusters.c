@@ -25,6 +25,9 @@ static const struct flag update_flags[] = {
     {.name = "certexpiry",
      .argument = "DURATION",
      .help = "life of the nodes' certificates, at least 1h"},
+    {.name = "expired-grace",
+     .argument = "DURATION",
+     .help = "how long past its end a certificate is renewed; 0s for never"},
     {.name = "heartbeatperiod",
      .argument = "DURATION",
      .help = "how often nodes report"},
@@ -135,6 +138,10 @@ static int run_inspect(struct ctl *ctl, const struct args *args)
     if (spec != NULL && spec->ca_config != NULL) {
         print_field("Certificate expiry", "%s",
                     duration_text(ctl, spec->ca_config->node_cert_expiry));
+        print_field("Grace after expiry", "%s",
+                    spec->ca_config->expired_grace != NULL
+                        ? duration_text(ctl, spec->ca_config->expired_grace)
+                        : "720h");
     }
     if (spec != NULL) {
         print_field("Autolock", "%s", locks_managers(spec) ? "true" : "false");
@@ -270,6 +277,11 @@ static int read_settings(struct ctl *ctl, const struct args *args,
         ensure(ctl, &spec->ca_config, &swkpb__caconfig__descriptor);
         rc = read_duration(ctl, args, "certexpiry",
                            &spec->ca_config->node_cert_expiry);
+    }
+    if (rc == EXIT_OK && args_has(args, "expired-grace")) {
+        ensure(ctl, &spec->ca_config, &swkpb__caconfig__descriptor);
+        rc = read_duration(ctl, args, "expired-grace",
+                           &spec->ca_config->expired_grace);
     }
     if (rc == EXIT_OK && args_has(args, "heartbeatperiod")) {
         ensure(ctl, &spec->dispatcher, &swkpb__dispatcher_config__descriptor);

@@ -226,19 +226,36 @@ static int check_raft(const Swkpb__RaftConfig *raft, struct swk_error *err)
     return SWK_OK;
 }
 
-static int check_spec(const Swkpb__ClusterSpec *spec, struct swk_error *err)
+static int check_ca(const Swkpb__CAConfig *ca, struct swk_error *err)
 {
-    const Swkpb__Duration *expiry =
-        spec->ca_config != NULL ? spec->ca_config->node_cert_expiry : NULL;
     int64_t ns;
 
-    if (expiry != NULL &&
-        (swki_duration_read(expiry, &ns, NULL) != SWK_OK ||
+    if (ca == NULL) {
+        return SWK_OK;
+    }
+    if (ca->node_cert_expiry != NULL &&
+        (swki_duration_read(ca->node_cert_expiry, &ns, NULL) != SWK_OK ||
          ns < NODE_CERT_EXPIRY_MIN)) {
         return swki_fail(err, SWK_EINVAL,
                          "the node certificates' expiry must be at least 1 h");
     }
-    int rc = check_policies(spec->acceptance_policy, err);
+    if (ca->expired_grace != NULL &&
+        (swki_duration_read(ca->expired_grace, &ns, NULL) != SWK_OK ||
+         ns < 0)) {
+        return swki_fail(err, SWK_EINVAL,
+                         "the grace of ended certificates must not be "
+                         "negative");
+    }
+    return SWK_OK;
+}
+
+static int check_spec(const Swkpb__ClusterSpec *spec, struct swk_error *err)
+{
+    int rc = check_ca(spec->ca_config, err);
+
+    if (rc == SWK_OK) {
+        rc = check_policies(spec->acceptance_policy, err);
+    }
     if (rc == SWK_OK) {
         rc = check_heartbeat(spec->dispatcher, err);
     }

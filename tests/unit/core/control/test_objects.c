@@ -278,6 +278,11 @@ static void cluster_settings_are_checked(void **state)
     c->spec->ca_config->node_cert_expiry = duration_ms(f, 60 * 60 * 1000);
     assert_int_equal(update_cluster(f, c, NULL), SWKI_STATUS_OK);
     c = cluster(f);
+    c->spec->ca_config->expired_grace = duration_ms(f, -1);
+    assert_int_equal(update_cluster(f, c, NULL), SWKI_STATUS_INVALID_ARGUMENT);
+    c->spec->ca_config->expired_grace = duration_ms(f, 0);
+    assert_int_equal(update_cluster(f, c, NULL), SWKI_STATUS_OK);
+    c = cluster(f);
     c->spec->dispatcher = make(f, &swkpb__dispatcher_config__descriptor);
     c->spec->dispatcher->heartbeat_period = duration_ms(f, -1000);
     assert_int_equal(update_cluster(f, c, NULL), SWKI_STATUS_INVALID_ARGUMENT);
