@@ -246,11 +246,16 @@ static void poll(struct swki_renewal *r, swk_time now)
         .timeout_ns = CALL_TIMEOUT,
         .as = ask_as(r),
     };
+    uint8_t digest[SWKI_SHA256_SIZE];
     struct swk_error err;
 
     r->attempt.poll_due = SWK_NEVER;
     request.node_id = r->attempt.node_id;
-    if (swki_ask_new(&r->config.asker, &question, told_status, r,
+    request.csr_digest = (ProtobufCBinaryData){sizeof(digest), digest};
+    if (!swki_sha256(r->attempt.csr.data, r->attempt.csr.len, digest)) {
+        swki_fail_nomem(&err);
+        fail_attempt(r, &err, now);
+    } else if (swki_ask_new(&r->config.asker, &question, told_status, r,
                      &r->attempt.ask, &err) != 0) {
         fail_attempt(r, &err, now);
     }
