@@ -38,6 +38,7 @@ struct daemon_options {
     const char *heartbeat_tick;
     const char *election_tick;
     const char *unlock_key_file;
+    const char *signer;
     const char *force_new_cluster;
     const char *dry_run;
     const char *format;

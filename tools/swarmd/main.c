@@ -14,6 +14,7 @@
 #include <swarmkit/node.h>
 #include <swarmkit/posix.h>
 #include <swarmkit/process_executor.h>
+#include <swarmkit/signer.h>
 
 #include "daemon.h"
 #include "recovery.h"
@@ -125,6 +126,24 @@ static int make_manager(const struct daemon_options *options,
     return rc;
 }
 
+/* Without --signer the manager signs by itself. */
+static int make_signer(const struct daemon_options *options,
+                       const struct swk_logger *logger,
+                       const struct swk_transport *transport,
+                       swk_signer_client **out_client, struct swk_error *err)
+{
+    struct swk_signer_client_config config = SWK_SIGNER_CLIENT_CONFIG_INIT;
+
+    if (options->signer == NULL) {
+        return SWK_OK;
+    }
+    config.logger = logger;
+    config.clock = swk_posix_clock();
+    config.transport = transport;
+    config.address = options->signer;
+    return swk_signer_client_new(&config, out_client, err);
+}
+
 /* What --force-new-cluster would do. */
 static int look(const struct daemon_options *options,
                 const struct swk_logger *logger, struct swk_error *err)
@@ -152,6 +171,7 @@ static int run_node(const struct daemon_options *options,
 {
     struct swk_manager_config config = SWK_MANAGER_CONFIG_INIT;
     struct daemon_agreement agreement;
+    swk_signer_client *signer = NULL;
     swk_manager *manager = NULL;
     int rc = daemon_read_agreement(options, &agreement, err);
 
@@ -173,6 +193,10 @@ static int run_node(const struct daemon_options *options,
         rc = read_ticks(options, &config, err);
     }
     if (rc == 0) {
+        rc = make_signer(options, logger, transport, &signer, err);
+    }
+    if (rc == 0) {
+        config.signer = signer == NULL ? NULL : swk_signer_client_port(signer);
         rc = make_manager(options, &config, &manager, err);
     }
     if (rc == 0) {
@@ -185,6 +209,7 @@ static int run_node(const struct daemon_options *options,
         }
     }
     swk_manager_free(manager);
+    swk_signer_client_free(signer);
     daemon_drop_agreement(&agreement);
     return rc;
 }
@@ -257,6 +282,9 @@ int main(int argc, char **argv)
         {0, "unlock-key-file", "FILE",
          "the key of a locked manager; - for standard input",
          &options.unlock_key_file},
+        {0, "signer", "unix:PATH",
+         "swarm-signer, which keeps the key of the CA; default this process",
+         &options.signer},
         {0, "force-new-cluster", NULL,
          "the other managers are lost for good: remove them",
          &options.force_new_cluster},
