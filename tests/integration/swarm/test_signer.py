@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""Swarms whose CA's key is in a process of its own."""
+
+import os
+import subprocess
+
+from signed_swarm import USER, Signer, SignedSwarm, key_of, found_in_files
+from swarm import Swarm, expect, main, run, tool, wait_for
+
+ASK = os.environ.get("SIGNER_ASK") or os.path.normpath(os.path.join(
+    os.path.dirname(__file__),
+    "../../../build/tests/integration/signer/signer_ask"))
+
+
+def signed(records, call):
+    return [r for r in records
+            if r["call"] == call and r["outcome"] == "signed"]
+
+
+def founding_and_joining_go_through_the_signer():
+    with SignedSwarm() as swarm:
+        swarm.worker("w1")
+        swarm.add_manager("m2")
+        records = swarm.signer.records()
+        expect(len(signed(records, "CreateRoot")) == 1, records)
+        issued = signed(records, "SignNode")
+        ids = {n["id"]: n for n in swarm.json("node", "ls")}
+        expect({r["nodeId"] for r in issued} == set(ids), records)
+        expect(sorted(r["role"] for r in issued) ==
+               ["manager", "manager", "worker"], records)
+        expect(all(r["swarmId"] == issued[0]["swarmId"] and r["serial"] and
+                   r["publicKey"] and r["uid"] == str(os.geteuid())
+                   for r in issued), records)
+        one, = swarm.signer.authorities()
+        expect(one["used"], one)
+        expect(all(r["authority"] == one["fingerprint"] for r in records),
+               records)
+
+        # Neither log nor keys of a manager hold the CA's key.
+        key = key_of(swarm.signer.state)
+        for name in ("manager", "m2"):
+            found = found_in_files(swarm.path(name), key)
+            expect(not found, "in files of %s: %s" % (name, found))
+        found = found_in_files(swarm.signer.state, key)
+        expect(found, "the search finds nothing")
+
+
+def promotion_and_demotion_show_the_old_certificate():
+    with SignedSwarm() as swarm:
+        swarm.worker("w1", program="swarmd")
+        swarm.ctl("node", "promote", "w1")
+        swarm.wait_voter("w1")
+        node = swarm.nodes()["w1"]["id"]
+        renewed = [r for r in signed(swarm.signer.records(), "SignNode")
+                   if r["nodeId"] == node]
+        expect([(r.get("previousRole"), r["role"]) for r in renewed] ==
+               [(None, "worker"), ("worker", "manager")], renewed)
+
+
+def who_joins_while_the_signer_is_away_waits():
+    with SignedSwarm() as swarm:
+        swarm.signer.crash()
+        worker = swarm.daemon("swarm-agent", "w1", "--hostname", "w1",
+                              "--join-addr", swarm.address, "--join-token",
+                              swarm.token())
+        swarm.daemons.append(worker)
+        worker.start()
+        wait_for(lambda: "signer is not there" in swarm.manager.text(),
+                 "the manager tells that the signer is away")
+        waiting = wait_for(
+            lambda: [n for n in swarm.json("node", "ls")
+                     if n["certificate"]["status"].get("state") == "PENDING"],
+            "a node waits")
+        expect(len(waiting) == 1, waiting)
+        expect(worker.running(), worker.text())
+        swarm.signer.start()
+        swarm.wait_node("w1", "READY")
+        expect(swarm.nodes()["w1"]["id"] == waiting[0]["id"],
+               "it had to begin again")
+
+
+def a_refusal_is_told_to_whoever_asked():
+    with SignedSwarm() as swarm:
+        swarm.signer.stop()
+        swarm.signer.set_flags("--workers-only")
+        swarm.signer.start()
+        swarm.worker("w1")
+        token = swarm.token("manager")
+        result = swarm.refused("swarm-agent", "w2", "--join-addr",
+                               swarm.address, "--join-token", token)
+        expect(result.code == 1, "exit code %d" % result.code)
+        result.says("this signer signs for workers alone")
+        failed = [n for n in swarm.json("node", "ls")
+                  if n["certificate"]["status"].get("state") == "FAILED"]
+        expect(len(failed) == 1, failed)
+        expect("swarm-signer: this signer signs for workers alone" in
+               failed[0]["certificate"]["status"]["err"], failed)
+        refused = [r for r in swarm.signer.records()
+                   if r["outcome"] == "refused"]
+        expect(len(refused) == 1 and refused[0]["role"] == "manager" and
+               refused[0]["nodeId"] == failed[0]["id"], refused)
+
+
+def another_managers_signer_takes_over():
+    with SignedSwarm() as swarm:
+        password = swarm.path("password")
+        with open(password, "w") as f:
+            f.write("between two machines\n")
+        os.chmod(password, 0o600)
+        transfer = ["--transfer-password-file", password]
+        pem = swarm.path("root.pem")
+        with open(pem, "w") as f:
+            f.write(swarm.signer.tool("export", *transfer).out)
+        second = Signer(swarm, "signer2")
+        # Only the directory: the root comes from the first one.
+        os.mkdir(second.state, 0o700)
+        if USER:
+            run("chown", USER, second.state)
+        second.tool("import", pem, *transfer)
+        expect(second.authorities()[0]["used"], "it is given away as new")
+        swarm.daemons.append(second.start())
+
+        swarm.signer = second
+        m2 = swarm.add_manager("m2")
+        swarm.add_manager("m3")
+        expect(not os.path.getsize(second.state + "/signatures.log"),
+               "it signed for a manager that does not lead")
+        swarm.manager.stop()
+        swarm.at("m2")
+        swarm.leader()
+        swarm.address = "127.0.0.1:%d" % m2.port
+        swarm.worker("w1")
+        issued = signed(second.records(), "SignNode")
+        expect([r["nodeId"] for r in issued] == [swarm.nodes()["w1"]["id"]],
+               issued)
+
+
+def open_files_are_a_reason_not_to_start():
+    with Swarm(drained=True) as swarm:
+        signer = Signer(swarm, "signer")
+        signer.tool("init")
+        os.chmod(signer.state, 0o755)
+        result = run(*signer.words)
+        expect(result.code == 1, "exit code %d" % result.code)
+        result.says("is open to others (mode 0755)", "chmod go=")
+        os.chmod(signer.state, 0o700)
+        name = os.listdir(signer.state)[0]
+        os.chmod(os.path.join(signer.state, name), 0o604)
+        result = run(*signer.words)
+        expect(result.code == 1, "exit code %d" % result.code)
+        result.says("is open to others (mode 0604)")
+
+
+def the_sandbox_holds():
+    words = [tool("swarm-signer"), "check-sandbox"]
+    result = run(*words, *(["--user", USER] if USER else []))
+    missing = [line for line in result.out.splitlines()
+               if line.startswith("NOT DENIED")]
+    if missing and all("no Landlock" in line for line in missing):
+        print("             this kernel has no Landlock")
+        return
+    expect(result.code == 0 and not missing, result.out + result.err)
+    result.says("denied       open a file outside",
+                "denied       open a TCP socket",
+                "denied       run a program", "denied       trace a process",
+                "allowed      write in its own directory")
+
+
+def the_socket_lets_in_who_is_named():
+    if os.geteuid() != 0:
+        print("             only root can be somebody else")
+        return
+    with Swarm(drained=True) as swarm:
+        signer = Signer(swarm, "signer", "--socket-group", "daemon",
+                        "--allow-user", "daemon")
+        signer.tool("init")
+        swarm.daemons.append(signer.start())
+        mode = os.stat(signer.socket)
+        expect(mode.st_mode & 0o777 == 0o660, oct(mode.st_mode))
+
+        def ask(user, group):
+            return subprocess.run(
+                [ASK, signer.socket, "root", "aswarm"], text=True,
+                capture_output=True, user=user, group=group, extra_groups=[],
+                timeout=60)
+        done = ask("daemon", "daemon")
+        expect(done.returncode == 0 and "CERTIFICATE" in done.stdout,
+               done.stderr)
+        # In the group, so that the socket opens, but not the user.
+        done = ask("games", "daemon")
+        expect(done.returncode != 0, "a stranger was served")
+        # Neither: the file system says no.
+        done = ask("games", "games")
+        expect(done.returncode != 0 and "ermission denied" in done.stderr,
+               done.stderr)
+        uids = {r["uid"] for r in signer.records()}
+        expect(len(uids) == 1 and "0" not in uids, uids)
+
+
+if __name__ == "__main__":
+    main([
+        founding_and_joining_go_through_the_signer,
+        promotion_and_demotion_show_the_old_certificate,
+        who_joins_while_the_signer_is_away_waits,
+        a_refusal_is_told_to_whoever_asked,
+        another_managers_signer_takes_over,
+        open_files_are_a_reason_not_to_start,
+        the_sandbox_holds,
+        the_socket_lets_in_who_is_named,
+    ])
