@@ -7,6 +7,7 @@
  *     ask SOCKET node SWARM NODE ROLE HOURS ROOT_FILE [PREVIOUS_FILE]
  *     ask SOCKET cross SWARM AUTHORITY_FILE ROOT_FILE
  *     ask SOCKET load SWARM SECONDS             prints certificates a second
+ *     ask "" bare SWARM SECONDS                 the same in this process
  *
  * Exit status 0; 1 with "CODE: TEXT" on the standard error if it was refused.
  */
@@ -155,6 +156,49 @@ static void load(struct ask *ask, swk_time seconds)
     printf("%.0f\n", (double)count * (double)SWK_SECOND / (double)elapsed);
 }
 
+/* What the library itself manages, on one thread. */
+static void bare(struct ask *ask, swk_time seconds)
+{
+    const struct swk_clock *clock = swk_posix_clock();
+    const struct swki_leaf leaf = {
+        .node_id = "node00000000000000000000a",
+        .swarm_id = ask->request.swarm_id,
+        .role = SWKI_ROLE_WORKER,
+        .now = clock->wall(clock->ctx),
+        .validity_ns = 24 * SWK_HOUR,
+    };
+    struct swki_signer_config config = {.entropy = swk_posix_entropy()};
+    swk_time start = clock->now(clock->ctx);
+    struct swki_signer *signer = NULL;
+    swk_time elapsed = 0;
+    struct swki_buf key;
+    uint64_t count = 0;
+
+    swki_buf_init(&key, NULL, SIZE_MAX);
+    make_csr(ask);
+    if (swki_key_generate(config.entropy, &key, NULL) != 0 ||
+        swki_root_create(swki_pem_of_buf(&key), leaf.now, config.entropy,
+                         &ask->authority, NULL) != 0) {
+        die("no root could be made");
+    }
+    config.certificate = swki_pem_of_buf(&ask->authority);
+    config.key = swki_pem_of_buf(&key);
+    if (swki_signer_new(NULL, &config, &signer, NULL) != 0) {
+        die("no signer could be made");
+    }
+    for (; elapsed < seconds * SWK_SECOND; count++) {
+        swki_buf_clear(&ask->certificate);
+        if (swki_signer_issue(signer, swki_pem_of_buf(&ask->csr), &leaf,
+                              &ask->certificate, NULL) != 0) {
+            die("a certificate was not issued");
+        }
+        elapsed = clock->now(clock->ctx) - start;
+    }
+    printf("%.0f\n", (double)count * (double)SWK_SECOND / (double)elapsed);
+    swki_signer_free(signer);
+    swki_buf_fini(&key);
+}
+
 static int run(struct ask *ask, int argc, char **argv)
 {
     const char *what = argv[2];
@@ -164,6 +208,10 @@ static int run(struct ask *ask, int argc, char **argv)
     if (strcmp(what, "load") == 0 && argc == 5) {
         load(ask, strtoul(argv[4], NULL, 10));
         return ask->code;
+    }
+    if (strcmp(what, "bare") == 0 && argc == 5) {
+        bare(ask, strtoul(argv[4], NULL, 10));
+        return 0;
     }
     if (strcmp(what, "root") == 0) {
         ask->request.kind = SWK_SIGN_ROOT;
@@ -210,7 +258,7 @@ int main(int argc, char **argv)
     }
     config.clock = swk_posix_clock();
     config.transport = swk_nng_transport_port(transport);
-    config.address = argv[1];
+    config.address = argv[1][0] != '\0' ? argv[1] : "nowhere";
     if (swk_signer_client_new(&config, &client, &err) != 0) {
         die(err.text);
     }
