@@ -28,7 +28,7 @@ IO_HEADERS = {
 }
 
 # The table: a folder of lib/, and the folders whose headers it may use.
-CORES = ["agent", "allocator", "audit", "autolock", "ca", "control",
+CORES = ["agent", "allocator", "audit", "autolock", "ca", "consent", "control",
          "dispatcher", "membership", "orchestrator", "raft", "rolemanager",
          "scheduler", "signer", "trust"]
 MAY_USE = {
@@ -56,6 +56,9 @@ ALSO = {
     # runs.
     ("core/control", "core/trust/trust.h"),
     ("core/agent", "core/trust/trust.h"),
+    # What a node lets run: obeyed by the node, foreseen by the scheduler.
+    ("core/agent", "core/consent/consent.h"),
+    ("core/scheduler", "core/consent/consent.h"),
     # What is on the disk is sealed; a port with one implementation would only
     # forward.
     ("runtime/file", "crypto/aead.h"),
