@@ -184,6 +184,17 @@ static struct swki_caller caller_of(const struct swki_rpc_call_info *info)
     };
 }
 
+static void refuse(const struct swki_front *front, struct swki_rpc_call *call,
+                   const struct swki_caller *caller,
+                   const struct swk_error *why)
+{
+    enum swki_status status = swki_status_from_error(why->code);
+
+    swki_manager_refused(front->manager, swki_rpc_call_info(call)->path, caller,
+                         status, why->text);
+    swki_rpc_call_end(call, (int)status, why->text);
+}
+
 /* Refuses a call that somebody passes on who may not speak for others. */
 static bool check_forwarder(const struct swki_front *front,
                             struct swki_rpc_call *call)
@@ -196,7 +207,7 @@ static bool check_forwarder(const struct swki_front *front,
         swki_manager_admit_forwarder(front->manager, &peer, &err) == 0) {
         return true;
     }
-    swki_rpc_call_end(call, (int)swki_status_from_error(err.code), err.text);
+    refuse(front, call, &peer, &err);
     return false;
 }
 
@@ -258,8 +269,7 @@ static void forward(struct swki_front *front, struct swki_rpc_call *call,
         swki_rpc_call_end(call, SWKI_STATUS_UNAVAILABLE, err.text);
     } else if (swki_manager_admit(front->manager, info->path, &caller, &err) !=
                0) { /* the leader checks it again */
-        swki_rpc_call_end(call, (int)swki_status_from_error(err.code),
-                          err.text);
+        refuse(front, call, &caller, &err);
     } else {
         swki_forward_request(front->forward, call, data, len, now);
     }

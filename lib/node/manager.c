@@ -233,6 +233,7 @@ void swki_manager_lead(struct swki_manager *m)
     struct swk_error err;
 
     swki_log(m->config.logger, SWK_LOG_INFO, "manager", "leads the swarm");
+    swki_manager_audit_leads(m);
     /* Anew for each time it leads, or the same IDs would be drawn again. */
     if (m->config.entropy->fill(m->config.entropy->ctx, &config.seed,
                                 sizeof(config.seed)) != 0) {
@@ -250,6 +251,7 @@ void swki_manager_step_down(struct swki_manager *m)
     if (m->leader != NULL) {
         swki_log(m->config.logger, SWK_LOG_WARN, "manager",
                  "leads the swarm no more");
+        swki_manager_audit_leads_no_more(m);
         swki_leader_free(m->leader, &m->answers);
         m->leader = NULL;
         m->leader_deadline = SWK_NEVER;
@@ -338,6 +340,7 @@ swk_time swki_manager_turn(struct swki_manager *m, swk_time now)
     bool busy = true;
 
     m->now = now;
+    swki_manager_audit_turn(m);
     for (; busy && !m->failed && rounds < ROUNDS_MAX; rounds++) {
         if (m->raft != NULL && swk_raft_deadline(m->raft) <= now &&
             swk_raft_expire(m->raft, now, &err) != 0) {
@@ -358,7 +361,9 @@ swk_time swki_manager_turn(struct swki_manager *m, swk_time now)
     if (m->failed) {
         swki_manager_step_down(m);
         swki_manager_give_answers(m);
+        swki_manager_audit_write(m);
         return SWK_NEVER;
     }
+    swki_manager_audit_write(m);
     return busy ? now : deadline_of(m, swki_manager_save(m));
 }

@@ -36,6 +36,8 @@ enum {
     SWKI_MANAGER_REQUEST_MAX = 4 << 20,  /* bytes of an encoded request */
 };
 
+struct swki_audit_log;
+
 struct swki_manager_config {
     const struct swk_alloc *alloc;
     const struct swk_logger *logger;
@@ -56,6 +58,7 @@ struct swki_manager_config {
      * NULL if it must. */
     struct swki_object *cluster;
     struct swki_object *node;
+    struct swki_audit_log *audit_log; /* NULL: nothing is recorded */
     /* Takes an answer; on the manager's thread, within turn(). */
     void (*answer)(void *ctx, const struct swki_answer *answer);
     void *answer_ctx;
@@ -123,6 +126,11 @@ int swki_manager_admit_forwarder(const struct swki_manager *manager,
 bool swki_manager_has_removed(const struct swki_manager *manager,
                               const char *node_id);
 uint64_t swki_manager_removals(const struct swki_manager *manager);
+
+/* A call was refused before it came to the manager. */
+void swki_manager_refused(struct swki_manager *manager, const char *path,
+                          const struct swki_caller *caller,
+                          enum swki_status status, const char *text);
 
 void swki_manager_call(struct swki_manager *manager, swk_time now,
                        const struct swki_manager_call *call);

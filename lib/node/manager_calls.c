@@ -17,6 +17,8 @@
 
 static void give(struct swki_manager *m, const struct swki_answer *answer)
 {
+    swki_manager_audit_ends(m, answer);
+    swki_manager_audit_write(m);
     m->config.answer(m->config.answer_ctx, answer);
 }
 
@@ -55,9 +57,21 @@ static void hold(struct swki_manager *m, const struct swki_answer *answer)
     m->held_last = &held->next;
 }
 
+/* All that are to be released have their records written in one go. */
+static void audit_released(struct swki_manager *m, uint64_t committed)
+{
+    for (const struct swki_held_answer *held = m->held;
+         held != NULL && held->answer.index <= committed; held = held->next) {
+        swki_manager_audit_ends(m, &held->answer);
+    }
+    swki_manager_audit_write(m);
+}
+
 void swki_manager_release_answers(struct swki_manager *m)
 {
     uint64_t committed = swki_view_index(swki_store_committed(m->store));
+
+    audit_released(m, committed);
 
     while (m->held != NULL && m->held->answer.index <= committed) {
         struct swki_held_answer *held = m->held;
@@ -160,6 +174,7 @@ void swki_manager_dispatch(struct swki_manager *m, const struct swki_method *met
     ProtobufCMessage *request;
     struct swk_error err;
 
+    swki_manager_audit_begins(m, method, call);
     swki_arena_init(&arena, m->config.alloc,
                     swki_message_memory_max(call->request_len));
     if (swki_message_unpack(method->request, call->request, call->request_len,
@@ -173,9 +188,11 @@ void swki_manager_dispatch(struct swki_manager *m, const struct swki_method *met
             .request = request,
         };
 
+        swki_manager_audit_request(m, call->id, request);
         swki_leader_call(m->leader, m->now,
                          m->config.clock->wall(m->config.clock->ctx), &decoded,
                          &m->answers);
+        swki_manager_audit_served(m);
         m->leader_deadline = m->now;
     }
     swki_arena_fini(&arena);
@@ -191,6 +208,13 @@ static bool reads_only(const struct swki_method *method)
             strcmp(method->service, "JoinTokens") == 0);
 }
 
+static void refuse(struct swki_manager *m, const struct swki_manager_call *call,
+                   enum swki_status status, const char *text)
+{
+    swki_manager_refused(m, call->path, call->caller, status, text);
+    swki_manager_end_call(m, call->id, status, text);
+}
+
 void swki_manager_call(struct swki_manager *m, swk_time now,
                        const struct swki_manager_call *call)
 {
@@ -200,10 +224,14 @@ void swki_manager_call(struct swki_manager *m, swk_time now,
 
     m->now = now;
     if (swki_manager_admit(m, call->path, call->caller, &err) != 0) {
-        swki_manager_end_call(m, call->id, swki_status_from_error(err.code), err.text);
+        refuse(m, call, swki_status_from_error(err.code), err.text);
     } else if (call->request_len > SWKI_MANAGER_REQUEST_MAX) {
-        swki_manager_end_call(m, call->id, SWKI_STATUS_RESOURCE_EXHAUSTED,
-                 "request is larger than 4 MiB");
+        refuse(m, call, SWKI_STATUS_RESOURCE_EXHAUSTED,
+               "request is larger than 4 MiB");
+    } else if (swki_manager_audit_blocks(m, method)) {
+        refuse(m, call, SWKI_STATUS_UNAVAILABLE,
+               "the audit log cannot be written, and changes without a record "
+               "are not wanted");
     } else if (m->leader == NULL) {
         swki_manager_end_call(m, call->id, SWKI_STATUS_UNAVAILABLE,
                  "this manager does not lead the swarm at the moment: retry");
@@ -221,6 +249,7 @@ void swki_manager_call(struct swki_manager *m, swk_time now,
 void swki_manager_cancel(struct swki_manager *m, uint64_t call_id)
 {
     swki_manager_cancel_read(m, call_id);
+    swki_manager_audit_cancelled(m, call_id);
     if (m->leader != NULL) {
         swki_leader_cancel(m->leader, call_id);
     }

@@ -117,6 +117,36 @@ void swki_manager_release_answers(struct swki_manager *m);
 void swki_manager_fail_answers(struct swki_manager *m);
 void swki_manager_drop_answers(struct swki_manager *m);
 
+/* -- The audit log (manager_audit.c) -------------------------------------- */
+
+/* All of these do nothing for a manager that has none. */
+
+/* From now on changes of the store are recorded. */
+void swki_manager_audit_open(struct swki_manager *m);
+/* What was recorded goes to the kernel: before what it tells of leaves. */
+void swki_manager_audit_write(struct swki_manager *m);
+/* Records of changes have the time of a turn. */
+void swki_manager_audit_turn(struct swki_manager *m);
+
+/* Whether the call must be refused, as it could not be recorded. */
+bool swki_manager_audit_blocks(struct swki_manager *m,
+                               const struct swki_method *method);
+/* A call is carried out; then, what it asks for, until it was served. */
+void swki_manager_audit_begins(struct swki_manager *m,
+                               const struct swki_method *method,
+                               const struct swki_manager_call *call);
+void swki_manager_audit_request(struct swki_manager *m, uint64_t call_id,
+                                const ProtobufCMessage *request);
+void swki_manager_audit_served(struct swki_manager *m);
+/* The call's answer is about to leave. */
+void swki_manager_audit_ends(struct swki_manager *m,
+                             const struct swki_answer *answer);
+void swki_manager_audit_cancelled(struct swki_manager *m, uint64_t call_id);
+
+void swki_manager_audit_leads(struct swki_manager *m);
+void swki_manager_audit_leads_no_more(struct swki_manager *m);
+void swki_manager_audit_restored(struct swki_manager *m, uint64_t index);
+
 /* -- Reads (manager_reads.c) ---------------------------------------------- */
 
 /* Keeps a call until the quorum has confirmed this leader. False for no

@@ -234,6 +234,7 @@ int swki_manager_load(struct swki_manager *m, struct swk_error *err)
     int rc = swki_store_new(&store, &m->store, err);
 
     if (rc == 0) {
+        swki_manager_audit_open(m);
         rc = swki_membership_new(&membership, &m->membership, err);
     }
     return rc != 0 ? rc

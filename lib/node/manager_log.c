@@ -200,6 +200,7 @@ static int install(struct swki_manager *m, struct swk_error *err)
     }
     swki_buf_fini(&data);
     if (rc == 0) {
+        swki_manager_audit_restored(m, m->installing.index);
         swki_log(m->config.logger, SWK_LOG_INFO, "manager",
                  "took the leader's snapshot of entry %" PRIu64,
                  m->installing.index);

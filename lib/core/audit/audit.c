@@ -442,8 +442,15 @@ void swki_audit_file(struct swki_audit *audit, swk_wall wall, uint64_t file,
 
 void swki_audit_stop(struct swki_audit *audit, swk_wall wall)
 {
+    struct swki_open_call *call;
     struct swki_audit_line line;
+    size_t cursor = 0;
 
+    while ((call = swki_map_next(&audit->calls.map, &cursor)) != NULL) {
+        record_call(audit, wall, call, "unknown", SWKI_STATUS_UNAVAILABLE,
+                    "the manager stops");
+        swki_open_calls_remove(&audit->calls, call);
+    }
     tell_of_suppressed(audit, wall);
     line = begin(audit, wall, "stop");
     end(audit, &line);

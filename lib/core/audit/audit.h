@@ -125,7 +125,8 @@ void swki_audit_restored(struct swki_audit *audit, swk_wall wall,
 void swki_audit_file(struct swki_audit *audit, swk_wall wall, uint64_t file,
                      uint64_t oldest);
 
-/* The manager stops in order: the last record. */
+/* The manager stops in order, with calls that are open still: the last record.
+ */
 void swki_audit_stop(struct swki_audit *audit, swk_wall wall);
 
 /* -- Writing -------------------------------------------------------------- */

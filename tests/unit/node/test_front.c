@@ -29,6 +29,7 @@ static struct {
     int calls;
     int passed_on; /* to the leader */
     int for_peers;
+    char refused[SWK_ID_LEN_MAX + 1]; /* the node whose call was */
     bool leads;
     bool admits;
 } told;
@@ -107,6 +108,17 @@ int swki_manager_admit_forwarder(const struct swki_manager *manager,
     return forwarder->role == SWKI_ROLE_MANAGER
                ? SWK_OK
                : swki_fail(err, SWK_EDENIED, "not a manager");
+}
+
+void swki_manager_refused(struct swki_manager *manager, const char *path,
+                          const struct swki_caller *caller,
+                          enum swki_status status, const char *text)
+{
+    (void)manager;
+    (void)path;
+    (void)status;
+    (void)text;
+    snprintf(told.refused, sizeof(told.refused), "%s", caller->node_id);
 }
 
 bool swki_manager_leads(const struct swki_manager *manager)
@@ -475,6 +487,7 @@ static void only_a_manager_speaks_for_others(void **state)
     assert_true(call.ended);
     assert_int_equal(call.status, SWKI_STATUS_PERMISSION_DENIED);
     assert_int_equal(told.calls, 2);
+    assert_string_equal(told.refused, "n1"); /* it is the one to account for */
 }
 
 static void the_manager_learns_which_process_calls(void **state)

@@ -459,6 +459,21 @@ static void the_manager_s_turns_are_recorded(void **state)
                                     "restored version=99\n");
 }
 
+static void calls_that_are_open_at_the_stop_are_recorded(void **state)
+{
+    struct f *f = *state;
+
+    (void)records(f);
+    swki_audit_call_begins(
+        f->audit, 0, 1, method(SWKI_PATH_CONTROL_REMOVE_NODE), &administrator);
+    swki_audit_call_begins(
+        f->audit, 0, 2, method(SWKI_PATH_CONTROL_REMOVE_TASK), &administrator);
+    swki_audit_stop(f->audit, 0);
+    assert_int_equal(count(records(f), "outcome=unknown status=UNAVAILABLE"),
+                     2);
+    assert_int_equal(count(f->text, "\nstop\n"), 1);
+}
+
 static void records_without_room_become_a_gap_that_is_told_of(void **state)
 {
     struct f *f = *state;
@@ -524,6 +539,7 @@ int main(void)
         WITH_F(no_payload_gets_into_a_record),
         WITH_F(a_flood_of_refusals_is_counted),
         WITH_F(the_manager_s_turns_are_recorded),
+        WITH_F(calls_that_are_open_at_the_stop_are_recorded),
         WITH_F(records_without_room_become_a_gap_that_is_told_of),
         WITH_F(want_of_memory_is_a_gap_and_leaks_nothing),
     };
