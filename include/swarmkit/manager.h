@@ -31,6 +31,22 @@ SWK_BEGIN_DECLS
 /** A running manager. */
 typedef struct swk_manager swk_manager;
 
+/** What a manager's audit log holds. */
+enum swk_manager_audit {
+    SWK_MANAGER_AUDIT_ALL = 0,   /**< Calls, and every change of an object. */
+    SWK_MANAGER_AUDIT_CALLS = 1, /**< Calls, and changes that the manager's own
+                                      components may not make. */
+    SWK_MANAGER_AUDIT_OFF = 2,   /**< There is none. */
+};
+
+/** Defaults and limits of a manager's audit log. */
+enum {
+    SWK_MANAGER_AUDIT_FILE_SIZE = 64 << 20,
+    SWK_MANAGER_AUDIT_FILE_SIZE_MIN = 64 << 10,
+    SWK_MANAGER_AUDIT_FILES_MAX = 16,
+    SWK_MANAGER_AUDIT_FILES_MAX_MIN = 2,
+};
+
 /** How to make a manager. Pointers are *borrowed until* swk_manager_free(). */
 struct swk_manager_config {
     size_t size; /**< sizeof(struct swk_manager_config). */
@@ -79,6 +95,16 @@ struct swk_manager_config {
     /** Public keys, PEM text: the node itself runs only services that the holder of
      *  one of them has signed. NULL: signatures do not matter. */
     const char *trusted_keys;
+    /** What is recorded in the audit log: enum swk_manager_audit. See
+     *  <swarmkit/audit.h>. */
+    int32_t audit;
+    /** 1: changes are refused as long as they cannot be recorded. 0: what
+     *  cannot be is counted, and a record tells how much it was. */
+    int32_t audit_required;
+    /** Bytes after which the audit log begins another file, and how many files
+     *  are kept; 0 for the defaults. */
+    uint64_t audit_file_size;
+    uint64_t audit_files_max;
 };
 
 /** An empty configuration. */

@@ -67,10 +67,8 @@ static int make_checkpoint(struct swki_audit_sync *sync,
         !swki_audit_checkpoint_digest(out->data, out->len, digest)) {
         return swki_fail_nomem(err);
     }
-    rc = key->len == 0 ? SWK_OK
-                       : swki_key_sign_digest(swki_pem_of_buf(key), digest,
-                                              config->entropy, signature,
-                                              &signature_len, err);
+    rc = swki_key_sign_digest(swki_pem_of_buf(key), digest, config->entropy,
+                              signature, &signature_len, err);
     if (rc == 0 &&
         !swki_audit_checkpoint_sign(signature, signature_len, certificate->data,
                                     certificate->len, out)) {
@@ -144,7 +142,7 @@ static int sync_files(struct swki_audit_sync *sync, const struct round *r)
 
 static bool must_sign(const struct swki_audit_sync *sync, swk_time now)
 {
-    return sync->written.link.seq != sync->signed_seq &&
+    return sync->key.len > 0 && sync->written.link.seq != sync->signed_seq &&
            (sync->stopping || now >= sync->sign_at);
 }
 
@@ -230,7 +228,7 @@ static void wait_for_work(struct swki_audit_sync *sync, swk_time not_before)
         wait_until(sync, not_before);
     }
     while (!has_work(sync)) {
-        if (sync->written.link.seq != sync->signed_seq) {
+        if (sync->key.len > 0 && sync->written.link.seq != sync->signed_seq) {
             wait_until(sync, sync->sign_at);
         } else {
             pthread_cond_wait(&sync->wakes, &sync->lock);
@@ -357,8 +355,10 @@ int swki_audit_sync_set_key(struct swki_audit_sync *sync, struct swki_pem key,
     swki_wipe(sync->key.data, sync->key.size);
     swki_buf_fini(&sync->key); /* growing would free what is not wiped */
     swki_buf_clear(&sync->certificate);
-    ok = swki_buf_append(&sync->key, key.text, key.len) &&
-         swki_buf_append(&sync->certificate, certificate.text, certificate.len);
+    ok = swki_buf_append(&sync->certificate, certificate.text,
+                         certificate.len) &&
+         swki_buf_append(&sync->key, key.text, key.len);
+    pthread_cond_signal(&sync->wakes);
     pthread_mutex_unlock(&sync->lock);
     return ok ? SWK_OK : swki_fail_nomem(err);
 }

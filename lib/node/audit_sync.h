@@ -60,7 +60,7 @@ struct swki_audit_sync {
     struct swki_audit_point synced;
     uint64_t signed_seq; /* of the last checkpoint */
     swk_time sign_at;    /* the next one is due */
-    struct swki_buf key; /* PEM, to sign with; empty for none */
+    struct swki_buf key; /* PEM, to sign with; empty: nothing is signed */
     struct swki_buf certificate;
 };
 

@@ -104,6 +104,10 @@ static int start_managing(struct swk_manager *m, struct swk_error *err)
         .control_path = m->config.control_path,
         .founding = &m->founding,
         .signer = m->config.signer,
+        .audit = m->config.audit,
+        .audit_required = m->config.audit_required != 0,
+        .audit_file_size = m->config.audit_file_size,
+        .audit_files_max = m->config.audit_files_max,
         .seed = m->seed++,
         .heartbeat_ticks = m->config.heartbeat_ticks,
         .election_ticks = m->config.election_ticks,
@@ -273,6 +277,19 @@ static swk_time turn(void *ctx, swk_time now)
 
 /* -- Set-up --------------------------------------------------------------- */
 
+static bool is_audit_config(const struct swk_manager_config *config)
+{
+    uint64_t size = config->audit_file_size;
+    uint64_t count = config->audit_files_max;
+
+    return config->audit >= SWK_MANAGER_AUDIT_ALL &&
+           config->audit <= SWK_MANAGER_AUDIT_OFF &&
+           (config->audit != SWK_MANAGER_AUDIT_OFF ||
+            config->audit_required == 0) &&
+           (size == 0 || size >= SWK_MANAGER_AUDIT_FILE_SIZE_MIN) &&
+           (count == 0 || count >= SWK_MANAGER_AUDIT_FILES_MAX_MIN);
+}
+
 static int check_config(const struct swk_manager_config *config,
                         struct swk_error *err)
 {
@@ -291,6 +308,10 @@ static int check_config(const struct swk_manager_config *config,
         return swki_fail(err, SWK_EINVAL,
                          "to force a new cluster and to join one exclude each "
                          "other: leave the address to join out");
+    }
+    if (!is_audit_config(config)) {
+        return swki_fail(err, SWK_EINVAL,
+                         "a manager's audit log is nothing like that");
     }
     return swki_agreement_check(config->alloc, config->trusted_keys, err);
 }

@@ -153,6 +153,7 @@ int swki_managing_renewed(struct swki_managing *m, struct swk_error *err)
     if (rc == 0) {
         swki_rpc_server_set_context(m->server, m->server_context);
         swki_peers_set_context(m->peers, m->client_context);
+        rc = swki_managing_renew_audit(m, err);
     }
     return rc;
 }
@@ -240,6 +241,7 @@ static int make_manager(struct swki_managing *m, struct swk_error *err)
         .clock = asker->clock,
         .entropy = asker->entropy,
         .storage = &m->storage,
+        .audit_log = m->audit_log,
         .node_id = identity->node_id,
         .swarm_id = identity->swarm_id,
         .addresses = m->addresses,
@@ -342,6 +344,9 @@ static int set_up(struct swki_managing *m, struct swk_error *err)
     int rc = swki_managing_open_storage(m, err);
 
     if (rc == 0) {
+        rc = swki_managing_open_audit(m, err);
+    }
+    if (rc == 0) {
         rc = make_contexts(m, err);
     }
     if (rc == 0) {
@@ -406,6 +411,7 @@ void swki_managing_free(struct swki_managing *m)
     swki_managing_close_storage(m);
     swki_managing_free_desk(m);
     swki_manager_free(m->manager);
+    swki_audit_log_close(m->audit_log);
     swki_front_free(m->front);
     swki_tls_context_unref(m->server_context);
     swki_tls_context_unref(m->client_context);

@@ -29,6 +29,10 @@ struct swki_managing_config {
     const char *control_path;      /* NULL for no control socket */
     struct swki_founding *founding; /* NULL: it is no founder */
     const struct swk_signer *signer; /* NULL: this process signs */
+    int32_t audit; /* enum swk_manager_audit */
+    bool audit_required;
+    uint64_t audit_file_size; /* 0 for the default, likewise below */
+    uint64_t audit_files_max;
     uint64_t seed;
     uint32_t heartbeat_ticks; /* 0 for the default, likewise below */
     uint32_t election_ticks;

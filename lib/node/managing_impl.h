@@ -7,6 +7,7 @@
 
 #include <pthread.h>
 
+#include "node/audit_log.h"
 #include "node/forward.h"
 #include "node/front.h"
 #include "node/local_signer.h"
@@ -49,6 +50,7 @@ struct swki_managing {
     int port;
     struct swki_loop_member member;
     struct swki_managing_stored stored;
+    struct swki_audit_log *audit_log; /* or NULL */
     struct swki_log_keys log_keys;
     struct swk_storage storage;
     bool storage_open;
@@ -84,6 +86,13 @@ void swki_managing_free_desk(struct swki_managing *m);
 int swki_managing_sign(void *ctx, uint64_t id,
                        const struct swk_sign_request *request,
                        struct swk_error *err);
+
+/* -- The audit log (managing_audit.c) ------------------------------------- */
+
+/* One that cannot be opened is an error only if it is required. */
+int swki_managing_open_audit(struct swki_managing *m, struct swk_error *err);
+/* The node has another key. */
+int swki_managing_renew_audit(struct swki_managing *m, struct swk_error *err);
 
 /* -- Other managers (managing_peers.c) ------------------------------------ */
 

@@ -21,7 +21,7 @@
 #include "trust_input.h"
 
 enum {
-    FLAGS_MAX = 32,
+    FLAGS_MAX = 48,
     LONG_ONLY = 256, /* values of getopt_long() for flags without a letter */
 };
 

@@ -42,6 +42,10 @@ struct daemon_options {
     const char *force_new_cluster;
     const char *dry_run;
     const char *format;
+    const char *audit;
+    const char *audit_required;
+    const char *audit_size;
+    const char *audit_keep;
 };
 
 /* A flag of a program, for parsing and for --help. */

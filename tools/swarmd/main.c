@@ -16,6 +16,7 @@
 #include <swarmkit/process_executor.h>
 #include <swarmkit/signer.h>
 
+#include "audit_flags.h"
 #include "daemon.h"
 #include "recovery.h"
 #include "unlock_input.h"
@@ -197,6 +198,9 @@ static int run_node(const struct daemon_options *options,
     }
     if (rc == 0) {
         config.signer = signer == NULL ? NULL : swk_signer_client_port(signer);
+        rc = audit_flags_read(options, &config, err);
+    }
+    if (rc == 0) {
         rc = make_manager(options, &config, &manager, err);
     }
     if (rc == 0) {
@@ -292,6 +296,15 @@ int main(int argc, char **argv)
          "with the above: say what it would do, and end", &options.dry_run},
         {0, "format", "FORMAT", "of the above: text or json; default text",
          &options.format},
+        {0, "audit", "LEVEL", "what is recorded: all, calls, off; default all",
+         &options.audit},
+        {0, "audit-required", NULL,
+         "refuse changes while they cannot be recorded",
+         &options.audit_required},
+        {0, "audit-size", "SIZE", "of a file of the audit log; default 64M",
+         &options.audit_size},
+        {0, "audit-keep", "N", "files of the audit log that are kept; default 16",
+         &options.audit_keep},
         {0, "heartbeat-tick", "N",
          "ticks of 100 ms between a leader's heartbeats; default 1",
          &options.heartbeat_tick},
