@@ -222,8 +222,7 @@ static void add_sizes(struct reading *r)
 
 /* -- Heads that are known ------------------------------------------------- */
 
-static int check_signature(struct reading *r,
-                           const struct swki_audit_checkpoint *checkpoint,
+static int check_signature(const struct swki_audit_checkpoint *checkpoint,
                            const struct swki_audit_checkpoint_text *text,
                            struct swk_error *err)
 {
@@ -290,10 +289,10 @@ static int take_checkpoint(struct reading *r, const struct swki_buf *text)
     r->checkpoint.link = checkpoint.link;
     r->report->signed_seq = checkpoint.link.seq;
     r->report->signed_time = checkpoint.time;
-    snprintf(r->report->signed_by, sizeof(r->report->signed_by), "%s",
-             checkpoint.node_id);
-    rc = check_signature(r, &checkpoint, &parts, &err);
-    if (rc == 0) {
+    rc = check_signature(&checkpoint, &parts, &err);
+    if (rc == 0) { /* so the name is well formed */
+        snprintf(r->report->signed_by, sizeof(r->report->signed_by), "%s",
+                 checkpoint.node_id);
         rc = check_signer(r, &checkpoint, &parts, &err);
     }
     if (rc != 0) {

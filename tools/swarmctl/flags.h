@@ -40,6 +40,7 @@ extern const struct command cluster_commands[];
 extern const struct command secret_commands[];
 extern const struct command config_commands[];
 extern const struct command spec_commands[];
+extern const struct command audit_commands[];
 extern const struct command other_commands[];
 
 /* Parses argv (its first text is the command's name) and runs the command. */

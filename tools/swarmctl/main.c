@@ -25,6 +25,8 @@ static const struct group {
      secret_commands},
     {"config", NULL, "small files for tasks", config_commands},
     {"spec", NULL, "specs that operators sign", spec_commands},
+    {"audit", NULL, "who changed what, from a manager's files",
+     audit_commands},
     {"", NULL, "other commands", other_commands},
 };
 

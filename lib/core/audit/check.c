@@ -81,7 +81,7 @@ static void find_gap(struct swki_audit_check *check, uint64_t seq)
     if (seq > expected) {
         check->ahead = true;
         find(check, SWKI_AUDIT_REMOVED, seq,
-             "record %" PRIu64 " was expected: %" PRIu64 " are missing",
+             "record %" PRIu64 " was expected: %" PRIu64 " missing",
              expected, seq - expected);
     } else {
         find(check, SWKI_AUDIT_REORDERED, seq,
