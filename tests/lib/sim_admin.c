@@ -36,6 +36,23 @@ bool sim_read_span(const char *text, swk_time *out_span)
     return end != text;
 }
 
+/* -- Objects -------------------------------------------------------------- */
+
+static const void *by_name(const struct sim *sim, enum swki_kind kind,
+                           const char *name)
+{
+    const struct swki_selector by = {.by = SWKI_BY_NAME, .text = name};
+    const struct swki_object *object;
+    struct swki_cursor cursor;
+
+    if (swki_view_find(sim_view(sim), kind, &by, &cursor, NULL) != 0) {
+        return NULL;
+    }
+    object = swki_cursor_next(&cursor);
+    swki_cursor_close(&cursor);
+    return object != NULL ? swki_object_message(object) : NULL;
+}
+
 /* -- Words ---------------------------------------------------------------- */
 
 static void *make(struct swki_arena *arena,
@@ -147,8 +164,71 @@ static bool placement_word(struct swki_arena *arena, Swkpb__TaskSpec *task,
     return true;
 }
 
-static bool service_word(struct swki_arena *arena, Swkpb__ServiceSpec *spec,
-                         const char *word)
+static Swkpb__FileTarget *target(struct swki_arena *arena, const char *name)
+{
+    Swkpb__FileTarget *file = make(arena, &swkpb__file_target__descriptor);
+
+    file->name = swki_arena_strdup(arena, name);
+    file->uid = swki_arena_strdup(arena, "0");
+    file->gid = swki_arena_strdup(arena, "0");
+    file->mode = 0444;
+    return file;
+}
+
+static bool secrets_word(const struct sim *sim, struct swki_arena *arena,
+                         Swkpb__ContainerSpec *c, const char *value)
+{
+    char **names;
+    size_t count;
+
+    split(arena, value, &names, &count);
+    c->secrets = swki_arena_calloc(arena, count + 1, sizeof(*c->secrets));
+    c->n_secrets = 0;
+    for (size_t i = 0; i < count; i++) {
+        const Swkpb__Secret *secret = by_name(sim, SWKI_KIND_SECRET, names[i]);
+        Swkpb__SecretReference *reference =
+            make(arena, &swkpb__secret_reference__descriptor);
+
+        if (secret == NULL) {
+            return false;
+        }
+        reference->secret_id = swki_arena_strdup(arena, secret->id);
+        reference->secret_name = names[i];
+        reference->target_case = SWKPB__SECRET_REFERENCE__TARGET_FILE;
+        reference->file = target(arena, names[i]);
+        c->secrets[c->n_secrets++] = reference;
+    }
+    return true;
+}
+
+static bool configs_word(const struct sim *sim, struct swki_arena *arena,
+                         Swkpb__ContainerSpec *c, const char *value)
+{
+    char **names;
+    size_t count;
+
+    split(arena, value, &names, &count);
+    c->configs = swki_arena_calloc(arena, count + 1, sizeof(*c->configs));
+    c->n_configs = 0;
+    for (size_t i = 0; i < count; i++) {
+        const Swkpb__Config *config = by_name(sim, SWKI_KIND_CONFIG, names[i]);
+        Swkpb__ConfigReference *reference =
+            make(arena, &swkpb__config_reference__descriptor);
+
+        if (config == NULL) {
+            return false;
+        }
+        reference->config_id = swki_arena_strdup(arena, config->id);
+        reference->config_name = names[i];
+        reference->target_case = SWKPB__CONFIG_REFERENCE__TARGET_FILE;
+        reference->file = target(arena, names[i]);
+        c->configs[c->n_configs++] = reference;
+    }
+    return true;
+}
+
+static bool service_word(const struct sim *sim, struct swki_arena *arena,
+                         Swkpb__ServiceSpec *spec, const char *word)
 {
     const char *value = strchr(word, '=');
     char key[32];
@@ -164,6 +244,10 @@ static bool service_word(struct swki_arena *arena, Swkpb__ServiceSpec *spec,
     } else if (strcmp(key, "run") == 0) {
         split(arena, value, &spec->task->container->args,
               &spec->task->container->n_args);
+    } else if (strcmp(key, "secrets") == 0) {
+        return secrets_word(sim, arena, spec->task->container, value);
+    } else if (strcmp(key, "configs") == 0) {
+        return configs_word(sim, arena, spec->task->container, value);
     } else if (strcmp(key, "replicas") == 0) {
         spec->replicated->replicas = strtoull(value, NULL, 10);
     } else if (strcmp(key, "constraint") == 0) {
@@ -176,11 +260,12 @@ static bool service_word(struct swki_arena *arena, Swkpb__ServiceSpec *spec,
     return true;
 }
 
-static bool service_words(struct swki_arena *arena, Swkpb__ServiceSpec *spec,
-                          char *const *words, size_t words_count)
+static bool service_words(const struct sim *sim, struct swki_arena *arena,
+                          Swkpb__ServiceSpec *spec, char *const *words,
+                          size_t words_count)
 {
     for (size_t i = 0; i < words_count; i++) {
-        if (!service_word(arena, spec, words[i])) {
+        if (!service_word(sim, arena, spec, words[i])) {
             return false;
         }
     }
@@ -214,28 +299,13 @@ bool sim_create_service(struct sim *sim, const char *name,
 
     swki_arena_init(&arena, NULL, SIZE_MAX);
     request.spec = new_spec(&arena, name);
-    good = service_words(&arena, request.spec, words, words_count);
+    good = service_words(sim, &arena, request.spec, words, words_count);
     if (good) {
         sim_client_call(sim, SIM_CREATE_SERVICE,
                         &request.base);
     }
     swki_arena_fini(&arena);
     return good;
-}
-
-static const void *by_name(const struct sim *sim, enum swki_kind kind,
-                           const char *name)
-{
-    const struct swki_selector by = {.by = SWKI_BY_NAME, .text = name};
-    const struct swki_object *object;
-    struct swki_cursor cursor;
-
-    if (swki_view_find(sim_view(sim), kind, &by, &cursor, NULL) != 0) {
-        return NULL;
-    }
-    object = swki_cursor_next(&cursor);
-    swki_cursor_close(&cursor);
-    return object != NULL ? swki_object_message(object) : NULL;
 }
 
 const Swkpb__Service *sim_service(const struct sim *sim, const char *name)
@@ -259,7 +329,7 @@ bool sim_update_service(struct sim *sim, const char *name,
     request.service_version = service->meta->version;
     request.spec = (Swkpb__ServiceSpec *)swki_message_copy(
         &service->spec->base, &arena);
-    good = service_words(&arena, request.spec, words, words_count);
+    good = service_words(sim, &arena, request.spec, words, words_count);
     if (good) {
         sim_client_call(sim, SIM_UPDATE_SERVICE,
                         &request.base);
@@ -306,6 +376,42 @@ const Swkpb__Task *sim_slot_task(const struct sim *sim, const char *name,
     }
     swki_cursor_close(&cursor);
     return found;
+}
+
+/* -- Secrets and configs -------------------------------------------------- */
+
+bool sim_create_secret(struct sim *sim, const char *name)
+{
+    Swkpb__CreateSecretRequest request = SWKPB__CREATE_SECRET_REQUEST__INIT;
+    struct swki_arena arena;
+
+    swki_arena_init(&arena, NULL, SIZE_MAX);
+    request.spec = make(&arena, &swkpb__secret_spec__descriptor);
+    request.spec->annotations = make(&arena, &swkpb__annotations__descriptor);
+    request.spec->annotations->name = swki_arena_strdup(&arena, name);
+    request.spec->data.data = (uint8_t *)request.spec->annotations->name;
+    request.spec->data.len = strlen(name);
+    sim_client_call(sim, "/docker.swarmkit.v1.Control/CreateSecret",
+                    &request.base);
+    swki_arena_fini(&arena);
+    return true;
+}
+
+bool sim_create_config(struct sim *sim, const char *name)
+{
+    Swkpb__CreateConfigRequest request = SWKPB__CREATE_CONFIG_REQUEST__INIT;
+    struct swki_arena arena;
+
+    swki_arena_init(&arena, NULL, SIZE_MAX);
+    request.spec = make(&arena, &swkpb__config_spec__descriptor);
+    request.spec->annotations = make(&arena, &swkpb__annotations__descriptor);
+    request.spec->annotations->name = swki_arena_strdup(&arena, name);
+    request.spec->data.data = (uint8_t *)request.spec->annotations->name;
+    request.spec->data.len = strlen(name);
+    sim_client_call(sim, "/docker.swarmkit.v1.Control/CreateConfig",
+                    &request.base);
+    swki_arena_fini(&arena);
+    return true;
 }
 
 /* -- Nodes ---------------------------------------------------------------- */

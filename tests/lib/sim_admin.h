@@ -8,6 +8,7 @@
  *   restart-window=10s
  *   update-parallelism=N update-delay=1s update-monitor=1s update-ratio=0.5
  *   update-failure=pause|continue|rollback update-order=stop-first|start-first
+ *   secrets=NAME,NAME configs=NAME,NAME
  *
  * The calls are begun, not waited for; false if the words make no sense or the
  * thing is not known.
@@ -23,6 +24,9 @@ bool sim_create_service(struct sim *sim, const char *name,
 bool sim_update_service(struct sim *sim, const char *name,
                         char *const *words, size_t words_count);
 bool sim_remove_service(struct sim *sim, const char *name);
+
+bool sim_create_secret(struct sim *sim, const char *name);
+bool sim_create_config(struct sim *sim, const char *name);
 
 /* "active", "pause" or "drain". */
 bool sim_set_availability(struct sim *sim, const char *node,

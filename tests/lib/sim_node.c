@@ -702,6 +702,7 @@ struct sim_node *sim_add_node(struct sim *sim, const char *name)
         sizeof(struct swk_logger), &node->logger, SWK_LOG_INFO, log_record};
     swki_map_init(&node->stored, NULL);
     swki_map_init(&node->workloads, NULL);
+    swki_map_init(&node->given, NULL);
     if (!join(sim, node->id)) {
         sim_node_fini(node);
         free(node);
@@ -771,6 +772,8 @@ void sim_node_fini(struct sim_node *node)
     while ((item = swki_map_next(&node->workloads, &cursor)) != NULL) {
         free(item);
     }
+    sim_forget_given(node);
+    swki_map_fini(&node->given);
     swki_map_fini(&node->stored);
     swki_map_fini(&node->workloads);
 }

@@ -571,6 +571,11 @@ static bool node_settled(struct sim_node *node, char *buf, size_t size)
             return false;
         }
     }
+    if (node->agent != NULL && sim_holds_too_much(node) != NULL) {
+        snprintf(buf, size, "%s still has %s", node->name,
+                 sim_name_of(node->sim, sim_holds_too_much(node)));
+        return false;
+    }
     cursor = 0;
     for (const char *id; node->agent != NULL &&
                          (id = swki_agent_next_task(node->agent, &cursor));) {

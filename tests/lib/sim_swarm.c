@@ -247,6 +247,8 @@ static void take_answer(void *ctx, const struct swki_answer *answer)
         answer_client(sim, call, answer);
     } else {
         if (answer->message != NULL) {
+            sim_check_sent(call->node, call->path, answer->message,
+                           answer->message_len);
             answer_node(sim, call, answer, SIM_MESSAGE);
         }
         if (answer->end) {
@@ -408,6 +410,7 @@ static void call_manager(struct sim *sim, const struct sim_event *event,
     assert(call != NULL);
     call->id = ++sim->last_call;
     call->node = event->node;
+    snprintf(call->path, sizeof(call->path), "%s", event->path);
     call->connection = event->life;
     call->call_id = event->call_id;
     call->next = sim->calls;

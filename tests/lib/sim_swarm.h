@@ -120,6 +120,7 @@ struct sim_node {
     swk_time last_in;
     struct swki_map stored;    /* struct sim_stored by task ID */
     struct swki_map workloads; /* struct sim_workload by task ID */
+    struct swki_map given; /* secrets and configs it has (sim_privilege.c) */
 };
 
 /* A call that the manager has not ended. */
@@ -129,6 +130,7 @@ struct sim_call {
     struct sim_node *node; /* NULL: of the administrator */
     uint64_t connection;
     uint64_t call_id; /* the caller's */
+    char path[64];
 };
 
 /* The administrator's last call. */
@@ -266,6 +268,12 @@ bool sim_observer_start(struct sim *sim);
 void sim_observer_stop(struct sim *sim);
 /* Takes over what is durable, and holds every change against the rules. */
 void sim_observe(struct sim *sim);
+/* Holds what the manager sends a node against what its tasks need. */
+void sim_check_sent(struct sim_node *node, const char *path,
+                    const uint8_t *data, size_t len);
+/* A secret or config that no task of the node needs any more, or NULL. */
+const char *sim_holds_too_much(const struct sim_node *node);
+void sim_forget_given(struct sim_node *node);
 /* What the administrator was told is durable. */
 void sim_check_reply(struct sim *sim);
 /* Holds what the node has against the rules. */

@@ -51,6 +51,22 @@ static const char *any_service(struct f *f)
 
 /* -- What the administrator does ------------------------------------------ */
 
+static const char *any_secrets(struct f *f)
+{
+    static const char *const words[] = {"secrets=", "secrets=s1", "secrets=s2",
+                                        "secrets=s1,s2"};
+
+    return words[below(f, 4)];
+}
+
+static const char *any_configs(struct f *f)
+{
+    static const char *const words[] = {"configs=", "configs=c1", "configs=c2",
+                                        "configs=c1,c2"};
+
+    return words[below(f, 4)];
+}
+
 static void create(struct f *f)
 {
     char replicas[32];
@@ -64,11 +80,13 @@ static void create(struct f *f)
                      (char *)"update-monitor=300ms",
                      (char *)"update-failure=continue",
                      (char *)"update-parallelism=2",
-                     (char *)extra};
+                     (char *)extra,
+                     (char *)any_secrets(f),
+                     (char *)any_configs(f)};
 
     snprintf(replicas, sizeof(replicas), "replicas=%u",
              (unsigned)below(f, 8));
-    (void)sim_create_service(f->sim, service, words, 6);
+    (void)sim_create_service(f->sim, service, words, 8);
 }
 
 static void scale(struct f *f)
@@ -99,10 +117,15 @@ static void update(struct f *f)
     const char *order = orders[below(f, 2)];
     const char *failure = failures[below(f, 3)];
     char image[32];
-    char *words[] = {image, (char *)run, (char *)order, (char *)failure};
+    char *words[] = {image,
+                     (char *)run,
+                     (char *)order,
+                     (char *)failure,
+                     (char *)any_secrets(f),
+                     (char *)any_configs(f)};
 
     snprintf(image, sizeof(image), "image=app:%u", ++f->images);
-    (void)sim_update_service(f->sim, service, words, 4);
+    (void)sim_update_service(f->sim, service, words, 6);
 }
 
 static void set_availability(struct f *f)
@@ -329,6 +352,19 @@ static void settle(struct f *f)
     }
 }
 
+static void add_payloads(struct f *f)
+{
+    static const char *const secrets[] = {"s1", "s2"};
+    static const char *const configs[] = {"c1", "c2"};
+
+    for (size_t i = 0; i < 2; i++) {
+        (void)sim_create_secret(f->sim, secrets[i]);
+        (void)sim_wait(f->sim);
+        (void)sim_create_config(f->sim, configs[i]);
+        (void)sim_wait(f->sim);
+    }
+}
+
 static void run_seed(struct f *f, uint64_t seed)
 {
     char name[8];
@@ -341,6 +377,7 @@ static void run_seed(struct f *f, uint64_t seed)
     f->sim->jitter_ns = below(f, 3) * 20 * SWK_MILLISECOND;
     sim_start_manager(f->sim);
     sim_advance(f->sim, SWK_SECOND);
+    add_payloads(f);
     for (int i = 0; i < NODES; i++) {
         snprintf(name, sizeof(name), "a%d", i + 1);
         assert_non_null(sim_add_node(f->sim, name));
