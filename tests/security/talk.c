@@ -13,6 +13,7 @@
  * bytes themselves, after "zeros:" so many of them. OPTIONS, with ';' between:
  *
  *     wait=MS    how long to listen; 2000 if nothing is said
+ *     messages=N listens no longer once so many have come
  *     keep       leaves the call open, for "poll"
  *     open       leaves the half of the client open
  *     node= swarm= role= address=    whom the call is forwarded for
@@ -22,10 +23,11 @@
 
 #include "attacker.h"
 
-#include <inttypes.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <swarmkit/nng_transport.h>
 #include <swarmkit/posix.h>
@@ -55,6 +57,7 @@ struct call {
 
 struct options {
     swk_time wait_ns;
+    size_t messages;
     bool keep;
     bool open;
     struct swki_rpc_header header;
@@ -261,11 +264,12 @@ static void start(struct talker *t, const struct options *options,
 }
 
 static void listen_to(struct talker *t, const struct call *call,
-                      swk_time wait_ns)
+                      const struct options *options)
 {
-    swk_time until = now_of() + wait_ns;
+    swk_time until = now_of() + options->wait_ns;
 
-    while (!call->ended && !t->down && now_of() < until) {
+    while (!call->ended && !t->down && now_of() < until &&
+           call->count < options->messages) {
         turn(t, until);
     }
 }
@@ -284,7 +288,7 @@ static void make_call(struct talker *t, const struct options *options,
     struct call *call = &t->calls[0];
 
     start(t, options, request);
-    listen_to(t, call, options->wait_ns);
+    listen_to(t, call, options);
     report(t, call);
     if (options->keep) {
         keep(t);
@@ -309,6 +313,8 @@ static void read_options(char *text, struct options *out)
         value = value == NULL ? word + strlen(word) : value + 1;
         if (strncmp(word, "wait=", 5) == 0) {
             out->wait_ns = strtoull(value, NULL, 10) * SWK_MILLISECOND;
+        } else if (strncmp(word, "messages=", 9) == 0) {
+            out->messages = strtoull(value, NULL, 10);
         } else if (strcmp(word, "keep") == 0) {
             out->keep = true;
         } else if (strcmp(word, "open") == 0) {
@@ -376,7 +382,10 @@ static void read_request(const char *path, const char *text,
 static void on_line(struct talker *t, char *line)
 {
     char *fields[3] = {line, NULL, NULL};
-    struct options options = {.wait_ns = WAIT_MS * SWK_MILLISECOND};
+    struct options options = {
+        .wait_ns = WAIT_MS * SWK_MILLISECOND,
+        .messages = SIZE_MAX,
+    };
     struct swki_buf request;
 
     line[strcspn(line, "\n")] = '\0';
@@ -390,7 +399,7 @@ static void on_line(struct talker *t, char *line)
     options.header.path = fields[0];
     read_options(fields[1], &options);
     if (strcmp(fields[0], "poll") == 0) {
-        listen_to(t, &t->calls[1], options.wait_ns);
+        listen_to(t, &t->calls[1], &options);
         report(t, &t->calls[1]);
         return;
     }
@@ -398,6 +407,18 @@ static void on_line(struct talker *t, char *line)
     read_request(fields[0], fields[2], &request);
     make_call(t, &options, &request);
     swki_buf_fini(&request);
+}
+
+/* Whoever says nothing meanwhile would be taken for dead. One line is read at a
+ * time: the next is written when this one was answered. */
+static bool next_line(struct talker *t, char **line, size_t *size)
+{
+    struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
+
+    while (poll(&input, 1, 100) == 0) {
+        turn(t, now_of());
+    }
+    return getline(line, size, stdin) > 0;
 }
 
 int talk(int argc, char **argv)
@@ -423,7 +444,7 @@ int talk(int argc, char **argv)
     printf("%s\t0\t%s\n", t.connected ? "0" : "down",
            t.down ? t.reason.text : "");
     fflush(stdout);
-    while (getline(&line, &size, stdin) > 0) {
+    while (next_line(&t, &line, &size)) {
         on_line(&t, line);
     }
     free(line);
