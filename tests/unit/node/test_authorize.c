@@ -109,6 +109,17 @@ void swki_manager_call(struct swki_manager *manager, swk_time now,
     }
 }
 
+void swki_manager_refused(struct swki_manager *manager, const char *path,
+                          const struct swki_caller *caller,
+                          enum swki_status status, const char *text)
+{
+    (void)manager;
+    (void)path;
+    (void)caller;
+    (void)status;
+    (void)text;
+}
+
 void swki_manager_cancel(struct swki_manager *manager, uint64_t call_id)
 {
     (void)manager;
