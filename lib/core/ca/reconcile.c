@@ -485,8 +485,12 @@ static void finish(struct swki_reconcile *r, swk_wall wall)
     }
     r->failed = false;
     swki_log(r->logger, SWK_LOG_INFO, "ca",
-             "the root CA was rotated, without %zu nodes; join tokens are new",
-             waived_count);
+             "the root CA was rotated; join tokens are new");
+    if (waived_count > 0) {
+        swki_log(r->logger, SWK_LOG_WARN, "ca",
+                 "%zu nodes were left out: they have to join anew",
+                 waived_count);
+    }
 }
 
 /* -- Steps ---------------------------------------------------------------- */
