@@ -172,14 +172,15 @@ static const struct swki_remote *pick(const struct swki_asker *asker)
     return remote;
 }
 
-/* Where to ask; false if no manager is known. */
-static bool choose_address(struct swki_ask *ask)
+/* Where to ask; false if no manager is known. A manager that has a certificate
+ * is a node like others, even to itself. */
+static bool choose_address(struct swki_ask *ask, enum swki_ask_as as)
 {
     const struct swki_asker *asker = ask->asker;
     const struct swki_remote *remote = pick(asker);
     const char *own = asker->credentials->identity.node_id;
 
-    if (asker->local_path != NULL &&
+    if (asker->local_path != NULL && as == SWKI_ASK_AS_NOBODY &&
         (remote == NULL || strcmp(remote->node_id, own) == 0)) {
         ask->local = true;
         snprintf(ask->address, sizeof(ask->address), "ipc://%s",
@@ -209,7 +210,7 @@ int swki_ask_new(const struct swki_asker *asker,
     ask->ctx = ctx;
     ask->started = asker->clock->now(asker->clock->ctx);
     swki_buf_init(&ask->answer, asker->alloc, ANSWER_SIZE_MAX);
-    rc = choose_address(ask)
+    rc = choose_address(ask, question->as)
              ? open_client(ask, question, err)
              : swki_fail(err, SWK_EUNAVAILABLE, "no manager is known");
     if (rc == 0) {

@@ -28,8 +28,8 @@ struct swki_asker {
     struct swki_loop *loop;
     const struct swki_credentials *credentials; /* shown to the manager */
     struct swki_remotes *remotes;               /* to be tried in turn */
-    /* This manager's own control socket, to be asked when no other manager is
-     * known; NULL for none. */
+    /* This manager's own control socket, to be asked by one that has no
+     * certificate, and knows no other manager; NULL for none. */
     const char *local_path;
 };
 

@@ -347,8 +347,10 @@ static int fill_node(const struct swki_credentials *credentials,
     certificate->certificate.len = credentials->chain.len;
     certificate->status =
         swki_arena_alloc(arena, sizeof(*certificate->status));
+    certificate->not_after =
+        swki_timestamp_from_wall(credentials->identity.not_after, arena);
     if (certificate->cn == NULL || certificate->certificate.data == NULL ||
-        certificate->status == NULL) {
+        certificate->not_after == NULL || certificate->status == NULL) {
         return swki_fail_nomem(err);
     }
     swkpb__issuance_status__init(certificate->status);

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "core/allocator/allocator.h"
+#include "core/ca/expiry.h"
 #include "core/ca/server.h"
 #include "core/control/control.h"
 #include "core/dispatcher/dispatcher.h"
@@ -29,6 +30,7 @@ struct swki_leader {
     struct swki_requests *requests;
     struct swki_role_manager *role_manager;
     struct swki_ca_server *ca;
+    struct swki_ca_expiry expiry;
     struct swki_allocator *allocator;
     struct swki_orchestrator *orchestrator;
     struct swki_enforcer *enforcer;
@@ -261,6 +263,8 @@ static int start(struct swki_leader *leader, swk_time now, swk_wall wall,
     if (rc == 0) {
         rc = swki_ca_server_start(leader->ca, err);
     }
+    swki_ca_expiry_init(&leader->expiry, leader->config.logger,
+                        leader->config.store, now);
     if (rc == 0) {
         rc = swki_dispatcher_start(leader->dispatcher, now, wall, err);
     }
@@ -494,6 +498,7 @@ static swk_time deadline_of(const struct swki_leader *leader)
     deadline = earlier(deadline, swki_scheduler_deadline(leader->scheduler));
     deadline = earlier(deadline, swki_control_deadline(leader->control));
     deadline = earlier(deadline, swki_ca_server_deadline(leader->ca));
+    deadline = earlier(deadline, swki_ca_expiry_deadline(&leader->expiry));
     deadline = earlier(deadline, swki_requests_deadline(leader->requests));
     deadline =
         earlier(deadline, swki_role_manager_deadline(leader->role_manager));
@@ -526,6 +531,7 @@ swk_time swki_leader_step(struct swki_leader *leader, swk_time now,
         step_members(leader, now, wall, answers);
         swki_control_step(leader->control, now, answers);
         swki_ca_server_step(leader->ca, now, wall, answers);
+        swki_ca_expiry_step(&leader->expiry, now, wall);
         step_signing(leader, now, wall, answers);
         swki_enforcer_step(leader->enforcer, now, wall);
         swki_orchestrator_step(leader->orchestrator, now, wall);

@@ -480,6 +480,9 @@ static int make_parts(struct swk_manager *m, struct swk_error *err)
     renewal.asker.local_path = m->config.control_path;
     rc = swki_renewal_new(&renewal, &m->renewal, err);
 
+    if (rc == 0 && m->config.force_new_cluster != 0) {
+        swki_renewal_request(m->renewal); /* the log is to know of it */
+    }
     if (rc == 0) {
         rc = start_by_role(m, err);
     }

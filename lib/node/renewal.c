@@ -256,7 +256,7 @@ static void poll(struct swki_renewal *r, swk_time now)
         swki_fail_nomem(&err);
         fail_attempt(r, &err, now);
     } else if (swki_ask_new(&r->config.asker, &question, told_status, r,
-                     &r->attempt.ask, &err) != 0) {
+                            &r->attempt.ask, &err) != 0) {
         fail_attempt(r, &err, now);
     }
 }
@@ -377,6 +377,11 @@ static void begin_attempt(struct swki_renewal *r, swk_time now)
     struct swk_error err;
 
     attempt->by_proof = swki_renewal_expired(r);
+    if (attempt->by_proof) {
+        swki_log(r->config.asker.logger, SWK_LOG_WARN, "node",
+                 "this node's certificate has ended: asks for another one, by "
+                 "proof of its key");
+    }
     attempt->polls = 0;
     attempt->poll_due = SWK_NEVER;
     attempt->give_up = now + PATIENCE;
@@ -400,13 +405,13 @@ static void warn(struct swki_renewal *r, swk_time now)
     }
     if (left < 0) {
         swki_log(r->config.asker.logger, SWK_LOG_ERROR, "node",
-                 "this node's certificate ended %lld hours ago, and is renewed "
-                 "only by proof of its key, as long as the swarm allows",
+                 "this node's certificate ended %lld hours ago, and renewing "
+                 "it fails",
                  (long long)(-left / (swk_wall)SWK_HOUR));
     } else {
         swki_log(r->config.asker.logger, SWK_LOG_WARN, "node",
-                 "this node's certificate ends in %lld hours, and is not "
-                 "renewed yet",
+                 "this node's certificate ends in %lld hours, and renewing it "
+                 "fails",
                  (long long)(left / (swk_wall)SWK_HOUR));
     }
 }

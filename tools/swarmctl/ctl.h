@@ -120,6 +120,9 @@ const char *annotations_name(const Swkpb__Annotations *annotations);
 const char *enum_text(const ProtobufCEnumDescriptor *type, int value);
 /* "3 minutes ago"; "-" without a timestamp. */
 const char *age_text(struct ctl *ctl, const Swkpb__Timestamp *timestamp);
+
+/* "in 89 days", "EXPIRED 2 days ago"; "-" without a timestamp. */
+const char *expiry_text(struct ctl *ctl, const Swkpb__Timestamp *timestamp);
 enum {
     WALL_TEXT_SIZE = 32,
 };

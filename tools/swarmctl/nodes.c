@@ -81,11 +81,18 @@ static const char *status_text(const Swkpb__Node *node)
                            (int)node->status->state);
 }
 
+static const char *certificate_text(struct ctl *ctl, const Swkpb__Node *node)
+{
+    return expiry_text(ctl, node->certificate != NULL
+                                ? node->certificate->not_after
+                                : NULL);
+}
+
 static int run_list(struct ctl *ctl, const struct args *args)
 {
     static const char *const columns[] = {
-        "ID", "NAME", "STATUS", "MEMBERSHIP", "AVAILABILITY", "MANAGER STATUS",
-        NULL};
+        "ID",           "NAME",           "STATUS",      "MEMBERSHIP",
+        "AVAILABILITY", "MANAGER STATUS", "CERT EXPIRY", NULL};
     Swkpb__ListNodesRequest request = SWKPB__LIST_NODES_REQUEST__INIT;
     Swkpb__ListNodesResponse *reply;
     int rc = ctl_call(ctl, "ListNodes", &request.base,
@@ -106,7 +113,8 @@ static int run_list(struct ctl *ctl, const struct args *args)
         const Swkpb__Node *node = reply->nodes[i];
         const char *const row[] = {node->id,           node_name(node),
                                    status_text(node),  membership(node),
-                                   availability(node), manager_text(node)};
+                                   availability(node), manager_text(node),
+                                   certificate_text(ctl, node)};
 
         table_row(table, row);
     }
@@ -137,7 +145,7 @@ static void print_resources(const Swkpb__Resources *resources)
     }
 }
 
-static void print_node(const Swkpb__Node *node)
+static void print_node(struct ctl *ctl, const Swkpb__Node *node)
 {
     const Swkpb__NodeDescription *d = node->description;
 
@@ -156,6 +164,11 @@ static void print_node(const Swkpb__Node *node)
     }
     if (node->status != NULL) {
         print_field("Address", "%s", node->status->addr);
+    }
+    if (node->certificate != NULL && node->certificate->not_after != NULL) {
+        print_field("Certificate", "until %s, %s",
+                    time_text(ctl, node->certificate->not_after),
+                    certificate_text(ctl, node));
     }
     for (size_t i = 0; node->spec != NULL && node->spec->annotations != NULL &&
                        i < node->spec->annotations->n_labels;
@@ -184,7 +197,7 @@ static int run_inspect(struct ctl *ctl, const struct args *args)
     if (rc != EXIT_OK || ctl->json) {
         return rc != EXIT_OK ? rc : ctl_print_json(ctl, &node->base);
     }
-    print_node(node);
+    print_node(ctl, node);
     putchar('\n');
     return list_tasks(ctl, LIST_BY_NODE, node->id, args_has(args, "all"));
 }

@@ -36,32 +36,55 @@ const char *enum_text(const ProtobufCEnumDescriptor *type, int value)
     return found != NULL ? found->name : "?";
 }
 
-const char *age_text(struct ctl *ctl, const Swkpb__Timestamp *timestamp)
+/* "3 minutes"; NULL for less than a second. */
+static const char *span_text(struct ctl *ctl, int64_t seconds)
 {
     static const struct {
         int64_t seconds;
         const char *name;
-    } units[] = {
-        {86400, "day"}, {3600, "hour"}, {60, "minute"}, {1, "second"}};
+    } units[] = {{86400, "day"}, {3600, "hour"}, {60, "minute"}, {1, "second"}};
 
-    if (timestamp == NULL) {
-        return "-";
-    }
-
-    /* The time may be a node's own idea of it. */
-    int64_t age;
-    if (__builtin_sub_overflow((int64_t)time(NULL), timestamp->seconds, &age)) {
-        return "-";
-    }
     for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
-        int64_t count = age / units[i].seconds;
+        int64_t count = seconds / units[i].seconds;
 
         if (count > 0) {
-            return pool_printf(&ctl->pool, "%lld %s%s ago", (long long)count,
+            return pool_printf(&ctl->pool, "%lld %s%s", (long long)count,
                                units[i].name, count > 1 ? "s" : "");
         }
     }
-    return "now";
+    return NULL;
+}
+
+const char *age_text(struct ctl *ctl, const Swkpb__Timestamp *timestamp)
+{
+    const char *span;
+    int64_t age;
+
+    /* The time may be a node's own idea of it. */
+    if (timestamp == NULL ||
+        __builtin_sub_overflow((int64_t)time(NULL), timestamp->seconds, &age)) {
+        return "-";
+    }
+    span = span_text(ctl, age);
+    return span != NULL ? pool_printf(&ctl->pool, "%s ago", span) : "now";
+}
+
+const char *expiry_text(struct ctl *ctl, const Swkpb__Timestamp *timestamp)
+{
+    const char *span;
+    int64_t left;
+
+    if (timestamp == NULL ||
+        __builtin_sub_overflow(timestamp->seconds, (int64_t)time(NULL),
+                               &left)) {
+        return "-";
+    }
+    if (left > 0) {
+        return pool_printf(&ctl->pool, "in %s", span_text(ctl, left));
+    }
+    span = left > INT64_MIN ? span_text(ctl, -left) : NULL;
+    return span != NULL ? pool_printf(&ctl->pool, "EXPIRED %s ago", span)
+                        : "EXPIRED";
 }
 
 const char *wall_text(swk_wall wall, char out_text[WALL_TEXT_SIZE])
@@ -80,9 +103,8 @@ const char *time_text(struct ctl *ctl, const Swkpb__Timestamp *timestamp)
 {
     char text[WALL_TEXT_SIZE];
 
-    return pool_strdup(&ctl->pool,
-                       wall_text(timestamp->seconds * (swk_wall)SWK_SECOND,
-                                 text));
+    return pool_strdup(
+        &ctl->pool, wall_text(timestamp->seconds * (swk_wall)SWK_SECOND, text));
 }
 
 const char *duration_text(struct ctl *ctl, const Swkpb__Duration *duration)

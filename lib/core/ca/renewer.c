@@ -95,8 +95,8 @@ bool swki_renewer_expired(const struct swki_renewer *r, swk_wall wall)
 
 bool swki_renewer_warns(struct swki_renewer *r, swk_time now, swk_wall wall)
 {
-    if (!is_known(r) || wall < after_percent(r, WARN_PERCENT) ||
-        now < r->warn_due) {
+    if (!is_known(r) || r->failures == 0 ||
+        wall < after_percent(r, WARN_PERCENT) || now < r->warn_due) {
         return false;
     }
     r->warn_due = now + SWKI_RENEWER_WARN_PERIOD;

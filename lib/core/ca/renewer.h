@@ -118,8 +118,8 @@ void swki_renewer_expect(struct swki_renewer *renewer, swk_time now,
 /* Whether the certificate has ended. */
 bool swki_renewer_expired(const struct swki_renewer *renewer, swk_wall wall);
 
-/* Whether to warn that less than a fifth of the validity is left, and it was
- * not renewed: true once a day. */
+/* Whether to warn that less than a fifth of the validity is left, and renewing
+ * fails: true once a day. */
 bool swki_renewer_warns(struct swki_renewer *renewer, swk_time now,
                         swk_wall wall);
 

@@ -74,6 +74,11 @@ def certificates_are_renewed_before_they_end():
         node_id = swarm.nodes()["w1"]["id"]
         swarm.renew_all(LATE, swarm.manager, worker)
         swarm.wait_node("w1", "READY")
+        # 15 days before the end by the clock of the swarm, 75 more by ours.
+        for node in swarm.json("node", "ls"):
+            expect("notAfter" in node["certificate"], node)
+        swarm.ctl("node", "ls").says("CERT EXPIRY", "in 16")
+        swarm.ctl("node", "inspect", "w1").says("Certificate  ", "until 20")
         # Nobody went away meanwhile.
         expect(swarm.nodes()["w1"]["id"] == node_id, "another node")
         # The new ones are in force: the old ones have ended by then.
@@ -99,7 +104,7 @@ def nodes_come_back_after_their_certificates_ended():
         swarm.wait_renewed("manager", old[1])
         worker.start()
         swarm.wait_renewed("w1", old[0])
-        swarm.wait_log(worker, "certificate ended")
+        swarm.wait_log(worker, "certificate has ended")
         swarm.wait_node("w1", "READY")
         expect(swarm.nodes()["w1"]["id"] == node_id, "another node")
         worker.stop()

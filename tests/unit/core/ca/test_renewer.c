@@ -374,6 +374,13 @@ static void last_fifth_is_warned_of_once_a_day(void **state)
     (void)state;
     begin(&f, 1);
     f.wall = START + VALIDITY / 100 * 80 - 1;
+    f.renewer.seen = false;
+    swki_renewer_request(&f.renewer, f.now);
+    wait_for(&f, SWKI_RENEWER_DO_RENEW);
+    f.wall = START + VALIDITY / 100 * 80;
+    assert_false(swki_renewer_warns(&f.renewer, f.now, f.wall));
+    swki_renewer_failed(&f.renewer, f.now);
+    f.wall = START + VALIDITY / 100 * 80 - 1;
     assert_false(swki_renewer_warns(&f.renewer, f.now, f.wall));
     pass(&f, 1);
     assert_true(swki_renewer_warns(&f.renewer, f.now, f.wall));
