@@ -309,7 +309,31 @@ static bool check_volumes(const struct swki_sieve *sieve,
     return false;
 }
 
+/* -- Consent -------------------------------------------------------------- */
+
+/* Most nodes say nothing: that is all they cost. */
+static enum swki_filter check_consent(const struct swki_sieve *sieve,
+                                      const struct swki_table_node *node)
+{
+    enum swki_consent_reason reason;
+
+    if (node->consent == NULL) {
+        return SWKI_FILTERS_COUNT;
+    }
+    if (node->is_unreadable) {
+        return SWKI_FILTER_UNREADABLE;
+    }
+    reason = swki_consent_check(node->consent, sieve->task, NULL);
+    return reason == SWKI_CONSENT_GIVEN
+               ? SWKI_FILTERS_COUNT
+               : SWKI_FILTER_CONSENT + (reason - SWKI_CONSENT_SIGNATURE);
+}
+
 /* -- The pipeline --------------------------------------------------------- */
+
+/* The entry for a reason of those that have no filter of their own. */
+#define CONSENT(reason)                                                        \
+    [SWKI_FILTER_CONSENT + SWKI_CONSENT_##reason - SWKI_CONSENT_SIGNATURE]
 
 static const struct filter {
     bool (*applies)(const Swkpb__Task *task);
@@ -345,6 +369,32 @@ static const struct filter {
         {has_cluster_volumes, check_volumes, false,
          "cannot fulfill requested CSI volume mounts on 1 node",
          "cannot fulfill requested CSI volume mounts on %u nodes"},
+    CONSENT(SIGNATURE) = {.one = "not signed by a key that 1 node trusts",
+                          .many = "not signed by a key that %u nodes trust"},
+    CONSENT(EXECUTOR) = {.one = "kind of task not allowed on 1 node",
+                         .many = "kind of task not allowed on %u nodes"},
+    CONSENT(IMAGE) = {.one = "image not allowed on 1 node",
+                      .many = "image not allowed on %u nodes"},
+    CONSENT(USER) = {.one = "user or group not allowed on 1 node",
+                     .many = "user or group not allowed on %u nodes"},
+    CONSENT(MOUNT) = {.one = "mount not allowed on 1 node",
+                      .many = "mount not allowed on %u nodes"},
+    CONSENT(RESOURCE) = {.one = "generic resource not allowed on 1 node",
+                         .many = "generic resource not allowed on %u nodes"},
+    CONSENT(NAMESPACE) = {.one = "host namespace not allowed on 1 node",
+                          .many = "host namespace not allowed on %u nodes"},
+    CONSENT(CAPABILITY) = {.one = "capability not allowed on 1 node",
+                           .many = "capability not allowed on %u nodes"},
+    CONSENT(PRIVILEGE) = {.one = "privilege not allowed on 1 node",
+                          .many = "privilege not allowed on %u nodes"},
+    CONSENT(SYSCTL) = {.one = "sysctl not allowed on 1 node",
+                       .many = "sysctl not allowed on %u nodes"},
+    CONSENT(PORT) = {.one = "published port not allowed on 1 node",
+                     .many = "published port not allowed on %u nodes"},
+    CONSENT(LIMIT) = {.one = "limits not low enough for 1 node",
+                      .many = "limits not low enough for %u nodes"},
+    [SWKI_FILTER_UNREADABLE] = {.one = "policy of 1 node not understood",
+                                .many = "policies of %u nodes not understood"},
 };
 
 int swki_sieve_init(struct swki_sieve *sieve, const struct swk_alloc *alloc,
@@ -354,7 +404,7 @@ int swki_sieve_init(struct swki_sieve *sieve, const struct swk_alloc *alloc,
     int rc;
 
     *sieve = (struct swki_sieve){.task = t, .service = task->service};
-    for (int i = 0; i < SWKI_FILTERS_COUNT; i++) {
+    for (int i = 0; i < SWKI_FILTER_CONSENT; i++) {
         sieve->applies[i] = filters[i].applies(t);
     }
     if (!sieve->applies[SWKI_FILTER_CONSTRAINTS]) {
@@ -383,17 +433,17 @@ enum swki_filter swki_sieve_check(const struct swki_sieve *sieve,
 {
     enum swki_filter i = 0;
 
-    while (i < SWKI_FILTERS_COUNT &&
+    while (i < SWKI_FILTER_CONSENT &&
            (!sieve->applies[i] || filters[i].check(sieve, node))) {
         i++;
     }
-    return i;
+    return i < SWKI_FILTER_CONSENT ? i : check_consent(sieve, node);
 }
 
 bool swki_sieve_recheck(const struct swki_sieve *sieve,
                         const struct swki_table_node *node)
 {
-    for (int i = 0; i < SWKI_FILTERS_COUNT; i++) {
+    for (int i = 0; i < SWKI_FILTER_CONSENT; i++) {
         if (filters[i].changes && sieve->applies[i] &&
             !filters[i].check(sieve, node)) {
             return false;

@@ -5,6 +5,7 @@
 #ifndef SWKI_SCHEDULER_FILTER_H
 #define SWKI_SCHEDULER_FILTER_H
 
+#include "core/consent/consent.h"
 #include "core/scheduler/constraint.h"
 #include "core/scheduler/table.h"
 
@@ -18,6 +19,11 @@ enum swki_filter {
     SWKI_FILTER_HOST_PORTS,
     SWKI_FILTER_MAX_REPLICAS,
     SWKI_FILTER_VOLUMES,
+    /* What the node does not consent to: one for each reason, from
+     * SWKI_CONSENT_SIGNATURE on, and one for a consent that makes no sense. */
+    SWKI_FILTER_CONSENT,
+    SWKI_FILTER_UNREADABLE =
+        SWKI_FILTER_CONSENT + SWKI_CONSENT_REASONS_COUNT - 1,
     SWKI_FILTERS_COUNT, /* no refusal */
 };
 
@@ -26,7 +32,7 @@ struct swki_sieve {
     const Swkpb__Task *task;
     const struct swki_table_service *service;
     struct swki_constraints constraints;
-    bool applies[SWKI_FILTERS_COUNT];
+    bool applies[SWKI_FILTER_CONSENT];
 };
 
 /* The task must outlive it; release with swki_sieve_fini(). */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "core/consent/consent.h"
 #include "core/store/task.h"
 
 /* -- Reading messages ----------------------------------------------------- */
@@ -236,6 +237,17 @@ static struct swki_table_node *add_node(struct swki_table *table,
     return node;
 }
 
+/* Agents check their own policy; what another one sends is bounded here. */
+static void take_consent(struct swki_table_node *node)
+{
+    const Swkpb__NodeDescription *description =
+        swki_node(node->object)->description;
+
+    node->consent = description != NULL ? description->consent : NULL;
+    node->is_unreadable = node->consent != NULL &&
+                          swki_consent_validate(node->consent, NULL) != SWK_OK;
+}
+
 bool swki_table_put_node(struct swki_table *table,
                          const struct swki_object *object)
 {
@@ -251,6 +263,7 @@ bool swki_table_put_node(struct swki_table *table,
     swki_object_ref(object);
     swki_object_unref(node->object);
     node->object = object;
+    take_consent(node);
     return refresh(table, node);
 }
 

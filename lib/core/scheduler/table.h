@@ -35,6 +35,9 @@ struct swki_table_node {
     uint32_t *ports; /* host ports in use: protocol << 16 | port */
     size_t ports_count;
     size_t ports_size;
+    /* What it lets run; NULL: anything. Borrowed from the object. */
+    const Swkpb__Rpc__NodeConsent *consent;
+    bool is_unreadable; /* its consent makes no sense: it gets nothing */
     char id[];
 };
 

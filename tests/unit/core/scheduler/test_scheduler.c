@@ -762,6 +762,98 @@ static void tables_stay_exact_and_all_ends_well(void **state)
     }
 }
 
+/* -- Consent -------------------------------------------------------------- */
+
+/* The node says anew what it lets run: no image but those of the pattern, and
+ * no process over a limit if there is one. */
+static void set_consent(struct swarm *s, const char *id, const char *pattern,
+                        int64_t pids)
+{
+    struct swki_object *object = swarm_edit(s, SWKI_KIND_NODE, id);
+    Swkpb__Node *node = swki_node_edit(object);
+    Swkpb__Rpc__NodeConsent *consent = swarm_new(object, sizeof(*consent));
+
+    swki_object_own(object, &node->description);
+    swkpb__rpc__node_consent__init(consent);
+    consent->images = swarm_new(object, sizeof(*consent->images));
+    swkpb__rpc__node_consent__names__init(consent->images);
+    consent->images->n_allow = 1;
+    consent->images->allow = swarm_new(object, sizeof(char *));
+    consent->images->allow[0] = swarm_text(object, pattern);
+    consent->per_task = swarm_new(object, sizeof(*consent->per_task));
+    swkpb__rpc__node_consent__limits__init(consent->per_task);
+    consent->per_task->pids = pids;
+    node->description->consent = consent;
+    swarm_update(s, SWKI_ACTOR_DISPATCHER, object);
+}
+
+static void tasks_go_where_nodes_let_them_run(void **state)
+{
+    struct swarm s;
+
+    swarm_init(&s, parts);
+    add_nodes(&s, 3);
+    set_consent(&s, "node1", "other:*", 0);
+    set_consent(&s, "node2", "image:?", 0);
+    swarm_add_service(&s, "a", 4);
+    swarm_run(&s);
+    assert_int_equal(on_node(&s, "a", "node1"), 0);
+    assert_int_equal(on_node(&s, "a", "node2"), 2);
+    assert_int_equal(on_node(&s, "a", "node3"), 2);
+    swarm_fini(&s);
+}
+
+static void each_reason_of_a_refusal_is_told_and_heard_again(void **state)
+{
+    struct swarm s;
+
+    swarm_init(&s, parts);
+    add_nodes(&s, 3);
+    set_consent(&s, "node1", "other:*", 0);
+    set_consent(&s, "node2", "other:*", 0);
+    set_consent(&s, "node3", "*", 10);
+    swarm_add_service(&s, "a", 1);
+    swarm_run_for(&s, SWK_SECOND);
+    assert_string_equal(error_of(&s, "a"),
+                        "no suitable node (image not allowed on 2 nodes; "
+                        "limits not low enough for 1 node)");
+    set_consent(&s, "node2", "image:*", 0);
+    swarm_run_for(&s, SWK_SECOND);
+    assert_int_equal(on_node(&s, "a", "node2"), 1);
+    swarm_fini(&s);
+}
+
+static void a_policy_that_makes_no_sense_gets_nothing(void **state)
+{
+    struct swarm s;
+
+    swarm_init(&s, parts);
+    add_nodes(&s, 1);
+    set_consent(&s, "node1", "*", -1);
+    swarm_add_service(&s, "a", 1);
+    swarm_run_for(&s, SWK_SECOND);
+    assert_string_equal(error_of(&s, "a"),
+                        "no suitable node (policy of 1 node not understood)");
+    swarm_fini(&s);
+}
+
+static void every_reason_has_its_words(void **state)
+{
+    for (int i = 0; i < SWKI_FILTERS_COUNT; i++) {
+        uint32_t refusals[SWKI_FILTERS_COUNT] = {0};
+        char one[SWKI_EXPLANATION_SIZE];
+        char many[SWKI_EXPLANATION_SIZE];
+
+        refusals[i] = 1;
+        swki_explain(refusals, one);
+        refusals[i] = 7;
+        swki_explain(refusals, many);
+        assert_true(strlen(one) > 10);
+        assert_true(strlen(many) > 10);
+        assert_true(i == SWKI_FILTER_MAX_REPLICAS || strchr(many, '7') != NULL);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -782,6 +874,10 @@ int main(void)
         cmocka_unit_test(platform_aliases_are_the_same),
         cmocka_unit_test(log_plugin_must_be_there),
         cmocka_unit_test(tables_stay_exact_and_all_ends_well),
+        cmocka_unit_test(tasks_go_where_nodes_let_them_run),
+        cmocka_unit_test(each_reason_of_a_refusal_is_told_and_heard_again),
+        cmocka_unit_test(a_policy_that_makes_no_sense_gets_nothing),
+        cmocka_unit_test(every_reason_has_its_words),
     };
 
     return cmocka_run_group_tests_name("scheduler", tests, NULL, NULL);
