@@ -194,13 +194,13 @@ static int run_node(const struct daemon_options *options,
         rc = read_ticks(options, &config, err);
     }
     if (rc == 0) {
+        rc = audit_flags_read(options, &config, err);
+    }
+    if (rc == 0) {
         rc = make_signer(options, logger, transport, &signer, err);
     }
     if (rc == 0) {
         config.signer = signer == NULL ? NULL : swk_signer_client_port(signer);
-        rc = audit_flags_read(options, &config, err);
-    }
-    if (rc == 0) {
         rc = make_manager(options, &config, &manager, err);
     }
     if (rc == 0) {
