@@ -1,0 +1,289 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""The audit log: who did what with which outcome, and that it is kept."""
+
+import json
+import os
+import shutil
+import threading
+
+from swarm import (Swarm, exactly, expect, main, run, tool, wait_for)
+
+REFUSED = "PERMISSION_DENIED"
+
+
+def records(swarm, name="manager", *flags):
+    """What the node of that name has recorded; the log must be intact."""
+    result = run(tool("swarmctl"), "--format", "json", "audit", "ls", *flags,
+                 swarm.path(name))
+    expect(result.code == 0, "audit ls: %s" % result.err)
+    return [json.loads(line) for line in result.out.splitlines()]
+
+
+def only(found, what):
+    expect(len(found) == 1, "%d records of %s: %s" % (len(found), what, found))
+    return found[0]
+
+
+def with_fields(found, **fields):
+    return [r for r in found
+            if all(r.get(name) == value for name, value in fields.items())]
+
+
+def verify(swarm, *flags, name="manager"):
+    return run(tool("swarmctl"), "audit", "verify", *flags, swarm.path(name))
+
+
+def head(swarm):
+    return run(tool("swarmctl"), "audit", "head",
+               swarm.path("manager")).out.strip()
+
+
+def write(swarm, name, code=0):
+    with open(swarm.path("note"), "w") as f:
+        f.write("the words of the note")
+    swarm.ctl("config", "create", "--file", swarm.path("note"), name,
+              code=code)
+
+
+def log_file(swarm, name="manager"):
+    return swarm.path(name, "audit", "audit-00000001.log")
+
+
+# -- Who did what -------------------------------------------------------------
+
+def a_change_names_its_caller_and_its_outcome():
+    with Swarm() as swarm:
+        write(swarm, "a")
+        write(swarm, "a", code=4)
+        swarm.ctl("config", "rm", "a")
+        found = records(swarm)
+        created = only(with_fields(found, type="change", kind="config",
+                                   action="create"), "the creation")
+        removed = only(with_fields(found, type="change", kind="config",
+                                   action="delete"), "the removal")
+        for change in created, removed:
+            expect(change["actor"] == "control" and change["name"] == "a" and
+                   change["outcome"] == "committed", str(change))
+            call = only(with_fields(found, type="call", call=change["call"]),
+                        "its call")
+            expect(call["actor"] == "local" and call["uid"] == os.geteuid() and
+                   call["pid"] > 0 and call["outcome"] == "done", str(call))
+            expect(call["request"] in change["request"], str(change))
+        refused = only(with_fields(found, status="ALREADY_EXISTS"),
+                       "the refusal")
+        expect(refused["outcome"] == "refused" and refused["name"] == "a" and
+               "exists" in refused["text"], str(refused))
+        with open(log_file(swarm)) as f:
+            expect("the words of the note" not in f.read(), "content leaked")
+
+
+def components_are_told_apart():
+    with Swarm() as swarm:
+        swarm.create("web")
+        found = with_fields(records(swarm), type="change", kind="task")
+        actors = [r["actor"] for r in found]
+        for actor in "orchestrator", "allocator", "scheduler", "dispatcher":
+            expect(actor in actors, "no change by %s: %s" % (actor, actors))
+
+
+def call_as(swarm, node, *method):
+    certificates = [swarm.path(node, "certificates", name) for name in
+                    ("swarm-root-ca.crt", "swarm-node.crt", "swarm-node.key")]
+    if node != "w1":
+        certificates = certificates[:1]
+    return run(os.environ["SWARM_CALL"], "tcp://" + swarm.address, *method,
+               *certificates)
+
+
+def those_who_are_refused_are_recorded():
+    with Swarm() as swarm:
+        swarm.worker("w1")
+        worker = swarm.nodes()["w1"]["id"]
+        method = "/docker.swarmkit.v1.Control/ListNodes"
+        call_as(swarm, "w1", method, "0").says("Permission denied")
+        call_as(swarm, "manager", method, "0").says("Permission denied")
+        call_as(swarm, "w1", "/docker.swarmkit.v1.Control/Conjure",
+                "0").says("unknown method")
+        found = with_fields(records(swarm), type="call", outcome="refused")
+        by_worker = only(with_fields(found, method=method, actor=worker),
+                         "the worker")
+        expect(by_worker["role"] == "worker" and
+               by_worker["status"] == REFUSED and
+               by_worker["address"].startswith("127.0.0.1:"), str(by_worker))
+        only(with_fields(found, method=method, actor="anonymous",
+                         status=REFUSED), "nobody")
+        only(with_fields(found, actor=worker, status="UNIMPLEMENTED"),
+             "the unknown method")
+
+
+def each_manager_has_every_change_and_calls_name_who_passed_them_on():
+    with Swarm() as swarm:
+        swarm.add_manager("m2")
+        swarm.add_manager("m3")
+        wait_for(lambda: exactly(swarm.voters(), 3), "three managers")
+        passer = swarm.others(swarm.leader())[0]
+        leader = swarm.leader()
+        passer_id = swarm.nodes()[passer]["id"]
+        swarm.at(passer)
+        write(swarm, "a")
+        call = only(with_fields(records(swarm, leader), type="call",
+                                name="a"), "the call")
+        expect(call["by"] == passer_id and call["actor"] == passer_id and
+               call["address"].startswith("local"), str(call))
+        for name in "manager", "m2", "m3":
+            change = wait_for(
+                lambda: with_fields(records(swarm, name), type="change",
+                                    kind="config"), "the change at " + name)
+            expect(only(change, name)["actor"] == "control", str(change))
+
+
+def what_is_recorded_can_be_chosen():
+    with Swarm() as swarm:
+        manager = swarm.manager
+        manager.stop()
+        manager.words += ["--audit", "calls"]
+        swarm.again(manager)
+        count = len(records(swarm))
+        write(swarm, "a")
+        found = records(swarm)[count:]
+        only(with_fields(found, type="call", name="a"), "the call")
+        expect(not with_fields(found, type="change"), "changes are recorded")
+        manager.stop()
+        manager.words[-1] = "off"
+        swarm.again(manager)
+        count = len(records(swarm))
+        write(swarm, "b")
+        expect(len(records(swarm)) == count, "it is recorded all the same")
+
+
+# -- That it is kept ----------------------------------------------------------
+
+def a_manager_that_is_killed_loses_no_record_of_what_it_answered():
+    with Swarm() as swarm:
+        done = []
+        ended = threading.Event()
+
+        def write_on():
+            while not ended.is_set():
+                name = "n%d" % len(done)
+                with open(swarm.path("text"), "w") as f:
+                    f.write(name)
+                result = swarm.try_ctl("config", "create", "--file",
+                                       swarm.path("text"), name)
+                if result.code != 0:
+                    return
+                done.append(name)
+
+        writer = threading.Thread(target=write_on)
+        writer.start()
+        wait_for(lambda: len(done) >= 10, "ten notes")
+        swarm.manager.crash()
+        ended.set()
+        writer.join()
+        expect(verify(swarm).code == 0, "the log is damaged")
+        swarm.again(swarm.manager)
+        found = records(swarm)
+        expect(with_fields(found, type="start", before="crashed"),
+               "the crash is not recorded")
+        names = [r.get("name") for r in
+                 with_fields(found, type="call", outcome="done")]
+        expect(set(done) <= set(names), "records are missing")
+        changes = [r["object"] for r in
+                   with_fields(found, type="change", kind="config")]
+        expect(len(changes) == len(set(changes)), "changes are there twice")
+
+
+def tampering_is_found(what, change, *words):
+    with Swarm() as swarm:
+        write(swarm, "a")
+        write(swarm, "b")
+        swarm.manager.stop()
+        expect(verify(swarm).code == 0, "not intact before")
+        with open(log_file(swarm)) as f:
+            lines = f.readlines()
+        change(swarm, lines)
+        with open(log_file(swarm), "w") as f:
+            f.writelines(lines)
+        result = verify(swarm)
+        expect(result.code == 1, what + " is not found: " + result.out)
+        result.says(*words)
+        swarm.manager.start()  # and goes on
+        wait_for(lambda: swarm.leads(swarm.manager), "the manager leads")
+        expect(verify(swarm).code == 1, what + " is forgotten")
+
+
+def an_altered_record_is_found():
+    def change(swarm, lines):
+        at = next(i for i, line in enumerate(lines) if '"name":"a"' in line)
+        lines[at] = lines[at].replace('"name":"a"', '"name":"z"')
+    tampering_is_found("an altered record", change, "altered")
+
+
+def a_removed_record_is_found():
+    tampering_is_found("a removed record",
+                       lambda swarm, lines: lines.pop(5),
+                       "line 6: record 7: removed")
+
+
+def reordered_records_are_found():
+    def change(swarm, lines):
+        lines[4], lines[5] = lines[5], lines[4]
+    tampering_is_found("another order", change, "line 5: record 6: reordered")
+
+
+def a_missing_end_is_found():
+    def change(swarm, lines):
+        del lines[-3:]
+    tampering_is_found("a missing end", change, "truncated")
+
+
+def a_head_that_was_kept_elsewhere_finds_what_the_node_key_could_hide():
+    with Swarm() as swarm:
+        swarm.manager.stop()
+        shutil.copytree(swarm.path("manager", "audit"), swarm.path("earlier"))
+        swarm.again(swarm.manager)
+        write(swarm, "a")
+        kept = head(swarm)
+        swarm.manager.stop()
+        expect(verify(swarm, "--expect", kept).code == 0, "not intact")
+        shutil.rmtree(swarm.path("manager", "audit"))
+        shutil.copytree(swarm.path("earlier"), swarm.path("manager", "audit"))
+        expect(verify(swarm).code == 0, "sound by itself")
+        verify(swarm, "--expect", kept).says("truncated")
+        expect(verify(swarm, "--expect", "nonsense").code == 2, "usage")
+
+
+def files_are_limited():
+    with Swarm() as swarm:
+        manager = swarm.manager
+        manager.stop()
+        manager.words += ["--audit-size", "64K", "--audit-keep", "2"]
+        swarm.again(manager)
+        with open(swarm.path("note"), "w") as f:
+            f.write("x")
+        for i in range(250):
+            swarm.ctl("config", "create", "--file", swarm.path("note"),
+                      "n%d" % i)
+        names = sorted(n for n in os.listdir(swarm.path("manager", "audit"))
+                       if n.startswith("audit-"))
+        expect(len(names) == 2, str(names))
+        expect(verify(swarm).code == 0, "not intact")
+        os.unlink(swarm.path("manager", "audit", names[0]))
+        verify(swarm).says("removed")
+
+
+main([
+    a_change_names_its_caller_and_its_outcome,
+    components_are_told_apart,
+    those_who_are_refused_are_recorded,
+    each_manager_has_every_change_and_calls_name_who_passed_them_on,
+    what_is_recorded_can_be_chosen,
+    a_manager_that_is_killed_loses_no_record_of_what_it_answered,
+    an_altered_record_is_found,
+    a_removed_record_is_found,
+    reordered_records_are_found,
+    a_missing_end_is_found,
+    a_head_that_was_kept_elsewhere_finds_what_the_node_key_could_hide,
+    files_are_limited,
+])
