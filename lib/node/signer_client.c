@@ -42,6 +42,7 @@ struct job {
     struct swki_link link;
     struct swk_signer_client *client;
     const char *path;
+    bool empty; /* there is nothing in the answer */
     struct swki_buf request;
     uint64_t id;
     swk_sign_done_fn done; /* guarded by the lock; NULL once given up */
@@ -125,7 +126,7 @@ static void finish_failed(struct job *job, int code, const char *text)
     finish(job, &result);
 }
 
-/* All three answers have one field, of the same number and type. */
+/* The answers have one field, of the same number and type, or none. */
 static void finish_answered(struct job *job)
 {
     struct swk_sign_result result = {.size = sizeof(result)};
@@ -142,7 +143,7 @@ static void finish_answered(struct job *job)
     answer = (const Swkpb__Rpc__SignNodeResponse *)message;
     if (rc != 0) {
         finish_failed(job, SWK_EIO, "an answer that cannot be read");
-    } else if (answer->certificate.len == 0) {
+    } else if (answer->certificate.len == 0 && !job->empty) {
         finish_failed(job, SWK_EIO, "an answer without a certificate");
     } else {
         result.certificate.data = answer->certificate.data;
@@ -201,9 +202,8 @@ static void on_disconnected(void *ctx, const struct swk_error *reason,
     struct swk_signer_client *client = ctx;
     unsigned next = client->back_off_ms * 2;
 
-    swki_log(client->config.logger,
-             client->gone ? SWK_LOG_DEBUG : SWK_LOG_WARN, "signer",
-             "the signer is not there: %s", reason->text);
+    swki_log(client->config.logger, client->gone ? SWK_LOG_DEBUG : SWK_LOG_WARN,
+             "signer", "the signer is not there: %s", reason->text);
     client->gone = true;
     client->back_off_ms = next == 0                ? BACK_OFF_MS
                           : next > BACK_OFF_MAX_MS ? BACK_OFF_MAX_MS
@@ -381,6 +381,19 @@ static int pack_cross(const struct swk_sign_request *request,
     return swki_message_pack(&message.base, out, err);
 }
 
+static int pack_check(const struct swk_sign_request *request,
+                      Swkpb__Timestamp *now, struct swki_buf *out,
+                      struct swk_error *err)
+{
+    Swkpb__Rpc__CheckAuthorityRequest message =
+        SWKPB__RPC__CHECK_AUTHORITY_REQUEST__INIT;
+
+    message.authority = binary(request->authority);
+    message.now = now;
+    message.swarm_id = text_of(request->swarm_id);
+    return swki_message_pack(&message.base, out, err);
+}
+
 static int pack(struct job *job, const struct swk_sign_request *request,
                 struct swk_error *err)
 {
@@ -397,6 +410,10 @@ static int pack(struct job *job, const struct swk_sign_request *request,
     case SWK_SIGN_CROSS:
         job->path = SWKI_SIGNER_CROSS_SIGN;
         return pack_cross(request, &now, &job->request, err);
+    case SWK_SIGN_CHECK:
+        job->path = SWKI_SIGNER_CHECK_AUTHORITY;
+        job->empty = true;
+        return pack_check(request, &now, &job->request, err);
     default:
         return swki_fail(err, SWK_ENOTSUP,
                          "swarm-signer: a job of a kind that is not known");

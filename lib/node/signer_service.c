@@ -89,6 +89,8 @@ static const ProtobufCMessageDescriptor *type_of(const char *path)
         {SWKI_SIGNER_SIGN_NODE, &swkpb__rpc__sign_node_request__descriptor},
         {SWKI_SIGNER_CREATE_ROOT, &swkpb__rpc__create_root_request__descriptor},
         {SWKI_SIGNER_CROSS_SIGN, &swkpb__rpc__cross_sign_request__descriptor},
+        {SWKI_SIGNER_CHECK_AUTHORITY,
+         &swkpb__rpc__check_authority_request__descriptor},
         {SWKI_SIGNER_DESCRIBE,
          &swkpb__rpc__describe_signer_request__descriptor},
     };
@@ -206,6 +208,18 @@ static void read_cross(const Swkpb__Rpc__CrossSignRequest *message,
     };
 }
 
+static void read_check(const Swkpb__Rpc__CheckAuthorityRequest *message,
+                       struct swki_notary_request *out_request)
+{
+    *out_request = (struct swki_notary_request){
+        .kind = SWKI_NOTARY_CHECK,
+        .now = swki_timestamp_get(message->now),
+        .swarm_id = message->swarm_id,
+        .node_id = "",
+        .authority = pem_of(&message->authority),
+    };
+}
+
 /* What tools brought since is looked for, but not at a stranger's pace. */
 static int decide(struct swk_signer_service *service, swk_time now,
                   swk_wall wall, const struct swki_notary_request *request,
@@ -276,6 +290,8 @@ static int sign(struct swk_signer_service *service, const struct job *job,
         return swki_signer_cross_sign(decision->authority->signer,
                                       swki_pem_first(request->root), out_pem,
                                       err);
+    case SWKI_NOTARY_CHECK:
+        return SWK_OK;
     }
     return swki_fail(err, SWK_EINVAL, "nothing to sign");
 }
@@ -297,7 +313,8 @@ static int remember(struct swk_signer_service *service,
 {
     int rc = SWK_OK;
 
-    if (request->kind == SWKI_NOTARY_ROOT) {
+    if (request->kind == SWKI_NOTARY_ROOT ||
+        request->kind == SWKI_NOTARY_CHECK) {
         return SWK_OK;
     }
     if (service->keys->swarm_id[0] == '\0') {
@@ -418,12 +435,26 @@ static int put_answer(struct job *job, enum swki_notary_kind kind,
     Swkpb__Rpc__CreateRootResponse root =
         SWKPB__RPC__CREATE_ROOT_RESPONSE__INIT;
     Swkpb__Rpc__CrossSignResponse cross = SWKPB__RPC__CROSS_SIGN_RESPONSE__INIT;
+    const Swkpb__Rpc__CheckAuthorityResponse check =
+        SWKPB__RPC__CHECK_AUTHORITY_RESPONSE__INIT;
+    const ProtobufCMessage *answer = NULL;
 
     node.certificate = root.certificate = cross.certificate = bytes;
-    return swki_message_pack(kind == SWKI_NOTARY_NODE   ? &node.base
-                             : kind == SWKI_NOTARY_ROOT ? &root.base
-                                                        : &cross.base,
-                             &job->answer, err);
+    switch (kind) {
+    case SWKI_NOTARY_NODE:
+        answer = &node.base;
+        break;
+    case SWKI_NOTARY_ROOT:
+        answer = &root.base;
+        break;
+    case SWKI_NOTARY_CROSS:
+        answer = &cross.base;
+        break;
+    case SWKI_NOTARY_CHECK:
+        answer = &check.base;
+        break;
+    }
+    return swki_message_pack(answer, &job->answer, err);
 }
 
 static void serve(struct swk_signer_service *service, struct job *job,
@@ -454,7 +485,9 @@ static void serve(struct swk_signer_service *service, struct job *job,
         swki_notary_refused(&service->notary, rc);
         set_failure(job, &why);
     }
-    write_record(service, job, wall, request, &decision, &pem, &why);
+    if (rc != 0 || request->kind != SWKI_NOTARY_CHECK) {
+        write_record(service, job, wall, request, &decision, &pem, &why);
+    }
     swki_buf_fini(&pem);
 }
 
@@ -488,8 +521,11 @@ static void do_job(struct swk_signer_service *service, struct job *job,
     } else if (type == &swkpb__rpc__create_root_request__descriptor) {
         read_root((const Swkpb__Rpc__CreateRootRequest *)job->message,
                   &request);
-    } else {
+    } else if (type == &swkpb__rpc__cross_sign_request__descriptor) {
         read_cross((const Swkpb__Rpc__CrossSignRequest *)job->message,
+                   &request);
+    } else {
+        read_check((const Swkpb__Rpc__CheckAuthorityRequest *)job->message,
                    &request);
     }
     serve(service, job, now, &request);

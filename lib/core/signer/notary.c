@@ -408,6 +408,9 @@ int swki_notary_decide(struct swki_notary *notary, swk_time now, swk_wall wall,
         return decide_root(notary, now, out_decision, err);
     case SWKI_NOTARY_CROSS:
         return decide_cross(notary, now, wall, request, out_decision, err);
+    case SWKI_NOTARY_CHECK:
+        return find_authority(notary, wall, request->authority,
+                              &out_decision->authority, err);
     }
     return swki_fail(err, SWK_EINVAL, "nothing to sign");
 }
@@ -443,6 +446,8 @@ static void count(struct swki_notary *notary,
     case SWKI_NOTARY_CROSS:
         notary->counters.cross_signed++;
         break;
+    case SWKI_NOTARY_CHECK:
+        break;
     }
 }
 
@@ -453,7 +458,8 @@ bool swki_notary_signed(struct swki_notary *notary,
     bool fresh = false;
 
     count(notary, request, decision);
-    if (request->kind == SWKI_NOTARY_ROOT) {
+    if (request->kind == SWKI_NOTARY_ROOT ||
+        request->kind == SWKI_NOTARY_CHECK) {
         return false;
     }
     if (notary->swarm_id[0] == '\0') {

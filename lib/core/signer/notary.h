@@ -26,6 +26,7 @@ enum swki_notary_kind {
     SWKI_NOTARY_NODE = 1,
     SWKI_NOTARY_ROOT = 2,
     SWKI_NOTARY_CROSS = 3,
+    SWKI_NOTARY_CHECK = 4, /* whether the authority would sign at all */
 };
 
 /* Texts are never NULL. */
@@ -33,7 +34,7 @@ struct swki_notary_request {
     enum swki_notary_kind kind;
     swk_wall now; /* as the manager has it */
     const char *swarm_id;
-    struct swki_pem authority; /* NODE, CROSS */
+    struct swki_pem authority; /* NODE, CROSS, CHECK */
     const char *node_id;       /* NODE, as all below */
     enum swki_role role;
     uint64_t validity_ns;

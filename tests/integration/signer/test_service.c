@@ -288,6 +288,13 @@ static void a_node_a_root_and_a_cross_certificate_are_signed(void **state)
     };
     assert_int_equal(swki_chain_verify(&chain, NULL, NULL), 0);
 
+    request = request_of(SWK_SIGN_CHECK);
+    request.authority = bytes_of(&old.certificate);
+    assert_int_equal(sign(f, &request, &o), 0);
+    assert_int_equal(o.certificate.len, 0);
+    request.authority = bytes_of(&f->pki.root);
+    assert_int_equal(sign(f, &request, &o), SWK_EUNAVAILABLE);
+
     make_root(f, &fresh);
     request = request_of(SWK_SIGN_CROSS);
     request.authority = bytes_of(&old.certificate);
@@ -300,7 +307,7 @@ static void a_node_a_root_and_a_cross_certificate_are_signed(void **state)
     assert_int_equal(lines_of_log(f, "\"nodeId\":\"" NODE "\""), 1);
     assert_int_equal(lines_of_log(f, "PRIVATE"), 0);
     snprintf(line, sizeof(line), "\"pid\":\"%d\"}\n", (int)getpid());
-    assert_int_equal(lines_of_log(f, line), 4);
+    assert_int_equal(lines_of_log(f, line), 5); /* one was refused */
     outcome_fini(&fresh);
     outcome_fini(&old);
     outcome_fini(&o);

@@ -58,6 +58,34 @@ def promotion_and_demotion_show_the_old_certificate():
                [(None, "worker"), ("worker", "manager")], renewed)
 
 
+def the_root_is_rotated_without_its_key_in_a_manager():
+    with SignedSwarm() as swarm:
+        swarm.worker("w1")
+        old, = swarm.signer.authorities()
+        old_key = key_of(swarm.signer.state)
+        before = len(swarm.signer.records())
+        swarm.ctl("cluster", "ca", "rotate").says("is rotated")
+        new, = [a for a in swarm.signer.authorities()
+                if a["fingerprint"] != old["fingerprint"]]
+        expect(new["used"], new)
+        swarm.ctl("cluster", "ca").says(new["fingerprint"])
+        records = swarm.signer.records()[before:]
+        expect([(r["call"], r["outcome"]) for r in records] ==
+               [("CreateRoot", "signed"), ("CrossSign", "signed"),
+                ("SignNode", "signed"), ("SignNode", "signed")], records)
+        cross, renewals = records[1], records[2:]
+        expect(cross["authority"] == old["fingerprint"], cross)
+        expect(all(r["authority"] == new["fingerprint"] and
+                   r["role"] == r["previousRole"] for r in renewals), renewals)
+
+        # The old one is out of use: who joins now needs the new one alone.
+        swarm.signer.tool("remove", old["fingerprint"])
+        swarm.worker("w2")
+        for key in (old_key, key_of(swarm.signer.state)):
+            found = found_in_files(swarm.path("manager"), key)
+            expect(not found, "in the manager's files: %s" % found)
+
+
 def who_joins_while_the_signer_is_away_waits():
     with SignedSwarm() as swarm:
         swarm.signer.crash()
@@ -202,6 +230,7 @@ if __name__ == "__main__":
     main([
         founding_and_joining_go_through_the_signer,
         promotion_and_demotion_show_the_old_certificate,
+        the_root_is_rotated_without_its_key_in_a_manager,
         who_joins_while_the_signer_is_away_waits,
         a_refusal_is_told_to_whoever_asked,
         another_managers_signer_takes_over,

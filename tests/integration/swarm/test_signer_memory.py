@@ -45,14 +45,20 @@ def the_key_is_in_a_manager_that_signs_by_itself():
 
 def the_key_is_in_no_manager_that_signs_through_a_signer():
     with SignedSwarm() as swarm:
+        old, = swarm.signer.authorities()
+        keys = [key_of(swarm.signer.state)]
         swarm.worker("w1")
         swarm.add_manager("m2")
-        key = key_of(swarm.signer.state)
+        swarm.ctl("cluster", "ca", "rotate").says("is rotated")
+        swarm.signer.tool("remove", old["fingerprint"])
+        keys.append(key_of(swarm.signer.state))
+        expect(keys[0] != keys[1], "the key is the same")
         for manager in (swarm.manager, swarm.named("m2")):
-            found = found_in_memory(manager.process.pid, key)
-            expect(not found, "%s has the key: %s" % (manager.name, found))
+            for key in keys:
+                found = found_in_memory(manager.process.pid, key)
+                expect(not found, "%s has the key: %s" % (manager.name, found))
         try:
-            found = found_in_memory(swarm.signer.process.pid, key)
+            found = found_in_memory(swarm.signer.process.pid, keys[1])
         except PermissionError:  # it lets itself be read by root alone
             print("             the signer's memory cannot be read")
         else:

@@ -393,6 +393,21 @@ static void a_root_is_signed_under_another_that_is_held(void **state)
     assert_refused(f, &request, SWK_EINVAL, "not self-signed");
 }
 
+static void whether_it_would_sign_is_told_and_changes_nothing(void **state)
+{
+    struct f *f = *state;
+    struct swki_notary_request request = request_of(f);
+
+    request.kind = SWKI_NOTARY_CHECK;
+    assert_int_equal(decide(f, &request), 0);
+    assert_ptr_equal(f->decision.authority, f->authority);
+    assert_false(swki_notary_signed(&f->notary, &request, &f->decision));
+    assert_string_equal(f->notary.swarm_id, "");
+    assert_false(f->authority->used);
+    request.authority = swki_pem_of_buf(&f->other.root);
+    assert_refused(f, &request, SWK_EUNAVAILABLE, "is not here");
+}
+
 static void a_cross_certificate_stands_for_its_root(void **state)
 {
     struct f *f = *state;
@@ -501,6 +516,7 @@ int main(void)
         TEST(a_managers_renewal_uses_up_no_new_manager),
         TEST(an_unused_root_is_given_before_another_is_made),
         TEST(a_root_is_signed_under_another_that_is_held),
+        TEST(whether_it_would_sign_is_told_and_changes_nothing),
         TEST(a_cross_certificate_stands_for_its_root),
         TEST(authorities_are_found_by_the_start_of_their_fingerprint),
         TEST(it_describes_itself_without_a_key),
