@@ -586,6 +586,17 @@ static size_t string_len(const char *text, size_t len)
     return 0;
 }
 
+/* The number of the line that byte `at` is on, from 1. */
+static size_t line_of(const char *text, size_t at)
+{
+    size_t line = 1;
+
+    for (size_t i = 0; i < at; i++) {
+        line += text[i] == '\n';
+    }
+    return line;
+}
+
 /* Finds what the parser would accept and must not. */
 static int check_text(const char *text, size_t len, struct swk_error *err)
 {
@@ -613,8 +624,8 @@ static int check_text(const char *text, size_t len, struct swk_error *err)
             if (string == 0) {
                 return swki_fail(err, SWK_EMALFORMED,
                                  "JSON: a string that does not end, or holds "
-                                 "what it must not, at byte %zu",
-                                 at);
+                                 "what it must not, on line %zu, byte %zu",
+                                 line_of(text, at), at);
             }
             at += string - 1;
             break;
@@ -665,7 +676,8 @@ int swki_message_from_json(const ProtobufCMessageDescriptor *type,
     tree = cJSON_ParseWithLengthOpts(text, len, &end, 0);
     if (tree == NULL || !is_blank(end, text + len)) {
         rc = swki_fail(err, SWK_EMALFORMED,
-                       "JSON: not what is expected at byte %zu",
+                       "JSON: not what is expected on line %zu, byte %zu",
+                       line_of(text, (size_t)(end - text)),
                        (size_t)(end - text));
     } else {
         rc = read_message(&reader, NULL, tree, type, out_message);
