@@ -41,6 +41,8 @@
 #include <swarmkit/log.h>
 #include <swarmkit/port/executor.h>
 
+#include "objects.pb-c.h"
+
 enum {
     SWKI_AGENT_TASKS_MAX = 65536,       /* tasks on one node */
     SWKI_AGENT_REPORTS_PER_CALL = 1024, /* statuses in one call */
@@ -92,6 +94,8 @@ struct swki_agent_config {
     /* Whose signatures a task needs; NULL: none. Borrowed until the agent is
      * freed. */
     struct swki_trust *trust;
+    /* What the node lets run, valid; NULL: anything. Borrowed likewise. */
+    const Swkpb__Rpc__NodeConsent *consent;
 };
 
 struct swki_agent;

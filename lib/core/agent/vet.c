@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "core/agent/internal.h"
+#include "core/consent/consent.h"
 #include "core/trust/trust.h"
 
 bool swki_agent_agrees(struct swki_agent *agent, const Swkpb__Task *task,
@@ -18,8 +19,13 @@ bool swki_agent_agrees(struct swki_agent *agent, const Swkpb__Task *task,
                                         ? SWKI_TRUST_BEGUN
                                         : SWKI_TRUST_TO_BEGIN;
 
-    return trust == NULL || swki_trust_check_task(trust, task, agent->wall,
-                                                  moment, out_err) == SWK_OK;
+    if (trust != NULL && swki_trust_check_task(trust, task, agent->wall, moment,
+                                               out_err) != SWK_OK) {
+        return false;
+    }
+    return agent->config.consent == NULL ||
+           swki_consent_check(agent->config.consent, task, out_err) ==
+               SWKI_CONSENT_GIVEN;
 }
 
 void swki_agent_refuse(struct swki_agent *agent, struct agent_task *t,

@@ -24,6 +24,7 @@ struct f {
     struct swki_buf key;
     swk_time now;
     swk_wall wall;
+    const Swkpb__Rpc__NodeConsent *consent; /* of agents made from now on */
     uint64_t assignments_call;
     unsigned version; /* of the assignments */
 };
@@ -56,8 +57,10 @@ static void make_trust(struct f *f)
 
 static void make_agent(struct f *f)
 {
-    const struct swki_agent_config config = {
-        .node_id = "node1", .seed = 7, .trust = f->trust};
+    const struct swki_agent_config config = {.node_id = "node1",
+                                             .seed = 7,
+                                             .trust = f->trust,
+                                             .consent = f->consent};
 
     assert_int_equal(swki_agent_new(&config, &f->agent, NULL), 0);
 }
@@ -458,6 +461,49 @@ static void what_an_earlier_agent_began_is_stopped(void **state)
     }
 }
 
+/* An agent that lets nothing run but attachments. */
+static void consent_to_attachments(struct f *f)
+{
+    static char *allow[] = {(char *)"attachment"};
+    static Swkpb__Rpc__NodeConsent__Names names;
+    static Swkpb__Rpc__NodeConsent consent;
+
+    swkpb__rpc__node_consent__names__init(&names);
+    swkpb__rpc__node_consent__init(&consent);
+    names.allow = allow;
+    names.n_allow = 1;
+    consent.executors = &names;
+    f->consent = &consent;
+}
+
+static void what_the_policy_does_not_allow_is_rejected(void **state)
+{
+    struct f *f = *state;
+
+    consent_to_attachments(f);
+    swki_agent_free(f->agent);
+    make_agent(f);
+    register_agent(f);
+    assign(f, sign_until(f, make_task(f), 0));
+    assert_null(find(f, SWKI_AGENT_CONTROLLER_NEW));
+    assert_ended(f, STATE(REJECTED),
+                 "this node's policy does not allow tasks of kind container");
+}
+
+static void another_policy_stops_what_runs(void **state)
+{
+    struct f *f = *state;
+    Swkpb__Task *task = run_task(f, 0);
+
+    consent_to_attachments(f);
+    restart(f, task, STATE(RUNNING));
+    swki_agent_controller(f->agent, f->now, f->wall, "task1", NULL);
+    assert_int_equal(find(f, SWKI_AGENT_BEGIN)->operation,
+                     SWK_OPERATION_SHUTDOWN);
+    operation(f, SWK_OPERATION_SHUTDOWN, SWK_OUTCOME_DONE);
+    assert_ended(f, STATE(FAILED), "this node's policy does not allow");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -474,6 +520,8 @@ int main(void)
         TEST(an_ended_signature_begins_nothing),
         TEST(an_ended_signature_lets_no_other_spec_in),
         TEST(what_an_earlier_agent_began_is_stopped),
+        TEST(what_the_policy_does_not_allow_is_rejected),
+        TEST(another_policy_stops_what_runs),
     };
 
     return cmocka_run_group_tests_name("refusal", tests, NULL, NULL);
