@@ -47,6 +47,9 @@ struct swk_agent_config {
     /** Public keys, PEM text: the node runs only services that the holder of
      *  one of them has signed. NULL: signatures do not matter. */
     const char *trusted_keys;
+    /** What the node lets run, JSON text as <swarmkit/node_policy.h> says.
+     *  NULL: anything. */
+    const char *policy;
 };
 
 /** An empty configuration. */

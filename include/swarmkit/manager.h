@@ -105,6 +105,9 @@ struct swk_manager_config {
      *  are kept; 0 for the defaults. */
     uint64_t audit_file_size;
     uint64_t audit_files_max;
+    /** What the node itself lets run, JSON text as <swarmkit/node_policy.h> says.
+     *  NULL: anything. */
+    const char *policy;
 };
 
 /** An empty configuration. */

@@ -22,6 +22,7 @@
 #include <swarmkit/message.h>
 #include <swarmkit/nng_transport.h>
 #include <swarmkit/node.h>
+#include <swarmkit/node_policy.h>
 #include <swarmkit/offline.h>
 #include <swarmkit/port/clock.h>
 #include <swarmkit/port/entropy.h>

@@ -45,7 +45,10 @@ static int check_config(const struct swk_agent_config *config,
     if (config->executor == NULL) {
         return swki_fail(err, SWK_EINVAL, "agent: executor required");
     }
-    return swki_agreement_check(config->alloc, config->trusted_keys, err);
+    return swki_agreement_check(
+        config->alloc,
+        &(struct swki_agreement_texts){config->trusted_keys, config->policy},
+        err);
 }
 
 /* The identity on disk, or a new one by the token. */
@@ -169,7 +172,7 @@ static int make_parts(struct swk_agent *agent, struct swk_error *err)
         .executor = config->executor,
         .state_dir = config->state_dir,
         .hostname = config->hostname,
-        .trusted_keys = config->trusted_keys,
+        .agreement = {config->trusted_keys, config->policy},
         .credentials = &agent->credentials,
         .remotes = &agent->remotes,
         .ctx = agent,

@@ -12,7 +12,6 @@
 #include "base/map.h"
 #include "core/agent/agent.h"
 #include "dispatcher.pb-c.h"
-#include "node/agreement.h"
 #include "node/rpc/client.h"
 #include "node/task_files.h"
 #include "wire/message.h"
@@ -557,10 +556,10 @@ static int make_agent(struct swki_agent_runner *r, struct swk_error *err)
         .seed = r->config.seed,
     };
     int rc = swki_agreement_init(&r->agreement, r->config.alloc,
-                                 r->config.trusted_keys, identity->swarm_id,
-                                 err);
+                                 &r->config.agreement, identity->swarm_id, err);
 
     config.trust = r->agreement.trust;
+    config.consent = r->agreement.consent;
     return rc == 0 ? swki_agent_new(&config, &r->agent, err) : rc;
 }
 

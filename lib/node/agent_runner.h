@@ -14,6 +14,7 @@
 #include <swarmkit/port/transport.h>
 
 #include "dispatcher.pb-c.h"
+#include "node/agreement.h"
 #include "node/credentials.h"
 #include "node/remotes.h"
 #include "runtime/loop/loop.h"
@@ -28,7 +29,7 @@ struct swki_agent_runner_config {
     struct swki_loop *loop;
     const char *state_dir;
     const char *hostname; /* NULL: what the executor says */
-    const char *trusted_keys; /* as in swk_agent_config; or NULL */
+    struct swki_agreement_texts agreement;
     const struct swki_credentials *credentials; /* outlives the runner */
     struct swki_remotes *remotes;               /* likewise */
     uint64_t seed;

@@ -2,9 +2,10 @@
 
 #include "node/agreement.h"
 
-#include <stdio.h>
+#include <string.h>
 
 #include "base/error.h"
+#include "core/consent/consent.h"
 
 /* Managers learn whose signatures will do. */
 static int announce_signers(struct swki_agreement *agreement,
@@ -46,32 +47,55 @@ static int need_consent(struct swki_agreement *agreement, struct swk_error *err)
     return SWK_OK;
 }
 
-int swki_agreement_init(struct swki_agreement *agreement,
-                        const struct swk_alloc *alloc, const char *trusted_keys,
-                        const char *swarm_id, struct swk_error *err)
+static int take_policy(struct swki_agreement *agreement, const char *policy,
+                       struct swk_error *err)
 {
     struct swk_error why;
-    int rc;
+    int rc = swki_consent_read(policy, strlen(policy), &agreement->arena,
+                               &agreement->consent, &why);
 
-    *agreement = (struct swki_agreement){0};
-    swki_arena_init(&agreement->arena, alloc, SIZE_MAX);
-    if (trusted_keys == NULL) {
-        return SWK_OK;
-    }
-    rc = swki_trust_new(alloc, swki_pem_of(trusted_keys), swarm_id,
-                        &agreement->trust, &why);
+    return rc == SWK_OK ? rc : swki_fail(err, rc, "policy: %.230s", why.text);
+}
+
+static int take_keys(struct swki_agreement *agreement,
+                     const struct swk_alloc *alloc, const char *trusted_keys,
+                     const char *swarm_id, struct swk_error *err)
+{
+    struct swk_error why;
+    int rc = swki_trust_new(alloc, swki_pem_of(trusted_keys), swarm_id,
+                            &agreement->trust, &why);
+
     if (rc != SWK_OK) {
-        return swki_fail(err, rc, "trusted keys: %s", why.text);
+        return swki_fail(err, rc, "trusted keys: %.230s", why.text);
     }
     rc = need_consent(agreement, err);
     return rc == SWK_OK ? announce_signers(agreement, err) : rc;
 }
 
+int swki_agreement_init(struct swki_agreement *agreement,
+                        const struct swk_alloc *alloc,
+                        const struct swki_agreement_texts *texts,
+                        const char *swarm_id, struct swk_error *err)
+{
+    int rc = SWK_OK;
+
+    *agreement = (struct swki_agreement){0};
+    swki_arena_init(&agreement->arena, alloc, SIZE_MAX);
+    if (texts->policy != NULL) {
+        rc = take_policy(agreement, texts->policy, err);
+    }
+    if (rc == SWK_OK && texts->trusted_keys != NULL) {
+        rc = take_keys(agreement, alloc, texts->trusted_keys, swarm_id, err);
+    }
+    return rc;
+}
+
 int swki_agreement_check(const struct swk_alloc *alloc,
-                         const char *trusted_keys, struct swk_error *err)
+                         const struct swki_agreement_texts *texts,
+                         struct swk_error *err)
 {
     struct swki_agreement agreement;
-    int rc = swki_agreement_init(&agreement, alloc, trusted_keys, NULL, err);
+    int rc = swki_agreement_init(&agreement, alloc, texts, NULL, err);
 
     swki_agreement_fini(&agreement);
     return rc;

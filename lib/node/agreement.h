@@ -14,13 +14,20 @@ struct swki_agreement {
     Swkpb__Rpc__NodeConsent *consent; /* for managers; NULL: it runs anything */
 };
 
-/* trusted_keys is PEM text, or NULL. */
+/* Of a node's configuration, see <swarmkit/agent.h>; each may be NULL. */
+struct swki_agreement_texts {
+    const char *trusted_keys; /* PEM */
+    const char *policy;       /* JSON */
+};
+
 int swki_agreement_init(struct swki_agreement *agreement,
-                        const struct swk_alloc *alloc, const char *trusted_keys,
+                        const struct swk_alloc *alloc,
+                        const struct swki_agreement_texts *texts,
                         const char *swarm_id, struct swk_error *err);
 /* Whether the texts can be read, before anything else is done. */
 int swki_agreement_check(const struct swk_alloc *alloc,
-                         const char *trusted_keys, struct swk_error *err);
+                         const struct swki_agreement_texts *texts,
+                         struct swk_error *err);
 /* Also for one that is all zero. */
 void swki_agreement_fini(struct swki_agreement *agreement);
 

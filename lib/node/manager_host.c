@@ -313,7 +313,10 @@ static int check_config(const struct swk_manager_config *config,
         return swki_fail(err, SWK_EINVAL,
                          "a manager's audit log is nothing like that");
     }
-    return swki_agreement_check(config->alloc, config->trusted_keys, err);
+    return swki_agreement_check(
+        config->alloc,
+        &(struct swki_agreement_texts){config->trusted_keys, config->policy},
+        err);
 }
 
 /* The managers that are remembered are among those that are lost. */
@@ -421,7 +424,7 @@ static int make_agent(struct swk_manager *m, struct swk_error *err)
         .loop = m->loop,
         .state_dir = m->config.state_dir,
         .hostname = m->config.hostname,
-        .trusted_keys = m->config.trusted_keys,
+        .agreement = {m->config.trusted_keys, m->config.policy},
         .credentials = &m->credentials,
         .remotes = &m->remotes,
         .seed = m->seed + 1000,
