@@ -15,6 +15,7 @@
 
 #include <swarmkit/agent.h>
 #include <swarmkit/node.h>
+#include <swarmkit/node_policy.h>
 #include <swarmkit/posix.h>
 #include <swarmkit/process_executor.h>
 
@@ -22,6 +23,7 @@
 
 enum {
     FLAGS_MAX = 48,
+    POLICY_SIZE = 64 * 1024,
     LONG_ONLY = 256, /* values of getopt_long() for flags without a letter */
 };
 
@@ -285,20 +287,96 @@ int daemon_make_executor(const struct daemon_options *options,
 
 /* -- What the node agrees to ---------------------------------------------- */
 
+static int fail_policy(struct swk_error *err, int code, const char *path,
+                       const char *why)
+{
+    err->code = code;
+    snprintf(err->text, sizeof(err->text), "policy %.100s: %.140s", path, why);
+    return code;
+}
+
+/* The text, which is checked before anything is begun. */
+static int read_policy(const char *path, char **out_text, struct swk_error *err)
+{
+    char *text = malloc(POLICY_SIZE);
+    char *words = NULL;
+    struct swk_error why = {0};
+    FILE *file = fopen(path, "re");
+    size_t len = 0;
+    int rc = SWK_OK;
+
+    if (file == NULL || text == NULL) {
+        rc = fail_policy(err, SWK_EIO, path, strerror(errno));
+    } else {
+        len = fread(text, 1, POLICY_SIZE, file);
+        if (ferror(file)) {
+            rc = fail_policy(err, SWK_EIO, path, strerror(errno));
+        } else if (len == POLICY_SIZE) {
+            rc = fail_policy(err, SWK_ELIMIT, path, "too long");
+        }
+    }
+    if (file != NULL) {
+        fclose(file);
+    }
+    if (rc == SWK_OK && swk_node_policy_describe(text, len, &words, &why) != 0) {
+        rc = fail_policy(err, why.code, path, why.text);
+    }
+    swk_node_policy_text_free(words);
+    if (rc != SWK_OK) {
+        free(text);
+        return rc;
+    }
+    text[len] = '\0';
+    *out_text = text;
+    return SWK_OK;
+}
+
+int daemon_check_policy(const char *name, const struct daemon_options *options)
+{
+    struct swk_error err = {0};
+    char *words = NULL;
+    char *text = NULL;
+    int rc;
+
+    if (options->policy == NULL) {
+        return usage_error(name, "there is nothing to check without",
+                           "--policy");
+    }
+    rc = read_policy(options->policy, &text, &err);
+    if (rc == SWK_OK) {
+        rc = swk_node_policy_describe(text, strlen(text), &words, &err);
+    }
+    if (rc == SWK_OK) {
+        fputs(words, stdout);
+    } else {
+        daemon_complain(name, &err);
+    }
+    swk_node_policy_text_free(words);
+    free(text);
+    return rc == SWK_OK ? EXIT_OK : EXIT_FAILED;
+}
+
 int daemon_read_agreement(const struct daemon_options *options,
                           struct daemon_agreement *out_agreement,
                           struct swk_error *err)
 {
+    int rc = SWK_OK;
+
     *out_agreement = (struct daemon_agreement){0};
-    return options->trust != NULL
-               ? trust_input_read(options->trust, &out_agreement->trusted_keys,
-                                  err)
-               : SWK_OK;
+    if (options->policy != NULL) {
+        rc = read_policy(options->policy, &out_agreement->policy, err);
+    }
+    if (rc == SWK_OK && options->trust != NULL) {
+        rc = trust_input_read(options->trust, &out_agreement->trusted_keys,
+                              err);
+    }
+    return rc;
 }
 
 void daemon_drop_agreement(struct daemon_agreement *agreement)
 {
     free(agreement->trusted_keys);
+    free(agreement->policy);
     *agreement = (struct daemon_agreement){0};
 }
 
@@ -323,6 +401,7 @@ int daemon_run_worker(const struct daemon_options *options,
     int rc = daemon_read_agreement(options, &agreement, err);
 
     config.trusted_keys = agreement.trusted_keys;
+    config.policy = agreement.policy;
     config.state_dir = options->state_dir;
     config.join_address = options->join_address;
     config.join_token = options->join_token;

@@ -30,6 +30,8 @@ struct daemon_options {
     const char *shim_path;
     const char *cgroup_parent;
     const char *trust;
+    const char *policy;
+    const char *check_policy;
     int log_level;
     /* swarmd alone */
     const char *listen_remote;
@@ -80,6 +82,7 @@ int daemon_make_executor(const struct daemon_options *options,
 /* What the node agrees to run, as the options name it; NULL for anything. */
 struct daemon_agreement {
     char *trusted_keys;
+    char *policy;
 };
 
 /* Reads the files; release with daemon_drop_agreement(), also on failure. */
@@ -87,6 +90,9 @@ int daemon_read_agreement(const struct daemon_options *options,
                           struct daemon_agreement *out_agreement,
                           struct swk_error *err);
 void daemon_drop_agreement(struct daemon_agreement *agreement);
+
+/* Says what the policy of the options means: an exit status. */
+int daemon_check_policy(const char *name, const struct daemon_options *options);
 
 /* Runs a worker until a signal stops it. */
 int daemon_run_worker(const struct daemon_options *options,

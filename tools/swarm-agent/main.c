@@ -56,6 +56,10 @@ int main(int argc, char **argv)
          "such as fpga=2,gpu=UUID1,gpu=UUID2", &options.generic_resources},
         {0, "trust", "FILE|DIR",
          "public keys: run only what their owners signed", &options.trust},
+        {0, "policy", "FILE", "JSON: what this node lets run on it",
+         &options.policy},
+        {0, "check-policy", NULL, "say what the policy means, and end",
+         &options.check_policy},
         {0, "cgroup-parent", "NAME",
          "of tasks' cgroups; one for each agent of a machine",
          &options.cgroup_parent},
@@ -73,6 +77,9 @@ int main(int argc, char **argv)
     int status = daemon_parse(argc, argv, summary, flags, &options);
     int rc;
 
+    if (status < 0 && options.check_policy != NULL) {
+        status = daemon_check_policy("swarm-agent", &options);
+    }
     if (status >= 0) {
         return status;
     }

@@ -145,6 +145,31 @@ static void print_resources(const Swkpb__Resources *resources)
     }
 }
 
+/* What the node has rules for, and whose signatures it asks for. */
+static void print_consent(const Swkpb__Rpc__NodeConsent *consent)
+{
+    const ProtobufCMessageDescriptor *type = consent->base.descriptor;
+    const Swkpb__Rpc__NodeConsent__Signers *signers = consent->signers;
+
+    for (unsigned i = 0; i < type->n_fields; i++) {
+        const char *member = (const char *)consent + type->fields[i].offset;
+
+        if (*(void *const *)(const void *)member != NULL &&
+            strcmp(type->fields[i].name, "signers") != 0) {
+            print_field("Has a policy on", "%s", type->fields[i].name);
+        }
+    }
+    for (size_t i = 0; signers != NULL && i < signers->n_key_ids; i++) {
+        const ProtobufCBinaryData *id = &signers->key_ids[i];
+
+        printf("%-20s key ", "Runs what is signed");
+        for (size_t j = 0; j < id->len; j++) {
+            printf("%02x", id->data[j]);
+        }
+        putchar('\n');
+    }
+}
+
 static void print_node(struct ctl *ctl, const Swkpb__Node *node)
 {
     const Swkpb__NodeDescription *d = node->description;
@@ -186,6 +211,9 @@ static void print_node(struct ctl *ctl, const Swkpb__Node *node)
     }
     if (d != NULL) {
         print_resources(d->resources);
+    }
+    if (d != NULL && d->consent != NULL) {
+        print_consent(d->consent);
     }
 }
 

@@ -177,6 +177,7 @@ static int run_node(const struct daemon_options *options,
     int rc = daemon_read_agreement(options, &agreement, err);
 
     config.trusted_keys = agreement.trusted_keys;
+    config.policy = agreement.policy;
     config.state_dir = options->state_dir;
     config.listen_address = options->listen_remote;
     config.advertise_address = options->advertise_remote;
@@ -317,6 +318,10 @@ int main(int argc, char **argv)
          "such as fpga=2,gpu=UUID1,gpu=UUID2", &options.generic_resources},
         {0, "trust", "FILE|DIR",
          "public keys: run only what their owners signed", &options.trust},
+        {0, "policy", "FILE", "JSON: what this node lets run on it",
+         &options.policy},
+        {0, "check-policy", NULL, "say what the policy means, and end",
+         &options.check_policy},
         {0, "cgroup-parent", "NAME",
          "of tasks' cgroups; one for each node of a machine",
          &options.cgroup_parent},
@@ -336,6 +341,9 @@ int main(int argc, char **argv)
 
     if (status < 0) {
         status = recovery_check_flags(&options);
+    }
+    if (status < 0 && options.check_policy != NULL) {
+        status = daemon_check_policy("swarmd", &options);
     }
     if (status >= 0) {
         return status;
