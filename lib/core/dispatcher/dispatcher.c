@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/roles.h"
 #include "core/dispatcher/internal.h"
+#include "core/dispatcher/networks.h"
 #include "dispatcher.pb-c.h"
 #include "wire/message.h"
 
@@ -378,6 +379,10 @@ static void note_task(struct swki_dispatcher *d, const struct swki_event *event,
     const Swkpb__Task *task = swki_task(event->object);
     struct node *node = swki_map_get(&d->nodes, task->node_id);
 
+    if (node != NULL && event->change != SWKI_CHANGE_DELETE &&
+        !node->has_keys && swki_task_needs_network_keys(task)) {
+        swki_dispatcher_note_session(d, node);
+    }
     if (node != NULL && node->assignments.call_id != 0 &&
         !swki_dispatcher_mark_task(d, node, task->id)) {
         swki_dispatcher_end_assignments(d, node, answers,
@@ -409,6 +414,31 @@ static void note_all(struct swki_dispatcher *d, struct swki_answers *answers)
     }
 }
 
+/* Most changes of the cluster are of no interest to nodes. */
+static void note_cluster(struct swki_dispatcher *d,
+                         const struct swki_event *event)
+{
+    const Swkpb__Cluster *old =
+        event->old != NULL ? swki_cluster(event->old) : NULL;
+    const Swkpb__Cluster *now = swki_cluster(event->object);
+    size_t cursor = 0;
+    struct node *node;
+
+    refresh_period(d);
+    if (event->change == SWKI_CHANGE_DELETE ||
+        swki_dispatcher_news(old, now)) {
+        note_sessions(d);
+    }
+    if (!swki_dispatcher_new_keys(old, now)) {
+        return;
+    }
+    while ((node = swki_map_next(&d->nodes, &cursor)) != NULL) {
+        if (node->has_keys) {
+            swki_dispatcher_note_session(d, node);
+        }
+    }
+}
+
 static void take_events(struct swki_dispatcher *d, struct swki_answers *answers)
 {
     const struct swki_event *event;
@@ -423,8 +453,7 @@ static void take_events(struct swki_dispatcher *d, struct swki_answers *answers)
         } else if (event->kind == SWKI_KIND_TASK) {
             note_task(d, event, answers);
         } else {
-            refresh_period(d);
-            note_sessions(d);
+            note_cluster(d, event);
         }
     }
 }

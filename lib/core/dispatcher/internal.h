@@ -71,6 +71,7 @@ struct node {
 
     struct stream session;
     bool session_due; /* a session message is to be sent */
+    bool has_keys;    /* the last one had the keys of networks */
     struct stream assignments;
     uint64_t assignments_sequence;
     bool assignments_complete; /* the next message is the first */
@@ -137,6 +138,11 @@ void swki_dispatcher_end_stream(struct swki_dispatcher *d,
 void swki_dispatcher_end_streams(struct swki_dispatcher *d, struct node *node,
                                  struct swki_answers *answers,
                                  enum swki_status status, const char *text);
+/* Whether two versions of the cluster tell nodes different things; of keys, only
+ * those that have them. old may be NULL. */
+bool swki_dispatcher_news(const Swkpb__Cluster *old, const Swkpb__Cluster *now);
+bool swki_dispatcher_new_keys(const Swkpb__Cluster *old,
+                              const Swkpb__Cluster *now);
 void swki_dispatcher_send_streams(struct swki_dispatcher *d,
                                   struct swki_answers *answers);
 

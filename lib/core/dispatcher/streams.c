@@ -4,8 +4,10 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "core/dispatcher/internal.h"
+#include "core/dispatcher/networks.h"
 #include "dispatcher.pb-c.h"
 
 bool swki_dispatcher_open_stream(struct swki_dispatcher *d,
@@ -80,6 +82,36 @@ static const Swkpb__Cluster *find_cluster(const struct swki_view *view)
     return object != NULL ? swki_cluster(object) : NULL;
 }
 
+bool swki_dispatcher_news(const Swkpb__Cluster *old, const Swkpb__Cluster *now)
+{
+    const Swkpb__RootCA *before = old != NULL ? old->root_ca : NULL;
+    const Swkpb__RootCA *after = now->root_ca;
+
+    if (before == NULL || after == NULL) {
+        return before != after;
+    }
+    return before->ca_cert.len != after->ca_cert.len ||
+           memcmp(before->ca_cert.data, after->ca_cert.data,
+                  after->ca_cert.len) != 0;
+}
+
+bool swki_dispatcher_new_keys(const Swkpb__Cluster *old,
+                              const Swkpb__Cluster *now)
+{
+    size_t count = now->n_network_bootstrap_keys;
+
+    if (old == NULL || old->n_network_bootstrap_keys != count) {
+        return true;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (old->network_bootstrap_keys[i]->lamport_time !=
+            now->network_bootstrap_keys[i]->lamport_time) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void send_session(struct swki_dispatcher *d, struct node *node,
                          struct swki_answers *answers)
 {
@@ -96,12 +128,13 @@ static void send_session(struct swki_dispatcher *d, struct node *node,
     message.node = (Swkpb__Node *)swki_node(object);
     message.managers = d->managers;
     message.n_managers = d->managers_count;
-    if (cluster != NULL) {
+    node->has_keys = swki_needs_network_keys(view, swki_node(object));
+    if (cluster != NULL && node->has_keys) {
         message.network_bootstrap_keys = cluster->network_bootstrap_keys;
         message.n_network_bootstrap_keys = cluster->n_network_bootstrap_keys;
-        if (cluster->root_ca != NULL) {
-            message.rootca = cluster->root_ca->ca_cert;
-        }
+    }
+    if (cluster != NULL && cluster->root_ca != NULL) {
+        message.rootca = cluster->root_ca->ca_cert;
     }
     swki_answer_send(answers, node->session.call_id, &message.base);
     node->session_due = false;
