@@ -12,6 +12,7 @@
 #include "core/ca/server.h"
 #include "core/control/control.h"
 #include "core/dispatcher/dispatcher.h"
+#include "core/keymanager/keymanager.h"
 #include "core/orchestrator/enforcer.h"
 #include "core/orchestrator/orchestrator.h"
 #include "core/orchestrator/reaper.h"
@@ -29,6 +30,7 @@ struct swki_leader {
     struct swki_control *control;
     struct swki_requests *requests;
     struct swki_role_manager *role_manager;
+    struct swki_key_manager *key_manager;
     struct swki_ca_server *ca;
     struct swki_ca_expiry expiry;
     struct swki_allocator *allocator;
@@ -235,6 +237,12 @@ static int make_components(struct swki_leader *leader, struct swk_error *err)
         .remove = remove_member,
         .remove_ctx = leader,
     };
+    const struct swki_key_manager_config key_manager = {
+        .alloc = c->alloc,
+        .logger = c->logger,
+        .store = c->store,
+        .entropy = c->entropy,
+    };
     int rc = swki_allocator_new(&allocator, &leader->allocator, err);
 
     if (rc == 0) {
@@ -251,6 +259,9 @@ static int make_components(struct swki_leader *leader, struct swk_error *err)
     }
     if (rc == 0) {
         rc = swki_role_manager_new(&role_manager, &leader->role_manager, err);
+    }
+    if (rc == 0) {
+        rc = swki_key_manager_new(&key_manager, &leader->key_manager, err);
     }
     return rc;
 }
@@ -282,6 +293,7 @@ static void free_parts(struct swki_leader *leader)
 {
     swki_control_free(leader->control);
     swki_role_manager_free(leader->role_manager);
+    swki_key_manager_free(leader->key_manager);
     swki_requests_free(leader->requests);
     swki_ca_server_free(leader->ca);
     swki_allocator_free(leader->allocator);
@@ -502,6 +514,8 @@ static swk_time deadline_of(const struct swki_leader *leader)
     deadline = earlier(deadline, swki_requests_deadline(leader->requests));
     deadline =
         earlier(deadline, swki_role_manager_deadline(leader->role_manager));
+    deadline =
+        earlier(deadline, swki_key_manager_deadline(leader->key_manager));
     return earlier(deadline, swki_dispatcher_deadline(leader->dispatcher));
 }
 
@@ -515,6 +529,7 @@ static bool pending(const struct swki_leader *leader)
            swki_ca_server_pending(leader->ca) ||
            swki_requests_pending(leader->requests) ||
            swki_role_manager_pending(leader->role_manager) ||
+           swki_key_manager_pending(leader->key_manager) ||
            swki_dispatcher_pending(leader->dispatcher);
 }
 
@@ -530,6 +545,7 @@ swk_time swki_leader_step(struct swki_leader *leader, swk_time now,
     do {
         step_members(leader, now, wall, answers);
         swki_control_step(leader->control, now, answers);
+        swki_key_manager_step(leader->key_manager, now, wall);
         swki_ca_server_step(leader->ca, now, wall, answers);
         swki_ca_expiry_step(&leader->expiry, now, wall);
         step_signing(leader, now, wall, answers);

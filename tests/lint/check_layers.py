@@ -29,8 +29,8 @@ IO_HEADERS = {
 
 # The table: a folder of lib/, and the folders whose headers it may use.
 CORES = ["agent", "allocator", "audit", "autolock", "ca", "consent", "control",
-         "dispatcher", "membership", "orchestrator", "raft", "rolemanager",
-         "scheduler", "signer", "trust"]
+         "dispatcher", "keymanager", "membership", "orchestrator", "raft",
+         "rolemanager", "scheduler", "signer", "trust"]
 MAY_USE = {
     "base": ["base"],
     "wire": ["wire", "base"],

@@ -117,7 +117,8 @@ static const struct grant {
     {SWKI_ACTOR_KEY_MANAGER,
      SWKI_KIND_CLUSTER,
      0,
-     {"network_bootstrap_keys", "encryption_key_lamport_clock"}},
+     {"network_bootstrap_keys", "encryption_key_lamport_clock",
+      "network_keys_rotated_at"}},
 
     {SWKI_ACTOR_VOLUME_MANAGER,
      SWKI_KIND_VOLUME,

@@ -60,6 +60,7 @@ static const struct {
     {SWKI_KIND_CLUSTER, "unlock_keys", A(CONTROL)},
     {SWKI_KIND_CLUSTER, "blacklisted_certificates", A(CONTROL)},
     {SWKI_KIND_CLUSTER, "network_bootstrap_keys", A(KEY_MANAGER)},
+    {SWKI_KIND_CLUSTER, "network_keys_rotated_at", A(KEY_MANAGER)},
     {SWKI_KIND_CLUSTER, "encryption_key_lamport_clock", A(KEY_MANAGER)},
     {SWKI_KIND_SECRET, "spec", A(CONTROL)},
     {SWKI_KIND_CONFIG, "spec", A(CONTROL)},
