@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/map.h"
 #include "core/agent/agent.h"
+#include "core/agent/network_keys.h"
 #include "dispatcher.pb-c.h"
 #include "node/rpc/client.h"
 #include "node/task_files.h"
@@ -47,6 +48,7 @@ struct swki_agent_runner {
     struct swki_rpc_client *client;
     struct swki_tls_context *context;
     uint8_t context_digest[SWKI_SHA256_SIZE]; /* of its credentials */
+    struct swki_known_keys known_keys;
     swk_time describe_at;
     swk_time now;
     atomic_uint completions; /* posted, and not yet delivered */
@@ -285,6 +287,33 @@ static void make_call(struct swki_agent_runner *r,
     }
 }
 
+/* The keys of networks, if any is new and the executor has use for them. */
+static void take_keys(struct swki_agent_runner *r,
+                      const Swkpb__SessionMessage *news)
+{
+    const struct swk_executor *executor = r->config.executor;
+    struct swk_network_key keys[SWKI_NETWORK_KEYS_MAX];
+    size_t count = 0;
+
+    if (!swki_known_keys_take(&r->known_keys, news) ||
+        executor->size < sizeof(*executor) ||
+        executor->set_network_keys == NULL) {
+        return;
+    }
+    for (; count < r->known_keys.count; count++) {
+        const Swkpb__EncryptionKey *key = news->network_bootstrap_keys[count];
+
+        keys[count] = (struct swk_network_key){
+            .subsystem = key->subsystem,
+            .algorithm = (int32_t)key->algorithm,
+            .lamport_time = key->lamport_time,
+            .key = key->key.data,
+            .key_len = key->key.len,
+        };
+    }
+    executor->set_network_keys(executor->ctx, keys, count);
+}
+
 /* The managers that a session names are those to go to next time. */
 static void take_news(struct swki_agent_runner *r,
                       const struct swki_agent_action *action)
@@ -301,6 +330,7 @@ static void take_news(struct swki_agent_runner *r,
                             action->data_len, &arena, &message, &err) == 0) {
         news = (const Swkpb__SessionMessage *)message;
         r->config.news(r->config.ctx, news);
+        take_keys(r, news);
         for (size_t i = 0; i < news->n_managers; i++) {
             const Swkpb__Peer *peer = news->managers[i]->peer;
 

@@ -72,6 +72,16 @@ typedef void (*swk_operation_done_fn)(
     void *ctx, swk_controller *controller, void *controller_ctx,
     int32_t operation, const struct swk_operation_result *result);
 
+/** A key of overlay networks. A plain value; wipe what is kept of it. */
+struct swk_network_key {
+    const char *subsystem; /**< "networking:gossip", "networking:ipsec". */
+    int32_t algorithm;     /**< EncryptionKey.Algorithm: 0 is AES-128-GCM. */
+    uint32_t reserved;
+    uint64_t lamport_time; /**< Orders the keys of a subsystem. */
+    const void *key;       /**< Secret. */
+    size_t key_len;        /**< Bytes of it. */
+};
+
 struct swk_executor {
     size_t size; /**< sizeof(struct swk_executor). */
     void *ctx;   /**< Passed to each function. */
@@ -110,6 +120,14 @@ struct swk_executor {
      * whose operations are under way are the executor's to release.
      */
     void (*set_done)(void *ctx, swk_operation_done_fn done, void *done_ctx);
+    /**
+     * Takes the keys of overlay networks, all that are in use, in place of
+     * those it had; borrowed for the call. Of each subsystem the newest is
+     * taken for receiving, the middle one for sending. Comes only while this
+     * node takes part in such a network. NULL if the executor has none.
+     */
+    void (*set_network_keys)(void *ctx, const struct swk_network_key *keys,
+                             size_t keys_count);
 };
 
 SWK_END_DECLS
