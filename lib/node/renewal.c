@@ -88,12 +88,19 @@ static int check_chain(struct swki_renewal *r,
                        const Swkpb__Certificate *certificate,
                        struct swk_error *err)
 {
-    const struct swki_identity *old = &r->config.credentials->identity;
+    const struct swki_credentials *own = r->config.credentials;
+    const struct swki_identity *old = &own->identity;
     struct swki_credentials *fresh = &r->attempt.fresh;
-    int rc = swki_credentials_set_chain(
-        fresh, certificate->certificate.data, certificate->certificate.len,
-        swki_renewal_wall(r), r->config.asker.entropy, err);
+    swk_wall wall = swki_renewal_wall(r);
+    /* They may be others than when it was asked for. */
+    int rc = swki_credentials_set_roots(fresh, own->roots.data, own->roots.len,
+                                        wall, err);
 
+    if (rc == 0) {
+        rc = swki_credentials_set_chain(fresh, certificate->certificate.data,
+                                        certificate->certificate.len, wall,
+                                        r->config.asker.entropy, err);
+    }
     if (rc == 0 && (strcmp(fresh->identity.node_id, old->node_id) != 0 ||
                     strcmp(fresh->identity.swarm_id, old->swarm_id) != 0)) {
         rc = swki_fail(err, SWK_EMALFORMED,
@@ -326,21 +333,6 @@ static int prove(const struct swki_renewal *r, Swkpb__RenewalProof *proof,
                               &proof->signature.len, err);
 }
 
-static int new_key(struct swki_renewal *r, struct swk_error *err)
-{
-    struct swki_renewal_attempt *attempt = &r->attempt;
-    const struct swki_credentials *own = r->config.credentials;
-    int rc =
-        swki_credentials_set_roots(&attempt->fresh, own->roots.data,
-                                   own->roots.len, swki_renewal_wall(r), err);
-
-    swki_buf_clear(&attempt->csr);
-    return rc != 0 ? rc
-                   : swki_credentials_new_key(&attempt->fresh,
-                                              r->config.asker.entropy,
-                                              &attempt->csr, err);
-}
-
 /* A new key, and the question for its certificate. */
 static int ask(struct swki_renewal *r, struct swk_error *err)
 {
@@ -354,8 +346,11 @@ static int ask(struct swki_renewal *r, struct swk_error *err)
         .as = ask_as(r),
     };
     uint8_t signature[SWKI_SIGNATURE_SIZE_MAX];
-    int rc = new_key(r, err);
+    int rc;
 
+    swki_buf_clear(&r->attempt.csr);
+    rc = swki_credentials_new_key(&r->attempt.fresh, r->config.asker.entropy,
+                                  &r->attempt.csr, err);
     if (rc == 0) {
         request.csr.data = r->attempt.csr.data;
         request.csr.len = r->attempt.csr.len;

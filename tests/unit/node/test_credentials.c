@@ -88,8 +88,7 @@ static void what_was_saved_is_loaded(void **state)
 
     swki_credentials_init(&saved, NULL);
     assert_int_equal(swki_credentials_set_roots(&saved, f->pki.root.data,
-                                                f->pki.root.len, PKI_NOW,
-                                                NULL),
+                                                f->pki.root.len, PKI_NOW, NULL),
                      0);
     assert_true(
         swki_buf_append(&saved.key, f->old.key.data, f->old.key.len + 1));
@@ -108,6 +107,54 @@ static void what_was_saved_is_loaded(void **state)
     assert_int_equal(directory_mode(&f->dir, CHAIN), 0644);
     assert_int_equal(directory_mode(&f->dir, ROOTS), 0644);
     assert_false(directory_has(&f->dir, CHAIN_NEW));
+}
+
+static int switch_to(struct f *f, const struct swki_buf *roots)
+{
+    return swki_credentials_switch_roots(&f->credentials, f->dir.path,
+                                         swki_pem_of_buf(roots), PKI_NOW, NULL);
+}
+
+static void roots_are_switched_if_the_certificate_leads_to_them(void **state)
+{
+    struct f *f = *state;
+    struct swki_buf both;
+    struct pki other;
+
+    pki_init(&other, 2);
+    swki_buf_init(&both, NULL, SIZE_MAX);
+    assert_true(swki_buf_append(&both, other.root.data, other.root.len));
+    assert_true(swki_buf_append(&both, f->pki.root.data, f->pki.root.len));
+    put_old(f);
+    assert_int_equal(load(f), 0);
+    assert_int_equal(switch_to(f, &both), 0);
+    assert_int_equal(f->credentials.roots.len, both.len);
+    assert_int_equal(directory_mode(&f->dir, ROOTS), 0644);
+    /* They are on the disk, too. */
+    swki_credentials_fini(&f->credentials);
+    swki_credentials_init(&f->credentials, NULL);
+    assert_int_equal(load(f), 0);
+    assert_memory_equal(f->credentials.roots.data, both.data, both.len);
+    swki_buf_fini(&both);
+    pki_fini(&other);
+}
+
+static void roots_that_make_nobody_of_the_node_are_refused(void **state)
+{
+    struct f *f = *state;
+    struct pki other;
+
+    pki_init(&other, 2);
+    put_old(f);
+    assert_int_equal(load(f), 0);
+    assert_int_equal(switch_to(f, &other.root), SWK_EUNAUTHENTICATED);
+    assert_int_equal(switch_to(f, &f->old.chain), SWK_EINVAL);
+    assert_memory_equal(f->credentials.roots.data, f->pki.root.data,
+                        f->pki.root.len);
+    swki_credentials_fini(&f->credentials);
+    swki_credentials_init(&f->credentials, NULL);
+    assert_int_equal(load(f), 0);
+    pki_fini(&other);
 }
 
 static void an_empty_directory_holds_nothing(void **state)
@@ -194,8 +241,7 @@ static void damaged_files_are_refused(void **state)
 {
     static const char *const names[] = {ROOTS, CHAIN, KEY};
     struct f *f = *state;
-    const struct swki_buf *bufs[] = {&f->pki.root, &f->old.chain,
-                                     &f->old.key};
+    const struct swki_buf *bufs[] = {&f->pki.root, &f->old.chain, &f->old.key};
 
     for (size_t i = 0; i < 3; i++) {
         for (size_t len = 0; len < bufs[i]->len - 2; len += 97) {
@@ -251,11 +297,10 @@ static void a_chain_that_does_not_fit_the_key_is_not_taken(void **state)
 
     put_old(f);
     assert_int_equal(load(f), 0);
-    assert_int_equal(
-        swki_credentials_set_chain(&f->credentials, f->next.chain.data,
-                                   f->next.chain.len, PKI_NOW,
-                                   &f->pki.entropy, NULL),
-        SWK_ECORRUPT);
+    assert_int_equal(swki_credentials_set_chain(
+                         &f->credentials, f->next.chain.data, f->next.chain.len,
+                         PKI_NOW, &f->pki.entropy, NULL),
+                     SWK_ECORRUPT);
 }
 
 static void roots_that_are_none_are_not_taken(void **state)
@@ -264,11 +309,10 @@ static void roots_that_are_none_are_not_taken(void **state)
 
     put_old(f);
     assert_int_equal(load(f), 0);
-    assert_int_not_equal(swki_credentials_set_roots(&f->credentials,
-                                                    f->old.chain.data,
-                                                    f->old.chain.len, PKI_NOW,
-                                                    NULL),
-                         0);
+    assert_int_not_equal(
+        swki_credentials_set_roots(&f->credentials, f->old.chain.data,
+                                   f->old.chain.len, PKI_NOW, NULL),
+        0);
     assert_int_equal(f->credentials.roots.len, f->pki.root.len);
 }
 
@@ -388,11 +432,10 @@ static void a_renewal_keeps_the_keys_and_the_lock(void **state)
     assert_true(swki_buf_append(&f->credentials.key, f->next.key.data,
                                 f->next.key.len + 1));
     f->credentials.key.len--;
-    assert_int_equal(
-        swki_credentials_set_chain(&f->credentials, f->next.chain.data,
-                                   f->next.chain.len, PKI_NOW,
-                                   &f->pki.entropy, NULL),
-        0);
+    assert_int_equal(swki_credentials_set_chain(
+                         &f->credentials, f->next.chain.data, f->next.chain.len,
+                         PKI_NOW, &f->pki.entropy, NULL),
+                     0);
     assert_int_equal(swki_credentials_save(&f->credentials, f->dir.path, NULL),
                      0);
     assert_int_equal(load_again(f, &unlock_key), 0);
@@ -411,8 +454,7 @@ static void new_credentials_inherit_the_keys_and_the_lock(void **state)
     change(f, &keys);
     swki_credentials_init(&fresh, NULL);
     assert_int_equal(swki_credentials_set_roots(&fresh, f->pki.root.data,
-                                                f->pki.root.len, PKI_NOW,
-                                                NULL),
+                                                f->pki.root.len, PKI_NOW, NULL),
                      0);
     assert_true(
         swki_buf_append(&fresh.key, f->next.key.data, f->next.key.len + 1));
@@ -421,13 +463,12 @@ static void new_credentials_inherit_the_keys_and_the_lock(void **state)
                                                 f->next.chain.len, PKI_NOW,
                                                 &f->pki.entropy, NULL),
                      0);
-    assert_int_equal(swki_credentials_renew(&f->credentials, "/nowhere/at",
-                                            &fresh, NULL),
-                     SWK_EIO);
+    assert_int_equal(
+        swki_credentials_renew(&f->credentials, "/nowhere/at", &fresh, NULL),
+        SWK_EIO);
     assert_string_equal(f->credentials.identity.node_id, "old");
-    assert_int_equal(swki_credentials_renew(&f->credentials, f->dir.path,
-                                            &fresh, NULL),
-                     0);
+    assert_int_equal(
+        swki_credentials_renew(&f->credentials, f->dir.path, &fresh, NULL), 0);
     swki_credentials_fini(&fresh);
     assert_true(file_has(f, "BEGIN ENCRYPTED PRIVATE KEY"));
     assert_int_equal(load_again(f, &unlock_key), 0);
@@ -466,6 +507,8 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(what_was_saved_is_loaded),
+        TEST(roots_are_switched_if_the_certificate_leads_to_them),
+        TEST(roots_that_make_nobody_of_the_node_are_refused),
         TEST(an_empty_directory_holds_nothing),
         TEST(a_first_pair_half_written_is_whole_or_not_there),
         TEST(a_renewal_half_written_is_the_old_or_the_new_pair),
