@@ -67,9 +67,12 @@ struct swk_agent_config {
  * @param err        Receives the reason on failure; may be NULL.
  * @return 0; SWK_EINVAL for a configuration that makes no sense, or a token of
  *         no known form; SWK_EUNAUTHENTICATED if the swarm's roots are not
- *         those of the token, or the certificate is not valid; SWK_EDENIED if
- *         the token was refused; SWK_EUNAVAILABLE if no manager answered;
- *         SWK_EIO for files that cannot be read or written; SWK_ENOMEM.
+ *         those of the token; SWK_ECLOCK if a certificate is not valid yet, by
+ *         this machine's clock, or a new one not any more: the reason names a
+ *         manager whose clock is another; SWK_EDENIED if the token was
+ *         refused; SWK_EUNAVAILABLE if no manager answered; SWK_EIO for files
+ *         that cannot be read or written; SWK_ENOMEM. A certificate that has
+ *         ended is no failure: the agent renews it.
  * @threads any
  * @since   0.1
  */

@@ -126,7 +126,9 @@ struct swk_manager_config {
  * @return 0; SWK_EINVAL for a configuration that makes no sense; SWK_EBUSY if
  *         the state directory or an address is in use; SWK_ECORRUPT for a
  *         damaged log or identity; SWK_EUNAUTHENTICATED if the certificate is
- *         not valid; SWK_EDENIED if the node is locked, as
+ *         not the swarm's; SWK_ECLOCK as for swk_agent_new(), and a certificate
+ *         that has ended is renewed likewise; SWK_EDENIED if the node is
+ *         locked, as
  *         swk_node_identity_read() tells, and the unlock key is missing or not
  *         its own, or if the join token was refused; SWK_EPRECONDITION
  *         if a new cluster is forced where it cannot be; SWK_EIO for files

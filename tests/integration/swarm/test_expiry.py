@@ -44,6 +44,15 @@ class ShiftedSwarm(Swarm):
         with open(self.path(name, "certificates", "swarm-node.crt")) as f:
             return f.read()
 
+    def root(self, name):
+        with open(self.path(name, "certificates", "swarm-root-ca.crt")) as f:
+            return f.read()
+
+    def missing(self):
+        """Whom a rotation waits for."""
+        rotation = self.json("cluster", "ca")["rotation"] or {}
+        return sorted(m["name"] for m in rotation.get("missing", []))
+
     def wait_renewed(self, name, old):
         wait_for(lambda: self.certificate(name) != old,
                  "%s has a new certificate" % name)
@@ -194,6 +203,34 @@ def wrong_clock_is_named_as_the_reason():
         swarm.clock = shared
 
 
+def node_that_missed_the_end_of_a_rotation_follows_by_itself():
+    with ShiftedSwarm() as swarm:
+        worker = swarm.worker("w1")
+        idle = swarm.worker("w2")
+        old = swarm.root("w1")
+        idle.stop()
+        swarm.ctl("cluster", "ca", "rotate", "--detach")
+        wait_for(lambda: swarm.missing() == ["w2"], "the others have renewed")
+        worker.stop()
+        swarm.ctl("cluster", "ca", "finish", "--without", "w2")
+        wait_for(lambda: swarm.root("manager") != old, "a new root")
+        # Its certificate no longer leads to the old root.
+        swarm.renew_all(LATE, swarm.manager)
+
+        expect(swarm.root("w1") == old, "it was off")
+        registered = worker.text().count("registered with a manager")
+        worker.start()
+        wait_for(lambda: swarm.root("w1") == swarm.root("manager"),
+                 "w1 has the new root")
+        wait_for(lambda: worker.text().count("registered with a manager") >
+                 registered, "w1 is back")
+
+        # Who missed all of it has nothing that speaks for the new root.
+        idle.start()
+        swarm.wait_log(idle, "it must join anew")
+        expect(swarm.root("w2") == old, "it trusts anybody")
+
+
 if __name__ == "__main__":
     shim_beside_the_programs()
     main([
@@ -202,4 +239,5 @@ if __name__ == "__main__":
         certificate_that_ended_long_ago_is_not_renewed,
         manager_comes_back_with_the_help_of_the_others,
         wrong_clock_is_named_as_the_reason,
+        node_that_missed_the_end_of_a_rotation_follows_by_itself,
     ])
