@@ -90,7 +90,9 @@ struct swk_manager_config {
     int32_t wait_for_unlock;
     /** What signs for the swarm while this manager leads, and makes its root
      *  when it founds one: the key of the CA stays with it. NULL: the manager
-     *  itself, by a key that the swarm's managers share. */
+     *  itself, by a key that the swarm's managers share. A swarm that has such
+     *  a key goes on to use it, until its root is rotated to one of the
+     *  signer's. */
     const struct swk_signer *signer;
     /** Public keys, PEM text: the node itself runs only services that the holder of
      *  one of them has signed. NULL: signatures do not matter. */

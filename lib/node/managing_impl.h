@@ -60,7 +60,8 @@ struct swki_managing {
     struct swki_peers *peers;
     struct swki_forward *forward;
     struct swki_rpc_server *server;
-    struct swki_local_signer *local_signer; /* NULL: another is configured */
+    struct swki_local_signer *local_signer; /* for keys in the log */
+    bool warned_of_key;                     /* that there is one */
     struct swki_sign_desk *desk;
     struct swki_manager *manager;
     struct swki_managing_joining joining;

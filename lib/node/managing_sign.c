@@ -2,6 +2,7 @@
 
 /* Who signs for this manager while it leads. */
 
+#include "base/log.h"
 #include "node/managing_impl.h"
 
 static void finished(void *ctx, uint64_t id,
@@ -21,19 +22,18 @@ int swki_managing_make_desk(struct swki_managing *m, struct swk_error *err)
     struct swki_sign_desk_config config = {
         .alloc = asker->alloc,
         .loop = asker->loop,
-        .signer = m->config.signer,
+        .keeper = m->config.signer,
         .ctx = m,
         .finished = finished,
     };
-    int rc = SWK_OK;
-
-    if (config.signer == NULL) {
-        rc = swki_local_signer_new(asker->alloc, asker->entropy,
+    int rc = swki_local_signer_new(asker->alloc, asker->entropy,
                                    &m->local_signer, err);
-        config.signer =
-            rc == 0 ? swki_local_signer_port(m->local_signer) : NULL;
+
+    if (rc != 0) {
+        return rc;
     }
-    return rc != 0 ? rc : swki_sign_desk_new(&config, &m->desk, err);
+    config.signer = swki_local_signer_port(m->local_signer);
+    return swki_sign_desk_new(&config, &m->desk, err);
 }
 
 void swki_managing_free_desk(struct swki_managing *m)
@@ -42,11 +42,27 @@ void swki_managing_free_desk(struct swki_managing *m)
     swki_local_signer_free(m->local_signer);
 }
 
+/* Whoever brings a signer wants no key in the log. One that lies there already
+ * goes on to serve, until the root is another. */
+static void warn_of_key(struct swki_managing *m,
+                        const struct swk_sign_request *request)
+{
+    if (m->config.signer == NULL || request->authority_key.len == 0 ||
+        m->warned_of_key) {
+        return;
+    }
+    m->warned_of_key = true;
+    swki_log(m->config.asker.logger, SWK_LOG_WARN, "ca",
+             "the key of the CA lies in the swarm's log, and is used from "
+             "there; to have one that only the signer holds, rotate the root");
+}
+
 int swki_managing_sign(void *ctx, uint64_t id,
                        const struct swk_sign_request *request,
                        struct swk_error *err)
 {
     struct swki_managing *m = ctx;
 
+    warn_of_key(m, request);
     return swki_sign_desk_sign(m->desk, id, request, err);
 }

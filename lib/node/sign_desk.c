@@ -124,8 +124,14 @@ static const struct swk_signer *
 choose_signer(const struct swki_sign_desk *desk,
               const struct swk_sign_request *request)
 {
-    return request->urls_count > 0 ? desk->config.external
-                                   : desk->config.signer;
+    const struct swki_sign_desk_config *config = &desk->config;
+
+    if (request->urls_count > 0) {
+        return config->external;
+    }
+    return request->authority_key.len > 0 || config->keeper == NULL
+               ? config->signer
+               : config->keeper;
 }
 
 int swki_sign_desk_sign(struct swki_sign_desk *desk, uint64_t id,

@@ -18,7 +18,9 @@
 struct swki_sign_desk_config {
     const struct swk_alloc *alloc;
     struct swki_loop *loop;
-    const struct swk_signer *signer;   /* for jobs that are signed by a key */
+    const struct swk_signer *signer;   /* for jobs that come with a key */
+    const struct swk_signer *keeper;   /* for those without: it has its keys,
+                                          and makes roots; NULL: as above */
     const struct swk_signer *external; /* for those that name URLs; or NULL */
     void *ctx;
     /* How a job ended, on the loop; within no other call of the desk. */

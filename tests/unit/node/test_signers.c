@@ -494,6 +494,51 @@ static void desk_brings_results_to_the_loop(void **state)
     desk_fini(&d);
 }
 
+static int refuse(void *ctx, uint64_t id,
+                  const struct swk_sign_request *request, swk_sign_done_fn done,
+                  void *done_ctx, struct swk_error *err)
+{
+    (void)ctx;
+    (void)id;
+    (void)request;
+    (void)done;
+    (void)done_ctx;
+    return swki_fail(err, SWK_ELIMIT, "the keeper was asked");
+}
+
+static void forget_nothing(void *ctx, void *done_ctx)
+{
+    (void)ctx;
+    (void)done_ctx;
+}
+
+static void desk_asks_the_keeper_where_there_is_no_key(void **state)
+{
+    struct f *f = *state;
+    const struct swk_signer keeper = {sizeof(keeper), NULL, refuse,
+                                      forget_nothing};
+    struct swk_sign_request request = node_request(f);
+    struct swki_sign_desk_config config = {
+        .ctx = f, .finished = told, .keeper = &keeper};
+    struct swki_sign_desk *desk;
+    struct desk d;
+
+    desk_init(&d, f);
+    open_gate(&f->gate);
+    config.loop = d.loop;
+    config.signer = &d.port;
+    assert_int_equal(swki_sign_desk_new(&config, &desk, NULL), 0);
+    request.authority_key = bytes_of(&f->pki.key);
+    assert_int_equal(swki_sign_desk_sign(desk, 41, &request, NULL), 0);
+    while (f->told_count < 1) {
+        assert_int_equal(swki_loop_wait(d.loop, SWK_NEVER, NULL), 0);
+    }
+    request.authority_key = (struct swk_bytes){NULL, 0};
+    assert_int_equal(swki_sign_desk_sign(desk, 42, &request, NULL), SWK_ELIMIT);
+    swki_sign_desk_free(desk);
+    desk_fini(&d);
+}
+
 static void desk_that_goes_brings_nothing_more(void **state)
 {
     struct f *f = *state;
@@ -552,6 +597,8 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(desk_brings_results_to_the_loop, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(
+            desk_asks_the_keeper_where_there_is_no_key, set_up, tear_down),
         cmocka_unit_test_setup_teardown(desk_that_goes_brings_nothing_more,
                                         set_up, tear_down),
         cmocka_unit_test_setup_teardown(desk_without_external_cas_says_so,
