@@ -45,6 +45,7 @@ struct swk_authority {
     swk_wall not_before; /**< Of the certificate. */
     swk_wall not_after;  /**< Of the certificate. */
     int32_t used;        /**< 1 once a swarm has got it. */
+    int32_t has_key;     /**< 0 if it is only trusted for what it signed. */
     int32_t sealed;      /**< 1 if the key's file is under a password. */
 };
 
@@ -60,6 +61,9 @@ enum {
 enum {
     /** No swarm has got it: the next one that asks for a root may. */
     SWK_SIGNER_IMPORT_NEW = 1 << 0,
+    /** The certificate alone: it signs nothing here, but nodes may show what it
+     *  signed elsewhere. So a swarm comes to a signer with the nodes it has. */
+    SWK_SIGNER_IMPORT_CERTIFICATE = 1 << 1,
 };
 
 /** Where keys are. */
@@ -131,10 +135,11 @@ swk_signer_keys_create(swk_signer_keys *keys,
  * Takes an authority in that was made elsewhere.
  *
  * @param keys           Not NULL.
- * @param pem            PEM of a certificate and its key, in any order.
+ * @param pem            PEM of a certificate and its key, in any order; of a
+ *                       bundle the first certificate counts.
  * @param password       What the key is sealed under; empty if it is not.
- * @param flags          SWK_SIGNER_IMPORT_NEW, or 0: a swarm has got it, so
- *                       that it is never given away as a new root.
+ * @param flags          One of SWK_SIGNER_IMPORT_*, or 0: a swarm has got it,
+ *                       so that it is never given away as a new root.
  * @param out_authority  Receives what it is; may be NULL.
  * @param err            Receives the reason on failure; may be NULL.
  * @return 0, also if it is there already; SWK_EMALFORMED; SWK_EINVAL if it is

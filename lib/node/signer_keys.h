@@ -4,7 +4,8 @@
  * The directory of a signer, from the inside.
  *
  * An authority is one file, FINGERPRINT.pem: a line that says whether a swarm
- * has got it, its certificate, and its key, plain or sealed. The file "swarm"
+ * has got it, its certificate, and its key, plain or sealed; or none, if it is
+ * only trusted for what it signed elsewhere. The file "swarm"
  * holds the ID of the swarm that is served. All are replaced whole or not at
  * all, and whoever writes holds a lock on the directory, since tools work on it
  * while the service runs.
@@ -38,6 +39,13 @@ int swki_signer_keys_reload(struct swk_signer_keys *keys,
 /* Makes a root, as swk_signer_keys_create(). */
 int swki_signer_keys_make(struct swk_signer_keys *keys,
                           struct swki_authority **out_authority,
+                          struct swk_error *err);
+
+/* Takes an authority in, and writes its file; without a key it is only trusted
+ * for what it signed. SWK_EEXIST. */
+int swki_signer_keys_keep(struct swk_signer_keys *keys,
+                          struct swki_pem certificate, struct swki_pem key,
+                          bool used, struct swki_authority **out_authority,
                           struct swk_error *err);
 
 /* Writes down that a swarm has got it. */

@@ -228,7 +228,10 @@ static int decide(struct swk_signer_service *service, swk_time now,
     int rc =
         swki_notary_decide(&service->notary, now, wall, request, decision, err);
 
-    if (rc != SWK_EUNAVAILABLE || now < service->reload_at) {
+    bool unknown = rc == SWK_EUNAVAILABLE ||
+                   (rc == SWK_EDENIED && request->previous.len > 0);
+
+    if (!unknown || now < service->reload_at) {
         return rc;
     }
     service->reload_at = now + SWK_SECOND;

@@ -178,7 +178,10 @@ static void print_text(const swk_signer_keys *keys)
     for (uint32_t i = 0; swk_signer_keys_at(keys, i, &one) == 1; i++) {
         printf("%s  %s to %s  %s%s\n", one.fingerprint,
                date_text(one.not_before, from), date_text(one.not_after, to),
-               one.used ? "used" : "new", one.sealed ? ", sealed" : "");
+               !one.has_key ? "without key"
+               : one.used   ? "used"
+                            : "new",
+               one.sealed ? ", sealed" : "");
     }
 }
 
@@ -192,10 +195,12 @@ static void print_json(const swk_signer_keys *keys)
            swk_signer_keys_swarm_id(keys));
     for (uint32_t i = 0; swk_signer_keys_at(keys, i, &one) == 1; i++) {
         printf("%s{\"fingerprint\":\"%s\",\"notBefore\":\"%s\","
-               "\"notAfter\":\"%s\",\"used\":%s,\"sealed\":%s}",
+               "\"notAfter\":\"%s\",\"used\":%s,\"hasKey\":%s,"
+               "\"sealed\":%s}",
                i == 0 ? "" : ",", one.fingerprint,
                date_text(one.not_before, from), date_text(one.not_after, to),
-               one.used ? "true" : "false", one.sealed ? "true" : "false");
+               one.used ? "true" : "false", one.has_key ? "true" : "false",
+               one.sealed ? "true" : "false");
     }
     printf("]}\n");
 }
@@ -222,7 +227,8 @@ static int read_input(const struct options *options, struct input *input,
     int rc;
 
     input->len = 0;
-    if (options->command == COMMAND_IMPORT) {
+    if (options->command == COMMAND_IMPORT ||
+        options->command == COMMAND_TRUST) {
         return read_file(options->argument, input->text, sizeof(input->text),
                          &input->len, err);
     }
@@ -304,6 +310,9 @@ static int work_with(const struct options *options, swk_signer_keys *keys,
         return export_text(options, keys, password, err);
     case COMMAND_IMPORT:
         return import(keys, input, password, 0, err);
+    case COMMAND_TRUST:
+        return import(keys, input, password, SWK_SIGNER_IMPORT_CERTIFICATE,
+                      err);
     case COMMAND_REMOVE:
         return swk_signer_keys_remove(keys, options->argument, err);
     case COMMAND_LIST:
@@ -317,7 +326,8 @@ static int work_with(const struct options *options, swk_signer_keys *keys,
 
 static uint32_t flags_of(enum command command)
 {
-    return command == COMMAND_INIT || command == COMMAND_IMPORT
+    return command == COMMAND_INIT || command == COMMAND_IMPORT ||
+                   command == COMMAND_TRUST
                ? SWK_SIGNER_KEYS_CREATE
            : command == COMMAND_LIST || command == COMMAND_REMOVE
                ? SWK_SIGNER_KEYS_NAMES_ONLY

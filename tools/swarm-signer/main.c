@@ -20,6 +20,7 @@ static int work(const struct options *options, struct swk_error *err)
     case COMMAND_LIST:
     case COMMAND_EXPORT:
     case COMMAND_IMPORT:
+    case COMMAND_TRUST:
     case COMMAND_REMOVE:
         return work_on_keys(options, err);
     }

@@ -26,6 +26,7 @@ static const char summary[] =
     "       swarm-signer list [FLAGS]         what is there\n"
     "       swarm-signer export [FINGERPRINT] for another manager's signer\n"
     "       swarm-signer import FILE          from another manager's signer\n"
+    "       swarm-signer trust FILE           know nodes of another root\n"
     "       swarm-signer remove FINGERPRINT   forget a root that is out of "
     "use\n"
     "       swarm-signer check-sandbox        try what run forbids itself\n"
@@ -239,6 +240,7 @@ static int parse_words(int argc, char **argv, struct options *options)
         {"list", COMMAND_LIST, 0, 0},
         {"export", COMMAND_EXPORT, 0, 1},
         {"import", COMMAND_IMPORT, 1, 1},
+        {"trust", COMMAND_TRUST, 1, 1},
         {"remove", COMMAND_REMOVE, 1, 1},
         {"check-sandbox", COMMAND_CHECK_SANDBOX, 0, 0},
     };

@@ -25,6 +25,7 @@ enum command {
     COMMAND_LIST,
     COMMAND_EXPORT,
     COMMAND_IMPORT,
+    COMMAND_TRUST,
     COMMAND_REMOVE,
     COMMAND_CHECK_SANDBOX,
 };
@@ -65,7 +66,7 @@ int read_password(const char *path, char out_text[PASSWORD_SIZE],
 int open_keys(const struct options *options, struct swk_bytes password,
               uint32_t flags, swk_signer_keys **out_keys,
               struct swk_error *err);
-/* Does what init, list, export, import and remove do. */
+/* Does what init, list, export, import, trust and remove do. */
 int work_on_keys(const struct options *options, struct swk_error *err);
 
 /* -- serve.c -- */

@@ -200,8 +200,12 @@ static int check_previous(const struct swki_notary *notary, swk_wall wall,
         return rc == 0 ? SWK_OK : swki_fail_nomem(err);
     }
     return swki_fail(err, SWK_EDENIED,
-                     "what node %s shows of itself is of no use: %s",
-                     request->node_id, why.text);
+                     "what node %s shows of itself is of no use: %s%s",
+                     request->node_id, why.text,
+                     rc == SWK_EUNAUTHENTICATED
+                         ? "; an earlier root is made known by \"swarm-signer "
+                           "trust\""
+                         : "");
 }
 
 /* Whether it is that of this node, and not too old. */

@@ -7,11 +7,25 @@ import glob
 import json
 import os
 import re
+import subprocess
 
 from swarm import Daemon, Swarm, expect, run, tool, wait_for
 
-# Root gives the signer a user of its own, as an operator would.
-USER = "nobody" if os.geteuid() == 0 else None
+
+def other_user():
+    """Root gives the signer a user of its own, as an operator would, where
+    this machine has other users at all."""
+    if os.geteuid() != 0:
+        return None
+    try:
+        subprocess.run(["/bin/true"], user="nobody", group="nogroup",
+                       extra_groups=[], check=True)
+    except (OSError, LookupError, subprocess.SubprocessError):
+        return None
+    return "nobody"
+
+
+USER = other_user()
 
 
 class Signer(Daemon):

@@ -216,6 +216,56 @@ static void an_exported_authority_is_imported_elsewhere(void **state)
     swk_signer_keys_free(from);
 }
 
+static void a_certificate_alone_is_trusted_until_its_key_comes(void **state)
+{
+    struct f *f = *state;
+    struct swki_authority *made;
+    struct swk_signer_keys *from;
+    struct swk_authority found;
+    struct swk_bytes certificate;
+    struct swki_buf text;
+    struct swk_bytes pair;
+    char path[256];
+
+    reopen(f, no_password);
+    assert_int_equal(swki_signer_keys_make(f->keys, &made, NULL), 0);
+    certificate =
+        (struct swk_bytes){made->certificate.data, made->certificate.len};
+    swki_buf_init(&text, NULL, SIZE_MAX);
+    key_file(f, made->fingerprint, path);
+    assert_int_equal(swki_file_read(path, 1 << 20, &text, NULL), 0);
+    pair = (struct swk_bytes){text.data, text.len};
+    from = f->keys;
+    f->keys = NULL;
+    assert_int_equal(open_at(f, &f->other, no_password, 0, NULL), 0);
+    assert_int_equal(swk_signer_keys_import(f->keys, certificate, no_password,
+                                            0, &found, NULL),
+                     SWK_EMALFORMED); /* without its key it is to be said */
+    assert_int_equal(swk_signer_keys_import(f->keys, certificate, no_password,
+                                            SWK_SIGNER_IMPORT_CERTIFICATE,
+                                            &found, NULL),
+                     0);
+    assert_int_equal(found.has_key, 0);
+    assert_int_equal(found.used, 1);
+
+    struct swk_signer_keys *service = f->keys;
+    f->keys = NULL;
+    assert_int_equal(open_at(f, &f->other, no_password, 0, NULL), 0);
+    assert_int_equal(swk_signer_keys_at(f->keys, 0, &found), 1);
+    assert_int_equal(found.has_key, 0);
+    assert_int_equal(
+        swk_signer_keys_import(f->keys, pair, no_password, 0, &found, NULL), 0);
+    assert_int_equal(found.has_key, 1);
+    assert_int_equal(swk_signer_keys_at(f->keys, 1, &found), 0);
+    assert_int_equal(swki_signer_keys_reload(service, NULL), 0);
+    assert_non_null(SWKI_CONTAINER(service->authorities.list.next,
+                                   struct swki_authority, link)
+                        ->signer);
+    swk_signer_keys_free(service);
+    swk_signer_keys_free(from);
+    swki_buf_fini(&text);
+}
+
 static void what_is_no_pair_is_not_taken_in(void **state)
 {
     struct f *f = *state;
@@ -308,6 +358,7 @@ int main(void)
         TEST(whoever_else_can_read_it_is_a_reason_to_refuse),
         TEST(a_link_is_not_followed),
         TEST(an_exported_authority_is_imported_elsewhere),
+        TEST(a_certificate_alone_is_trusted_until_its_key_comes),
         TEST(what_is_no_pair_is_not_taken_in),
         TEST(damage_is_told),
         TEST(what_others_bring_and_take_is_seen),
