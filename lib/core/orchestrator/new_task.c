@@ -283,6 +283,26 @@ static bool endpoints_equal(const Swkpb__Task *task,
                                                      : NULL);
 }
 
+/* A task that has no node yet may have none for want of a signature that its
+ * service has got by now. One that has a node was looked at there. */
+static bool waits_for_signature(const Swkpb__Task *task,
+                                const Swkpb__ServiceSpec *spec)
+{
+    if (swki_task_state(task) >= SWKPB__TASK_STATE__ASSIGNED) {
+        return false;
+    }
+    if (task->n_signatures != spec->n_signatures) {
+        return true;
+    }
+    for (size_t i = 0; i < spec->n_signatures; i++) {
+        if (!swki_message_equal(&task->signatures[i]->base,
+                                &spec->signatures[i]->base)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool swki_task_dirty(struct swki_orchestrator *o, const struct swki_view *view,
                      const struct swki_object *service,
                      const struct swki_object *task)
@@ -302,5 +322,6 @@ bool swki_task_dirty(struct swki_orchestrator *o, const struct swki_view *view,
         node_suits(o, view, t->node_id, wanted->placement)) {
         return false;
     }
-    return !specs_equal(t, wanted) || !endpoints_equal(t, s->spec);
+    return !specs_equal(t, wanted) || !endpoints_equal(t, s->spec) ||
+           waits_for_signature(t, s->spec);
 }

@@ -357,6 +357,55 @@ static void newer_update_takes_the_place_of_one_under_way(void **state)
     swarm_fini(&s);
 }
 
+/* Another signature of the service, or the first one. */
+static void sign(struct swarm *s, const char *id, char *text)
+{
+    struct swki_object *service = swarm_edit_service(s, id);
+    Swkpb__ServiceSpec *spec = swki_service_edit(service)->spec;
+    Swkpb__Rpc__SpecSignature *signature =
+        swarm_new(service, sizeof(*signature));
+
+    swkpb__rpc__spec_signature__init(signature);
+    signature->signature =
+        (ProtobufCBinaryData){strlen(text), (uint8_t *)text};
+    spec->signatures = swarm_new(service, sizeof(spec->signatures[0]));
+    spec->signatures[0] = signature;
+    spec->n_signatures = 1;
+    swarm_update(s, SWKI_ACTOR_CONTROL, service);
+}
+
+static bool has_new_signature(const Swkpb__Task *task)
+{
+    return swki_task_wanted(task) && task->n_signatures == 1 &&
+           memcmp(task->signatures[0]->signature.data, "new", 3) == 0;
+}
+
+static void a_signature_is_for_tasks_that_have_no_node_yet(void **state)
+{
+    struct swki_object *service = swarm_make_service("web", 2);
+    Swkpb__Placement *placement =
+        swki_service_edit(service)->spec->task->placement;
+    char old[] = "old";
+    char new[] = "new";
+    struct swarm s;
+
+    placement->max_replicas = 1;
+    set_up(&s, service);
+    assert_int_equal(swarm_count(&s, "web", swarm_is_running), 2);
+    sign(&s, "web", old);
+    swarm_run_for(&s, SWK_MINUTE);
+    assert_int_equal(swarm_count(&s, "web", NULL), 2); /* they go on */
+    swarm_scale(&s, "web", 3);
+    swarm_run_for(&s, SWK_MINUTE);
+    assert_int_equal(swarm_count(&s, "web", swarm_is_running), 2);
+    sign(&s, "web", new);
+    swarm_run_for(&s, SWK_MINUTE);
+    assert_int_equal(swarm_count(&s, "web", has_new_signature), 1);
+    assert_int_equal(swarm_count(&s, "web", swarm_is_running), 2);
+    assert_int_equal(swarm_count(&s, "web", swarm_wanted), 3);
+    swarm_fini(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -370,6 +419,7 @@ int main(void)
         cmocka_unit_test(constraint_alone_replaces_tasks_on_other_nodes),
         cmocka_unit_test(new_leader_continues_an_update),
         cmocka_unit_test(newer_update_takes_the_place_of_one_under_way),
+        cmocka_unit_test(a_signature_is_for_tasks_that_have_no_node_yet),
     };
 
     return cmocka_run_group_tests_name("updater", tests, NULL, NULL);
