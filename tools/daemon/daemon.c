@@ -101,6 +101,18 @@ static int usage_error(const char *name, const char *what, const char *which)
     return EXIT_USAGE;
 }
 
+/* Anyone on the machine may read the command line of a process. */
+static void hide_token(struct daemon_options *options)
+{
+    size_t len = strlen(options->join_token);
+
+    if (len < sizeof(options->own_token)) {
+        memcpy(options->own_token, options->join_token, len + 1);
+        explicit_bzero((char *)(uintptr_t)options->join_token, len);
+        options->join_token = options->own_token;
+    }
+}
+
 /* Takes one flag; -1 to go on, else the exit status. */
 static int take_flag(const char *name, const char *summary,
                      const struct daemon_flag *flags,
@@ -124,6 +136,9 @@ static int take_flag(const char *name, const char *summary,
                                  optarg);
     }
     *flag->target = flag->value != NULL ? optarg : flag->name;
+    if (flag->target == &options->join_token) {
+        hide_token(options);
+    }
     return -1;
 }
 
@@ -230,6 +245,24 @@ void daemon_wait(bool (*stopped)(void *ctx), void *ctx)
     stop_signals(&set);
     while (sigtimedwait(&set, NULL, &while_ns) < 0 &&
            !stopped(ctx)) {
+    }
+}
+
+/* -- Memory --------------------------------------------------------------- */
+
+void daemon_harden(const struct daemon_options *options,
+                   const struct swk_logger *logger)
+{
+    struct swk_error err = {0};
+
+    if (options->core_dumps == NULL && swk_process_harden(&err) != 0) {
+        const struct swk_log_record record = {
+            .level = SWK_LOG_WARN,
+            .module = "memory",
+            .message = err.text,
+        };
+
+        logger->log(logger->ctx, &record);
     }
 }
 
@@ -403,6 +436,7 @@ int daemon_run_worker(const struct daemon_options *options,
     config.trusted_keys = agreement.trusted_keys;
     config.policy = agreement.policy;
     config.state_dir = options->state_dir;
+    config.alloc = swk_posix_wiping_alloc();
     config.join_address = options->join_address;
     config.join_token = options->join_token;
     config.hostname = options->hostname;

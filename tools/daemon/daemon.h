@@ -44,6 +44,8 @@ struct daemon_options {
     const char *force_new_cluster;
     const char *dry_run;
     const char *format;
+    const char *core_dumps;
+    char own_token[128]; /* join_token, once it is off the command line */
     const char *audit;
     const char *audit_required;
     const char *audit_size;
@@ -93,6 +95,10 @@ void daemon_drop_agreement(struct daemon_agreement *agreement);
 
 /* Says what the policy of the options means: an exit status. */
 int daemon_check_policy(const char *name, const struct daemon_options *options);
+
+/* Keeps secrets out of core dumps, unless the flags ask for such. */
+void daemon_harden(const struct daemon_options *options,
+                   const struct swk_logger *logger);
 
 /* Runs a worker until a signal stops it. */
 int daemon_run_worker(const struct daemon_options *options,

@@ -5,6 +5,7 @@
 #include <swarmkit/nng_transport.h>
 #include <swarmkit/process_executor.h>
 #include <swarmkit/node.h>
+#include <swarmkit/posix.h>
 
 #include "daemon.h"
 
@@ -63,6 +64,9 @@ int main(int argc, char **argv)
         {0, "cgroup-parent", "NAME",
          "of tasks' cgroups; one for each agent of a machine",
          &options.cgroup_parent},
+        {0, "core-dumps", NULL,
+         "let core dumps hold memory, and with it secrets",
+         &options.core_dumps},
         {0, "shim", "PATH", "the program swarm-shim; default as installed",
          &options.shim_path},
         {'l', "log-level", "LEVEL", "debug, info, warn, error; default info",
@@ -85,7 +89,9 @@ int main(int argc, char **argv)
     }
     daemon_block_signals();
     logger = daemon_logger(options.log_level);
-    rc = swk_nng_transport_new(NULL, &logger, &transport, &err);
+    daemon_harden(&options, &logger);
+    rc = swk_nng_transport_new(swk_posix_wiping_alloc(), &logger, &transport,
+                               &err);
     if (rc == 0) {
         rc = run(&options, &logger, swk_nng_transport_port(transport), &err);
     }

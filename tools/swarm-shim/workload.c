@@ -47,6 +47,27 @@ static bool set_oom_score(const struct shim_instructions *in, char *failure)
     return true;
 }
 
+/* The agent forbids dumps of its own memory, and what it starts inherits that:
+ * a workload gets back what is usual. */
+static void allow_dumps(void)
+{
+    char filter[16] = "";
+    struct rlimit limit;
+    int fd = open("/proc/self/coredump_filter", O_RDONLY | O_CLOEXEC);
+
+    if (fd < 0) {
+        return;
+    }
+    if (read(fd, filter, sizeof(filter) - 1) > 0 &&
+        strtoul(filter, NULL, 16) == 0 &&
+        getrlimit(RLIMIT_CORE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        (void)setrlimit(RLIMIT_CORE, &limit);
+        (void)shim_put("/proc/self/coredump_filter", "0x33");
+    }
+    close(fd);
+}
+
 static bool set_hostname(const struct shim_instructions *in, char *failure)
 {
     const char *hostname = shim_text(&in->hostname, NULL);
@@ -193,6 +214,7 @@ void shim_workload_run(const struct shim_instructions *in, pid_t shim_pid,
         shim_fail(failure, errno, "making a session");
         return;
     }
+    allow_dumps();
     if (!shim_groups_join(in, failure) || !set_oom_score(in, failure) ||
         !set_hostname(in, failure)) {
         return;

@@ -154,6 +154,7 @@ static int look(const struct daemon_options *options,
     int rc = read_unlock_key(options, &unlock_key, err);
 
     config.state_dir = options->state_dir;
+    config.alloc = swk_posix_wiping_alloc();
     config.logger = logger;
     config.clock = swk_posix_clock();
     config.entropy = swk_posix_entropy();
@@ -179,6 +180,7 @@ static int run_node(const struct daemon_options *options,
     config.trusted_keys = agreement.trusted_keys;
     config.policy = agreement.policy;
     config.state_dir = options->state_dir;
+    config.alloc = swk_posix_wiping_alloc();
     config.listen_address = options->listen_remote;
     config.advertise_address = options->advertise_remote;
     config.control_path = options->listen_control;
@@ -255,7 +257,8 @@ static int work(const struct daemon_options *options,
     int rc;
 
     daemon_block_signals();
-    rc = swk_nng_transport_new(NULL, logger, out_transport, err);
+    rc = swk_nng_transport_new(swk_posix_wiping_alloc(), logger, out_transport,
+                               err);
     return rc != 0 ? rc
                    : run(options, logger,
                          swk_nng_transport_port(*out_transport), err);
@@ -325,6 +328,9 @@ int main(int argc, char **argv)
         {0, "cgroup-parent", "NAME",
          "of tasks' cgroups; one for each node of a machine",
          &options.cgroup_parent},
+        {0, "core-dumps", NULL,
+         "let core dumps hold memory, and with it secrets",
+         &options.core_dumps},
         {0, "shim", "PATH", "the program swarm-shim; default as installed",
          &options.shim_path},
         {'l', "log-level", "LEVEL", "debug, info, warn, error; default info",
@@ -349,6 +355,7 @@ int main(int argc, char **argv)
         return status;
     }
     logger = daemon_logger(options.log_level);
+    daemon_harden(&options, &logger);
     if (options.dry_run != NULL) {
         rc = look(&options, &logger, &err);
     } else {
