@@ -50,6 +50,9 @@ struct swk_agent_config {
     /** What the node lets run, JSON text as <swarmkit/node_policy.h> says.
      *  NULL: anything. */
     const char *policy;
+    /** 1: the node is in FIPS mode, which its user vouches for, and may join
+     *  swarms that admit no other nodes. */
+    int32_t fips;
 };
 
 /** An empty configuration. */

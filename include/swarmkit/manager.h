@@ -110,6 +110,10 @@ struct swk_manager_config {
     /** What the node itself lets run, JSON text as <swarmkit/node_policy.h> says.
      *  NULL: anything. */
     const char *policy;
+    /** 1: the node is in FIPS mode, which its user vouches for, and may join
+     *  swarms that admit no other nodes. A swarm that it founds is such a one:
+     *  its ID begins with "FIPS.", and its join tokens are of version 2. */
+    int32_t fips;
 };
 
 /** An empty configuration. */

@@ -15,6 +15,7 @@
 #include "base/options.h"
 #include "node/agent_runner.h"
 #include "node/agreement.h"
+#include "node/fips.h"
 #include "node/join.h"
 #include "node/renewal.h"
 #include "node/state_dir.h"
@@ -62,6 +63,7 @@ static int identify(struct swk_agent *agent, struct swk_error *err)
         .entropy = config->entropy,
         .transport = config->transport,
         .token = config->join_token,
+        .fips = config->fips != 0,
         .remotes = &agent->remotes,
         .state_dir = config->state_dir,
     };
@@ -73,6 +75,10 @@ static int identify(struct swk_agent *agent, struct swk_error *err)
     agent->credentials.accept_expired = false;
     if (rc == SWK_ECLOCK) {
         swki_join_compare_clocks(&join, err);
+    }
+    if (rc == 0) {
+        rc = swki_fips_check(agent->credentials.identity.swarm_id, join.fips,
+                             err);
     }
     if (rc != SWK_ENOTFOUND) {
         return rc;
@@ -173,6 +179,7 @@ static int make_parts(struct swk_agent *agent, struct swk_error *err)
         .state_dir = config->state_dir,
         .hostname = config->hostname,
         .agreement = {config->trusted_keys, config->policy},
+        .fips = config->fips != 0,
         .credentials = &agent->credentials,
         .remotes = &agent->remotes,
         .ctx = agent,

@@ -112,6 +112,7 @@ static int complete_description(const struct swki_agent_runner *r,
             description->hostname = (char *)r->config.hostname;
         }
         description->consent = r->agreement.consent;
+        description->fips = r->config.fips;
         rc = add_tls_info(r, description, &issuer, &info, err);
     }
     if (rc == 0) {

@@ -30,6 +30,7 @@ struct swki_agent_runner_config {
     const char *state_dir;
     const char *hostname; /* NULL: what the executor says */
     struct swki_agreement_texts agreement;
+    bool fips;                /* as in swk_agent_config */
     const struct swki_credentials *credentials; /* outlives the runner */
     struct swki_remotes *remotes;               /* likewise */
     uint64_t seed;

@@ -13,6 +13,7 @@
 #include "core/ca/bootstrap.h"
 #include "core/ca/issuer.h"
 #include "crypto/digest.h"
+#include "node/fips.h"
 #include "node/sign_now.h"
 #include "node/state_dir.h"
 #include "runtime/file/atomic.h"
@@ -280,11 +281,14 @@ static int found(struct swki_founding *founding, const char *state_dir,
                  const struct swk_entropy *entropy, struct swk_error *err)
 {
     char dir[PATH_SIZE];
-    int rc = swki_founding_id(entropy, founding->swarm_id, err);
+    char id[SWK_ID_LEN + 1];
+    int rc = swki_founding_id(entropy, id, err);
 
     if (rc != 0) {
         return rc;
     }
+    snprintf(founding->swarm_id, sizeof(founding->swarm_id), "%s%s",
+             founding->fips ? SWKI_FIPS_PREFIX : "", id);
     snprintf(dir, sizeof(dir), "%s/certificates", state_dir);
     rc = swki_credentials_load_roots(credentials, dir, now, err);
     if (rc == SWK_ENOTFOUND) {
@@ -399,6 +403,7 @@ int swki_founding_objects(const struct swki_founding *founding,
         .root_certificate = swki_pem_of_buf(&credentials->roots),
         .root_key = swki_pem_of_buf(&founding->root_key),
         .entropy = entropy,
+        .fips = swki_fips_required(credentials->identity.swarm_id),
     };
     struct swki_object *cluster;
     struct swki_object *node = NULL;

@@ -28,7 +28,8 @@ struct swki_founding {
     bool unsettled;           /* the key's file is still there */
     /* NULL: this process makes the root and signs. Set after init. */
     const struct swk_signer *signer;
-    char swarm_id[SWK_ID_LEN + 1]; /* of a swarm that is being founded */
+    bool fips; /* the new swarm admits nodes in FIPS mode alone. Likewise */
+    char swarm_id[SWK_ID_LEN_MAX + 1]; /* of a swarm that is being founded */
 };
 
 void swki_founding_init(struct swki_founding *founding,

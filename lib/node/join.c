@@ -13,6 +13,7 @@
 #include "crypto/digest.h"
 #include "node/clock_skew.h"
 #include "node/exchange.h"
+#include "node/fips.h"
 #include "runtime/loop/loop.h"
 
 #define CALL_TIMEOUT (5 * SWK_SECOND)
@@ -351,9 +352,9 @@ int swki_join(const struct swki_join_config *config,
     if (rc != 0) {
         return rc;
     }
-    if ((token.flags & SWK_JOIN_TOKEN_FIPS) != 0) {
-        return swki_fail(err, SWK_ENOTSUP,
-                         "node is not FIPS-enabled but cluster requires FIPS");
+    if ((token.flags & SWK_JOIN_TOKEN_FIPS) != 0 && !config->fips) {
+        swki_wipe(&token, sizeof(token));
+        return swki_fips_refuse(err);
     }
     if (swki_remotes_pick(config->remotes) == NULL) {
         return swki_fail(err, SWK_EINVAL, "no manager to join is named");
@@ -373,6 +374,9 @@ int swki_join(const struct swki_join_config *config,
             pause_for(config, ATTEMPT_PAUSE, err) != 0) {
             break;
         }
+    }
+    if (rc == 0) {
+        rc = swki_fips_check(credentials->identity.swarm_id, config->fips, err);
     }
     if (rc != 0) {
         swki_error_prefix(err, "cannot join the swarm at %s",

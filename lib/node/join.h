@@ -22,6 +22,7 @@ struct swki_join_config {
     const struct swk_entropy *entropy;
     const struct swk_transport *transport;
     const char *token; /* secret */
+    bool fips;         /* this node is in FIPS mode */
     struct swki_remotes *remotes;
     const char *state_dir; /* roots are saved in its certificates */
 };

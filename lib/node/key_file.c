@@ -103,6 +103,15 @@ static int read_key(const struct parts *parts,
                                 : rc;
 }
 
+/* Encrypted by a key that MD5 made, and with nothing to tell damage by. */
+static bool is_old_format(const struct parts *parts)
+{
+    static const char type[] = "Proc-Type:";
+
+    return memmem(parts->headers.text, parts->headers.len, type,
+                  sizeof(type) - 1) != NULL;
+}
+
 int swki_key_file_read(struct swki_pem text,
                        const struct swk_unlock_key *unlock_key,
                        const struct swk_entropy *entropy,
@@ -116,6 +125,11 @@ int swki_key_file_read(struct swki_pem text,
 
     if (!split(text, &parts)) {
         return swki_fail(err, SWK_ECORRUPT, "there is no key in the key file");
+    }
+    if (is_old_format(&parts)) {
+        return swki_fail(err, SWK_ENOTSUP,
+                         "unsupported key format: the key is encrypted in the "
+                         "old way of PEM, which FIPS rules out");
     }
     sealed = swki_key_is_sealed(parts.first);
     if (sealed && unlock_key == NULL) {

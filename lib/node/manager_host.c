@@ -20,6 +20,7 @@
 #include "base/roles.h"
 #include "node/agent_runner.h"
 #include "node/agreement.h"
+#include "node/fips.h"
 #include "node/founding.h"
 #include "node/join.h"
 #include "node/managing.h"
@@ -343,6 +344,7 @@ static struct swki_join_config join_config_of(struct swk_manager *m)
         .entropy = m->config.entropy,
         .transport = m->config.transport,
         .token = m->config.join_token,
+        .fips = m->config.fips != 0,
         .remotes = &m->remotes,
         .state_dir = m->config.state_dir,
     };
@@ -397,8 +399,12 @@ static int identify(struct swk_manager *m, struct swk_error *err)
 
         swki_join_compare_clocks(&config, err);
     }
-    return rc == SWK_ENOTFOUND && m->config.join_token != NULL ? join(m, err)
-                                                              : rc;
+    if (rc == SWK_ENOTFOUND && m->config.join_token != NULL) {
+        return join(m, err);
+    }
+    return rc != 0 ? rc
+                   : swki_fips_check(m->credentials.identity.swarm_id,
+                                     m->config.fips != 0, err);
 }
 
 static int find_managers(struct swk_manager *m, struct swk_error *err)
@@ -425,6 +431,7 @@ static int make_agent(struct swk_manager *m, struct swk_error *err)
         .state_dir = m->config.state_dir,
         .hostname = m->config.hostname,
         .agreement = {m->config.trusted_keys, m->config.policy},
+        .fips = m->config.fips != 0,
         .credentials = &m->credentials,
         .remotes = &m->remotes,
         .seed = m->seed + 1000,
@@ -646,6 +653,7 @@ int swk_manager_new(const struct swk_manager_config *options,
     }
     swki_founding_init(&m->founding, config.alloc);
     m->founding.signer = config.signer;
+    m->founding.fips = config.fips != 0;
     rc = set_up(m, err);
     if (rc != 0) {
         swk_manager_free(m);

@@ -439,6 +439,7 @@ int daemon_run_worker(const struct daemon_options *options,
     config.alloc = swk_posix_wiping_alloc();
     config.join_address = options->join_address;
     config.join_token = options->join_token;
+    config.fips = options->fips != NULL;
     config.hostname = options->hostname;
     config.logger = logger;
     config.clock = swk_posix_clock();

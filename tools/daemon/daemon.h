@@ -32,6 +32,7 @@ struct daemon_options {
     const char *trust;
     const char *policy;
     const char *check_policy;
+    const char *fips;
     int log_level;
     /* swarmd alone */
     const char *listen_remote;

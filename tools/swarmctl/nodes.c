@@ -209,6 +209,9 @@ static void print_node(struct ctl *ctl, const Swkpb__Node *node)
         print_field("Platform", "%s/%s", d->platform->os,
                     d->platform->architecture);
     }
+    if (d != NULL && d->fips) {
+        print_field("FIPS", "true");
+    }
     if (d != NULL) {
         print_resources(d->resources);
     }

@@ -193,6 +193,7 @@ static int run_node(const struct daemon_options *options,
     config.join_address = options->join_address;
     config.join_token = options->join_token;
     config.force_new_cluster = options->force_new_cluster != NULL;
+    config.fips = options->fips != NULL;
     if (rc == 0) {
         rc = read_ticks(options, &config, err);
     }
@@ -273,8 +274,8 @@ int main(int argc, char **argv)
         .log_level = SWK_LOG_INFO,
     };
     const struct daemon_flag flags[] = {
-        {'d', "state-dir", "DIR", "keys, log and tasks; default /var/lib/swarmd",
-         &options.state_dir},
+        {'d', "state-dir", "DIR",
+         "keys, log and tasks; default /var/lib/swarmd", &options.state_dir},
         {0, "listen-remote-api", "HOST:PORT",
          "where nodes connect; default 0.0.0.0:4242", &options.listen_remote},
         {0, "advertise-remote-api", "HOST[:PORT]",
@@ -296,8 +297,8 @@ int main(int argc, char **argv)
         {0, "force-new-cluster", NULL,
          "the other managers are lost for good: remove them",
          &options.force_new_cluster},
-        {0, "dry-run", NULL,
-         "with the above: say what it would do, and end", &options.dry_run},
+        {0, "dry-run", NULL, "with the above: say what it would do, and end",
+         &options.dry_run},
         {0, "format", "FORMAT", "of the above: text or json; default text",
          &options.format},
         {0, "audit", "LEVEL", "what is recorded: all, calls, off; default all",
@@ -307,7 +308,8 @@ int main(int argc, char **argv)
          &options.audit_required},
         {0, "audit-size", "SIZE", "of a file of the audit log; default 64M",
          &options.audit_size},
-        {0, "audit-keep", "N", "files of the audit log that are kept; default 16",
+        {0, "audit-keep", "N",
+         "files of the audit log that are kept; default 16",
          &options.audit_keep},
         {0, "heartbeat-tick", "N",
          "ticks of 100 ms between a leader's heartbeats; default 1",
@@ -325,6 +327,9 @@ int main(int argc, char **argv)
          &options.policy},
         {0, "check-policy", NULL, "say what the policy means, and end",
          &options.check_policy},
+        {0, "fips", NULL,
+         "this node is in FIPS mode; swarms that demand it admit no other",
+         &options.fips},
         {0, "cgroup-parent", "NAME",
          "of tasks' cgroups; one for each node of a machine",
          &options.cgroup_parent},
