@@ -3,8 +3,6 @@
 /* Private keys under a password: PKCS #8 with PBES2 (RFC 8018), in the one
  * form that swarms write, and its neighbours that other tools write. */
 
-#include "crypto/mbed.h" /* says to 3.x that its fields are read */
-
 #include <string.h>
 
 #include <mbedtls/aes.h>
@@ -18,6 +16,7 @@
 #include "base/error.h"
 #include "crypto/der.h"
 #include "crypto/digest.h"
+#include "crypto/mbed.h"
 
 enum {
     CIPHER_KEY_SIZE = 32,

@@ -8,9 +8,6 @@
 #ifndef SWKI_CRYPTO_MBED_H
 #define SWKI_CRYPTO_MBED_H
 
-/* 3.x hides fields of parsed certificates that have no accessor. */
-#define MBEDTLS_ALLOW_PRIVATE_ACCESS
-
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
