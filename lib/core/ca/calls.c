@@ -59,22 +59,38 @@ static int serve_unlock_key(struct swki_ca_server *server,
     return SWK_OK;
 }
 
+/* Whose certificate a call may renew without a token; NULL for nobody's. */
+static const char *renewer(const struct swki_ca_server *server,
+                           const struct swki_caller *caller)
+{
+    const Swkpb__Cluster *cluster = swki_cluster(server->cluster);
+
+    if (caller->local) {
+        return server->node_id;
+    }
+    if ((caller->role & (SWKI_ROLE_WORKER | SWKI_ROLE_MANAGER)) == 0 ||
+        caller->node_id[0] == '\0' ||
+        strcmp(caller->swarm_id, cluster->id) != 0 ||
+        swki_ca_is_blacklisted(cluster, caller->node_id)) {
+        return NULL;
+    }
+    return caller->node_id;
+}
+
 /* Whether the caller has shown that it may see the node's record: by the node's
- * certificate, by a manager's, or by knowing what the node asked with. */
+ * certificate, by a manager's, neither of one that was removed, or by knowing
+ * what the node asked with. */
 static bool may_see(const struct swki_ca_server *server,
                     const struct swki_caller *caller, const Swkpb__Node *node,
                     const ProtobufCBinaryData *digest)
 {
     const Swkpb__Certificate *record = node->certificate;
+    const char *caller_id = renewer(server, caller);
     uint8_t own[SWKI_SHA256_SIZE];
 
-    if (caller->local) {
-        return true;
-    }
-    if (strcmp(caller->swarm_id, swki_object_id(server->cluster)) == 0 &&
-        ((caller->role & SWKI_ROLE_MANAGER) != 0 ||
-         ((caller->role & SWKI_ROLE_WORKER) != 0 &&
-          strcmp(caller->node_id, node->id) == 0))) {
+    if (caller->local || (caller_id != NULL &&
+                          ((caller->role & SWKI_ROLE_MANAGER) != 0 ||
+                           strcmp(caller_id, node->id) == 0))) {
         return true;
     }
     return digest->len == sizeof(own) && record != NULL &&
@@ -401,24 +417,6 @@ bool swki_ca_is_blacklisted(const Swkpb__Cluster *cluster, const char *node_id)
         }
     }
     return false;
-}
-
-/* Whose certificate a call may renew without a token; NULL for nobody's. */
-static const char *renewer(const struct swki_ca_server *server,
-                           const struct swki_caller *caller)
-{
-    const Swkpb__Cluster *cluster = swki_cluster(server->cluster);
-
-    if (caller->local) {
-        return server->node_id;
-    }
-    if ((caller->role & (SWKI_ROLE_WORKER | SWKI_ROLE_MANAGER)) == 0 ||
-        caller->node_id[0] == '\0' ||
-        strcmp(caller->swarm_id, cluster->id) != 0 ||
-        swki_ca_is_blacklisted(cluster, caller->node_id)) {
-        return NULL;
-    }
-    return caller->node_id;
 }
 
 static int check_request(const Swkpb__IssueNodeCertificateRequest *request,
