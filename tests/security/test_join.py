@@ -5,7 +5,8 @@
 import base64
 import hashlib
 
-from attack import (DENIED, INVALID, OK, WORKER, Attacked, attacker, openssl)
+from attack import (DENIED, INVALID, MANAGER, OK, WORKER, Attacked, attacker,
+                    openssl)
 from swarm import expect, main, wait_for
 
 REFUSAL = "A valid join token is necessary to join this cluster"
@@ -157,7 +158,8 @@ def requests_that_are_none_get_no_certificate():
 
 
 def a_stranger_learns_nothing_of_nodes():
-    """But for the roots, and for what became of a request that it can name."""
+    """But for the roots, and for what became of a request that it can name; nor
+    does another worker, nor a manager that was removed."""
     with Attacked(drained=True) as swarm:
         second = swarm.add_manager("m2")
         swarm.worker("w1")
@@ -171,9 +173,15 @@ def a_stranger_learns_nothing_of_nodes():
         digest, most, other = (base64.b64encode(d).decode()
                                for d in (raw, raw[:31], bytes(32)))
         liar = swarm.issue("liar", WORKER)
+        with swarm.talk([swarm.roots]) as talk:
+            answer = join(talk, request(swarm, "removed"),
+                          swarm.token("manager"))
+        removed = answer.messages[0]["nodeId"]
+        swarm.ctl("node", "rm", "--force", removed)
+        removed = swarm.issue(removed, MANAGER)
         for port in (swarm.port, second.port):
             at = "tcp://127.0.0.1:%d" % port
-            for files in ([swarm.roots], liar):
+            for files in ([swarm.roots], liar, removed):
                 with swarm.talk(files, at=at) as talk:
                     for node in known + [joined]:
                         for named in (None, "", other, most, digest):
