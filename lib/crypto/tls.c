@@ -52,6 +52,22 @@ static const int cipher_suites[] = {
     0,
 };
 
+/* With others, also for certificates of RSA. */
+static const int foreign_suites[] = {
+#if MBEDTLS_VERSION_MAJOR >= 3
+    MBEDTLS_TLS1_3_CHACHA20_POLY1305_SHA256,
+    MBEDTLS_TLS1_3_AES_128_GCM_SHA256,
+    MBEDTLS_TLS1_3_AES_256_GCM_SHA384,
+#endif
+    MBEDTLS_TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+    MBEDTLS_TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+    MBEDTLS_TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+    MBEDTLS_TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+    MBEDTLS_TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+    MBEDTLS_TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+    0,
+};
+
 /* Left alone, 2.28 picks P-521, at twice the price of a handshake. */
 #if MBEDTLS_VERSION_MAJOR < 3
 static const mbedtls_ecp_group_id curves[] = {MBEDTLS_ECP_DP_SECP256R1,
@@ -72,6 +88,7 @@ struct swki_tls_context {
     atomic_uint refs;
     enum swki_tls_side side;
     bool verifies; /* has roots */
+    bool foreign;  /* whoever is there speaks a protocol of its own */
     struct swk_entropy entropy;
     swk_wall (*wall)(void *ctx);
     void *wall_ctx;
@@ -170,14 +187,16 @@ static int configure(struct swki_tls_context *context, struct swk_error *err)
     }
     set_versions(conf);
     set_sessions(context);
-    mbedtls_ssl_conf_ciphersuites(conf, cipher_suites);
+    mbedtls_ssl_conf_ciphersuites(conf, context->foreign ? foreign_suites
+                                                         : cipher_suites);
     mbedtls_ssl_conf_cert_profile(conf, &swki_mbed_profile);
     mbedtls_ssl_conf_rng(conf, swki_mbed_random, &context->entropy);
     mbedtls_ssl_conf_authmode(conf, auth_mode(context));
     if (context->verifies) {
         mbedtls_ssl_conf_ca_chain(conf, &context->roots, NULL);
     }
-    if (mbedtls_ssl_conf_alpn_protocols(conf, alpn_protocols) != 0) {
+    if (!context->foreign &&
+        mbedtls_ssl_conf_alpn_protocols(conf, alpn_protocols) != 0) {
         return swki_fail(err, SWK_EINTERNAL, "TLS protocol name refused");
     }
     return SWK_OK;
@@ -297,6 +316,7 @@ int swki_tls_context_new(const struct swk_alloc *alloc,
     atomic_init(&context->refs, 1);
     context->side = config->side;
     context->verifies = config->roots_pem != NULL;
+    context->foreign = config->foreign;
     context->entropy = (struct swk_entropy){
         .size = sizeof(struct swk_entropy),
         .ctx = config->entropy_ctx,
@@ -614,7 +634,8 @@ static int check_handshake(struct swki_tls *tls, struct swk_error *err)
     const char *protocol = mbedtls_ssl_get_alpn_protocol(&tls->ssl);
     uint32_t flags = peer_flags(tls);
 
-    if (protocol == NULL || strcmp(protocol, alpn_protocols[0]) != 0) {
+    if (!tls->context->foreign &&
+        (protocol == NULL || strcmp(protocol, alpn_protocols[0]) != 0)) {
         return end_with(tls, SWK_EMALFORMED, "the peer speaks another protocol",
                         err);
     }

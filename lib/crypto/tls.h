@@ -51,6 +51,9 @@ struct swki_tls_config {
      * again for a fraction of the price; 0 for none. TLS 1.2 is used then: the
      * library loses the certificate of a session of 1.3. */
     size_t sessions_max;
+    /* The peer is no part of a swarm: no protocol is agreed on, and more strong
+     * suites will do. */
+    bool foreign;
 };
 
 /*
