@@ -114,6 +114,10 @@ struct swk_manager_config {
      *  swarms that admit no other nodes. A swarm that it founds is such a one:
      *  its ID begins with "FIPS.", and its join tokens are of version 2. */
     int32_t fips;
+    /** External CAs of a swarm that is founded: an encoded
+     *  docker.swarmkit.v1.CAConfig, of which all else is ignored. They sign in
+     *  the place of the swarm's key; "swarmctl cluster update" changes them. */
+    struct swk_bytes ca_config;
 };
 
 /** An empty configuration. */

@@ -12,6 +12,7 @@
 #include "base/rng.h"
 #include "core/ca/bootstrap.h"
 #include "core/ca/issuer.h"
+#include "core/control/validate.h"
 #include "crypto/digest.h"
 #include "node/fips.h"
 #include "node/sign_now.h"
@@ -33,6 +34,7 @@ void swki_founding_init(struct swki_founding *founding,
     swki_buf_init(&founding->root_key, alloc, SWKI_PEM_LEN_MAX);
     founding->unsettled = false;
     founding->signer = NULL;
+    founding->ca_config = (struct swk_bytes){NULL, 0};
 }
 
 static void wipe_key(struct swki_founding *founding)
@@ -391,6 +393,30 @@ int swki_founding_node(const struct swki_credentials *credentials,
     return SWK_OK;
 }
 
+static int name_external_cas(const struct swki_founding *founding,
+                             struct swki_object *cluster, struct swk_error *err)
+{
+    const struct swk_bytes packed = founding->ca_config;
+    Swkpb__CAConfig *config = swki_cluster_edit(cluster)->spec->ca_config;
+    const Swkpb__CAConfig *given;
+    ProtobufCMessage *message;
+    int rc;
+
+    if (packed.len == 0) {
+        return SWK_OK;
+    }
+    rc = swki_message_unpack(&swkpb__caconfig__descriptor, packed.data,
+                             packed.len, swki_object_arena(cluster), &message,
+                             err);
+    if (rc != 0) {
+        return rc;
+    }
+    given = (const Swkpb__CAConfig *)message;
+    config->external_cas = given->external_cas;
+    config->n_external_cas = given->n_external_cas;
+    return swki_validate_external_cas(given, err);
+}
+
 int swki_founding_objects(const struct swki_founding *founding,
                           const struct swki_credentials *credentials,
                           const struct swk_alloc *alloc,
@@ -420,6 +446,9 @@ int swki_founding_objects(const struct swki_founding *founding,
     } else {
         rc = swki_ca_bootstrap_cluster(&bootstrap, swki_object_arena(cluster),
                                        swki_cluster_edit(cluster), err);
+    }
+    if (rc == 0) {
+        rc = name_external_cas(founding, cluster, err);
     }
     if (rc == 0) {
         /* None: the dispatcher's, which grows with the swarm. */

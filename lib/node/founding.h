@@ -29,6 +29,8 @@ struct swki_founding {
     /* NULL: this process makes the root and signs. Set after init. */
     const struct swk_signer *signer;
     bool fips; /* the new swarm admits nodes in FIPS mode alone. Likewise */
+    /* Encoded CAConfig, whose external CAs a new swarm is to ask; likewise. */
+    struct swk_bytes ca_config;
     char swarm_id[SWK_ID_LEN_MAX + 1]; /* of a swarm that is being founded */
 };
 

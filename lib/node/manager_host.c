@@ -654,6 +654,7 @@ int swk_manager_new(const struct swk_manager_config *options,
     swki_founding_init(&m->founding, config.alloc);
     m->founding.signer = config.signer;
     m->founding.fips = config.fips != 0;
+    m->founding.ca_config = config.ca_config;
     rc = set_up(m, err);
     if (rc != 0) {
         swk_manager_free(m);

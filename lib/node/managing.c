@@ -151,6 +151,9 @@ int swki_managing_renewed(struct swki_managing *m, struct swk_error *err)
     int rc = make_contexts(m, err);
 
     if (rc == 0) {
+        rc = swki_managing_note_identity(m, err);
+    }
+    if (rc == 0) {
         swki_rpc_server_set_context(m->server, m->server_context);
         swki_peers_set_context(m->peers, m->client_context);
         rc = swki_managing_renew_audit(m, err);

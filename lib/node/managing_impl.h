@@ -8,6 +8,7 @@
 #include <pthread.h>
 
 #include "node/audit_log.h"
+#include "node/external_ca.h"
 #include "node/forward.h"
 #include "node/front.h"
 #include "node/local_signer.h"
@@ -62,6 +63,7 @@ struct swki_managing {
     struct swki_rpc_server *server;
     struct swki_local_signer *local_signer; /* for keys in the log */
     bool warned_of_key;                     /* that there is one */
+    struct swki_external_ca *external_ca;
     struct swki_sign_desk *desk;
     struct swki_manager *manager;
     struct swki_managing_joining joining;
@@ -82,6 +84,8 @@ void swki_managing_close_storage(struct swki_managing *m);
 
 int swki_managing_make_desk(struct swki_managing *m, struct swk_error *err);
 void swki_managing_free_desk(struct swki_managing *m);
+/* External CAs are asked with the present certificate from now on. */
+int swki_managing_note_identity(struct swki_managing *m, struct swk_error *err);
 
 /* Struct swki_manager_config: sign; ctx is the struct here. */
 int swki_managing_sign(void *ctx, uint64_t id,

@@ -16,6 +16,29 @@ static void finished(void *ctx, uint64_t id,
     }
 }
 
+int swki_managing_note_identity(struct swki_managing *m, struct swk_error *err)
+{
+    const struct swki_credentials *own = m->config.asker.credentials;
+
+    return swki_external_ca_set_identity(m->external_ca,
+                                         swki_pem_of_buf(&own->chain),
+                                         swki_pem_of_buf(&own->key), err);
+}
+
+static int make_external_ca(struct swki_managing *m, struct swk_error *err)
+{
+    const struct swki_asker *asker = &m->config.asker;
+    const struct swki_https_config config = {
+        .alloc = asker->alloc,
+        .clock = asker->clock,
+        .entropy = asker->entropy,
+        .transport = asker->transport,
+    };
+    int rc = swki_external_ca_new(&config, &m->external_ca, err);
+
+    return rc != 0 ? rc : swki_managing_note_identity(m, err);
+}
+
 int swki_managing_make_desk(struct swki_managing *m, struct swk_error *err)
 {
     const struct swki_asker *asker = &m->config.asker;
@@ -26,12 +49,16 @@ int swki_managing_make_desk(struct swki_managing *m, struct swk_error *err)
         .ctx = m,
         .finished = finished,
     };
-    int rc = swki_local_signer_new(asker->alloc, asker->entropy,
-                                   &m->local_signer, err);
+    int rc = make_external_ca(m, err);
 
+    if (rc == 0) {
+        rc = swki_local_signer_new(asker->alloc, asker->entropy,
+                                   &m->local_signer, err);
+    }
     if (rc != 0) {
         return rc;
     }
+    config.external = swki_external_ca_port(m->external_ca);
     config.signer = swki_local_signer_port(m->local_signer);
     return swki_sign_desk_new(&config, &m->desk, err);
 }
@@ -39,6 +66,7 @@ int swki_managing_make_desk(struct swki_managing *m, struct swk_error *err)
 void swki_managing_free_desk(struct swki_managing *m)
 {
     swki_sign_desk_free(m->desk);
+    swki_external_ca_free(m->external_ca);
     swki_local_signer_free(m->local_signer);
 }
 

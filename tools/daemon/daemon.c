@@ -135,6 +135,13 @@ static int take_flag(const char *name, const char *summary,
                                        "warn, error",
                                  optarg);
     }
+    if (flag->count != NULL) {
+        if (*flag->count == DAEMON_EXTERNAL_CAS_MAX) {
+            return usage_error(name, "given too often", flag->name);
+        }
+        flag->target[(*flag->count)++] = optarg;
+        return -1;
+    }
     *flag->target = flag->value != NULL ? optarg : flag->name;
     if (flag->target == &options->join_token) {
         hide_token(options);

@@ -6,6 +6,7 @@
 #define TOOLS_DAEMON_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include <swarmkit/error.h>
 #include <swarmkit/log.h>
@@ -18,6 +19,10 @@ enum {
     EXIT_FAILED = 1,
     EXIT_USAGE = 2,
     EXIT_LOCKED = 3, /* the unlock key is another one */
+};
+
+enum {
+    DAEMON_EXTERNAL_CAS_MAX = 16,
 };
 
 /* The flags of both. NULL where a flag was not given. */
@@ -51,6 +56,8 @@ struct daemon_options {
     const char *audit_required;
     const char *audit_size;
     const char *audit_keep;
+    const char *external_cas[DAEMON_EXTERNAL_CAS_MAX];
+    size_t external_cas_count;
 };
 
 /* A flag of a program, for parsing and for --help. */
@@ -60,6 +67,7 @@ struct daemon_flag {
     const char *value; /* what it takes; NULL for nothing */
     const char *help;
     const char **target; /* where the text goes; without any, the name */
+    size_t *count; /* may be given so often: how often it was; or NULL */
 };
 
 /* Reads the flags; -1 to go on, else the exit status. */

@@ -18,6 +18,7 @@
 
 #include "audit_flags.h"
 #include "daemon.h"
+#include "external_ca.h"
 #include "recovery.h"
 #include "unlock_input.h"
 
@@ -145,6 +146,36 @@ static int make_signer(const struct daemon_options *options,
     return swk_signer_client_new(&config, out_client, err);
 }
 
+/* The external CAs of a swarm that is founded, as one message; free() it. */
+static int read_external_cas(const struct daemon_options *options,
+                             struct swk_bytes *out_bytes,
+                             struct swk_error *err)
+{
+    Swkpb__ExternalCA *list[DAEMON_EXTERNAL_CAS_MAX];
+    Swkpb__CAConfig config = SWKPB__CACONFIG__INIT;
+    uint8_t *packed = NULL;
+    int rc = SWK_OK;
+
+    config.external_cas = list;
+    while (rc == 0 && config.n_external_cas < options->external_cas_count) {
+        rc = external_ca_read(options->external_cas[config.n_external_cas],
+                              &list[config.n_external_cas], err);
+        config.n_external_cas += rc == 0;
+    }
+    if (rc == 0 && config.n_external_cas > 0) {
+        packed = malloc(protobuf_c_message_get_packed_size(&config.base));
+        rc = packed != NULL ? SWK_OK : SWK_ENOMEM;
+    }
+    if (packed != NULL) {
+        out_bytes->len = protobuf_c_message_pack(&config.base, packed);
+        out_bytes->data = packed;
+    }
+    while (config.n_external_cas > 0) {
+        external_ca_free(list[--config.n_external_cas]);
+    }
+    return rc;
+}
+
 /* What --force-new-cluster would do. */
 static int look(const struct daemon_options *options,
                 const struct swk_logger *logger, struct swk_error *err)
@@ -176,6 +207,10 @@ static int run_node(const struct daemon_options *options,
     swk_signer_client *signer = NULL;
     swk_manager *manager = NULL;
     int rc = daemon_read_agreement(options, &agreement, err);
+
+    if (rc == 0) {
+        rc = read_external_cas(options, &config.ca_config, err);
+    }
 
     config.trusted_keys = agreement.trusted_keys;
     config.policy = agreement.policy;
@@ -218,6 +253,7 @@ static int run_node(const struct daemon_options *options,
     }
     swk_manager_free(manager);
     swk_signer_client_free(signer);
+    free((void *)config.ca_config.data);
     daemon_drop_agreement(&agreement);
     return rc;
 }
@@ -294,6 +330,9 @@ int main(int argc, char **argv)
         {0, "signer", "unix:PATH",
          "swarm-signer, which keeps the key of the CA; default this process",
          &options.signer},
+        {0, "external-ca", "FIELDS",
+         "who signs for a swarm that is founded: protocol=cfssl,url=URL",
+         options.external_cas, &options.external_cas_count},
         {0, "force-new-cluster", NULL,
          "the other managers are lost for good: remove them",
          &options.force_new_cluster},

@@ -164,7 +164,8 @@ static int note_need(struct swki_control_request *r,
 
 /* -- Planning ------------------------------------------------------------- */
 
-bool swki_same_external_cas(const Swkpb__CAConfig *a, const Swkpb__CAConfig *b)
+static bool same_external_cas(const Swkpb__CAConfig *a,
+                              const Swkpb__CAConfig *b)
 {
     size_t count = a != NULL ? a->n_external_cas : 0;
 
@@ -192,7 +193,7 @@ static bool asks_for_nothing(const Swkpb__Cluster *cluster,
          config->force_rotate != cluster->root_ca->last_forced_rotation)) {
         return false;
     }
-    return swki_same_external_cas(config, old);
+    return same_external_cas(config, old);
 }
 
 int swki_ca_change_plan(struct swki_control_request *r,

@@ -63,6 +63,4 @@ int swki_ca_change_apply(struct swki_object *object,
                          const struct swki_rotation_plan *plan,
                          const struct swki_view *view, struct swk_error *err);
 
-bool swki_same_external_cas(const Swkpb__CAConfig *a, const Swkpb__CAConfig *b);
-
 #endif

@@ -246,7 +246,7 @@ static int check_ca(const Swkpb__CAConfig *ca, struct swk_error *err)
                          "the grace of ended certificates must not be "
                          "negative");
     }
-    return SWK_OK;
+    return swki_validate_external_cas(ca, err);
 }
 
 static int check_spec(const Swkpb__ClusterSpec *spec, struct swk_error *err)
@@ -264,22 +264,6 @@ static int check_spec(const Swkpb__ClusterSpec *spec, struct swk_error *err)
         rc = swki_fail(err, SWK_EINVAL, "the cluster's name must be default");
     }
     return rc == SWK_OK ? check_raft(spec->raft, err) : rc;
-}
-
-/* Requests that this release cannot fulfil name the field. */
-static int check_supported(const Swkpb__Cluster *cluster,
-                           const Swkpb__UpdateClusterRequest *update,
-                           struct swk_error *err)
-{
-    const Swkpb__CAConfig *ca = update->spec->ca_config;
-    const Swkpb__CAConfig *old =
-        cluster->spec != NULL ? cluster->spec->ca_config : NULL;
-
-    return swki_same_external_cas(ca, old)
-               ? SWK_OK
-               : swki_fail(err, SWK_ENOTSUP,
-                           "ca_config.external_cas is not supported by this "
-                           "release");
 }
 
 static int rotate_tokens(struct swki_control_request *r,
@@ -464,7 +448,7 @@ static int find_cluster(struct swki_control_request *r,
         return swki_fail(err, SWK_ECONFLICT, "update out of sequence");
     }
     *out_object = object;
-    return check_supported(swki_cluster(object), update, err);
+    return SWK_OK;
 }
 
 /* Writes what is decided, and answers. */

@@ -58,4 +58,8 @@ int swki_validate_endpoint(const Swkpb__EndpointSpec *endpoint,
 int swki_validate_service(const Swkpb__ServiceSpec *spec,
                           const struct swk_alloc *alloc, struct swk_error *err);
 
+/* External CAs of a cluster: that they can be asked, not that they are there. */
+int swki_validate_external_cas(const Swkpb__CAConfig *config,
+                               struct swk_error *err);
+
 #endif

@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""Swarms whose certificates an external CA signs."""
+
+import os
+
+from external_ca import DAYS, ExternalCA, ExternalSwarm, Root, openssl
+from swarm import expect, main, wait_for
+
+
+def states(swarm):
+    return [n.get("certificate", {}).get("status", {}).get("state")
+            for n in swarm.json("node", "ls")]
+
+
+def join(swarm, name):
+    worker = swarm.daemon("swarm-agent", name, "--hostname", name,
+                          "--join-addr", swarm.address, "--join-token",
+                          swarm.token())
+    swarm.daemons.append(worker)
+    worker.start()
+    return worker
+
+
+def refused(swarm, name):
+    """A worker that gets no certificate, and what it is told."""
+    result = swarm.refused("swarm-agent", name, "--join-addr", swarm.address,
+                           "--join-token", swarm.token())
+    expect(result.code == 1, "exit code %d" % result.code)
+    return result
+
+
+def nodes_get_their_certificates_from_it():
+    with ExternalSwarm() as swarm:
+        ca, = swarm.cas
+        swarm.worker("w1")
+        swarm.add_manager("m2")
+        expect(len(ca.asked) == 2, ca.asked)
+        nodes = swarm.nodes()
+        for (request, who), name, role in zip(
+                ca.asked, ("w1", "m2"), ("swarm-worker", "swarm-manager")):
+            node = nodes[name]["id"]
+            subject = request["subject"]
+            expect(subject["CN"] == node, request)
+            expect(subject["names"][0]["OU"] == role, request)
+            hosts = [role, node] + ["swarm-ca"] * (name == "m2")
+            expect(request["hosts"] == hosts, request)
+            # By the manager's own certificate, for its own swarm.
+            expect(who["organizationalUnitName"] == "swarm-manager" and
+                   who["commonName"] == nodes["manager"]["id"] and
+                   who["organizationName"] == subject["names"][0]["O"], who)
+        crt = swarm.path("w1", "certificates", "swarm-node.crt")
+        end = openssl("x509", "-noout", "-checkend", str((DAYS - 1) * 86400),
+                      "-in", crt)
+        expect("will not expire" in end, end)
+        swarm.ctl("cluster", "inspect").says(ca.url)
+
+
+def who_joins_while_it_is_away_waits():
+    with ExternalSwarm() as swarm:
+        ca, = swarm.cas
+        ca.stop()
+        worker = join(swarm, "w1")
+        wait_for(lambda: "certificates have to wait" in swarm.manager.text(),
+                 "the manager tells that it waits")
+        expect("PENDING" in states(swarm), states(swarm))
+        expect(worker.running(), worker.text())
+        ca.start()
+        swarm.wait_node("w1", "READY")
+        expect(len(ca.asked) == 1, ca.asked)
+
+
+def answers_that_make_no_sense_are_asked_for_again():
+    with ExternalSwarm() as swarm:
+        ca, = swarm.cas
+        # Ten seconds between two of them: one join meets all.
+        moods = ["status", "garbage", "large"]
+        ca.mood = moods[0]
+        join(swarm, "w1")
+        for number, mood in enumerate(moods):
+            ca.mood = mood
+            wait_for(lambda: len(ca.asked) > number, "it is asked again")
+            expect("PENDING" in states(swarm), states(swarm))
+            ca.mood = (moods + ["sign"])[number + 1]
+        swarm.wait_node("w1", "READY")
+
+
+def a_no_of_its_is_final_and_told():
+    with ExternalSwarm() as swarm:
+        ca, = swarm.cas
+        ca.mood = "no"
+        refused(swarm, "w1").says("the external CA says: not today")
+        expect(len(ca.asked) == 1, ca.asked)
+        expect(states(swarm).count("FAILED") == 1, states(swarm))
+        ca.mood = "empty"
+        refused(swarm, "w2").says("holds no certificate")
+        ca.mood = "sign"
+        swarm.worker("w3")
+
+
+def a_wrong_certificate_is_not_let_in():
+    with ExternalSwarm() as swarm:
+        ca, = swarm.cas
+        ca.mood = "promote"
+        refused(swarm, "w1").says("grants another role")
+        ca.mood = "long"
+        refused(swarm, "w2").says("valid for longer than was asked for")
+        found = [n for n in swarm.json("node", "ls")
+                 if n["certificate"]["status"].get("state") == "FAILED"]
+        expect(len(found) == 2 and
+               not any(n["certificate"].get("certificate") for n in found),
+               found)
+
+
+def the_next_one_is_asked_if_the_first_is_away():
+    with ExternalSwarm() as swarm:
+        first, = swarm.cas
+        with ExternalCA(swarm.root) as second:
+            swarm.ctl("cluster", "update",
+                      "--external-ca", "protocol=cfssl,url=" + first.url,
+                      "--external-ca", "protocol=cfssl,url=" + second.url)
+            first.stop()
+            swarm.worker("w1")
+            expect(len(second.asked) == 1 and not first.asked, first.asked)
+            first.start()
+            swarm.worker("w2")
+            expect(len(first.asked) == 1 and len(second.asked) == 1,
+                   second.asked)
+            # Without any, the key of the swarm signs again.
+            swarm.ctl("cluster", "update", "--external-ca", "none")
+            swarm.worker("w3")
+            expect(len(first.asked) == 1 and len(second.asked) == 1,
+                   first.asked)
+
+
+def servers_of_other_roots_or_names_are_not_asked():
+    with ExternalSwarm() as swarm:
+        ca, = swarm.cas
+        ca.stop()
+        join(swarm, "w1")
+        wait_for(lambda: "certificates have to wait" in swarm.manager.text(),
+                 "it is away")
+        other = ExternalCA(swarm.root, name="another.example")
+        other.port, other.url = ca.port, ca.url
+        with other:  # of the swarm's root, but for another host
+            asked = swarm.manager.text().count
+            swarm.ctl("cluster", "update", "--certexpiry", "2000h")
+            wait_for(lambda: "PENDING" in states(swarm), "it waits still")
+            stranger = Root(os.path.join(swarm.root.folder, "stranger"))
+            expect(asked is not None and not other.asked, other.asked)
+        third = ExternalCA(stranger)
+        third.port, third.url = ca.port, ca.url
+        with third:
+            swarm.ctl("cluster", "update", "--certexpiry", "2100h")
+            wait_for(lambda: "PENDING" in states(swarm), "it waits still")
+            expect(not third.asked, third.asked)
+        ca.start()
+        swarm.wait_node("w1", "READY")
+
+
+def bad_settings_are_refused():
+    with ExternalSwarm() as swarm:
+        for text, why in (
+                ("url=https://x", "protocol=cfssl"),
+                ("protocol=cfssl", "url="),
+                ("protocol=acme,url=https://x", "only protocol"),
+                ("protocol", "KEY=VALUE"),
+                ("protocol=cfssl,url=http://x", "begins with https://"),
+                ("protocol=cfssl,url=https://x,cacert=/etc/hostname",
+                 "not a certificate")):
+            result = swarm.try_ctl("cluster", "update", "--external-ca", text)
+            expect(result.code != 0, text)
+            result.says(why)
+
+
+if __name__ == "__main__":
+    main([nodes_get_their_certificates_from_it,
+          who_joins_while_it_is_away_waits,
+          answers_that_make_no_sense_are_asked_for_again,
+          a_no_of_its_is_final_and_told,
+          a_wrong_certificate_is_not_let_in,
+          the_next_one_is_asked_if_the_first_is_away,
+          servers_of_other_roots_or_names_are_not_asked,
+          bad_settings_are_refused])
