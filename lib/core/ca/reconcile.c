@@ -334,7 +334,9 @@ static bool mark(struct swki_object *object)
         return false;
     }
     certificate->status->state = STATE(ROTATE);
-    return true;
+    /* Of what failed before; it is asked anew. */
+    certificate->status->err = swki_arena_strdup(arena, "");
+    return certificate->status->err != NULL;
 }
 
 static int ask_node(struct swki_tx *tx, const char *node_id,

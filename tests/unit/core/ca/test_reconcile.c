@@ -12,6 +12,7 @@
 #include "core/ca/reconcile.h"
 #include "lib/storelog.h"
 #include "swarmkit/rotation.pb-c.h"
+#include "swarmkit/tokens.pb-c.h"
 #include "unit/crypto/pki.h"
 
 #define STATE(name) SWKPB__ISSUANCE_STATUS__STATE__##name
@@ -456,6 +457,7 @@ static void failed_nodes_are_asked_too(void **state)
     start_rotation(f, &f->other);
     step(f);
     assert_int_equal(state_of(f, "n00"), STATE(ROTATE));
+    assert_string_equal(node_of(f, "n00")->certificate->status->err, "");
 }
 
 static void who_does_not_report_is_asked_again(void **state)
@@ -508,6 +510,31 @@ static void it_ends_when_all_have_renewed(void **state)
     assert_int_equal(cluster_of(f)->root_ca->last_forced_rotation, 3);
     assert_true(swki_reconcile_deadline(&f->driver.r) == SWK_NEVER);
     assert_int_equal(swki_reconcile_missing(&f->driver.r), 0);
+}
+
+static void tokens_with_limits_end_with_the_root(void **state)
+{
+    struct f *f = *state;
+    struct swki_object *object = edit_cluster(f);
+    struct swki_arena *arena = swki_object_arena(object);
+    Swkpb__RootCA *root =
+        swki_object_own(object, &swki_cluster_edit(object)->root_ca);
+    Swkpb__Rpc__LimitedJoinToken *token =
+        swki_arena_alloc(arena, sizeof(*token));
+
+    swkpb__rpc__limited_join_token__init(token);
+    root->join_tokens->n_limited = 1;
+    root->join_tokens->limited = swki_arena_calloc(arena, 1, sizeof(token));
+    root->join_tokens->limited[0] = token;
+    write_object(f, SWKI_ACTOR_CONTROL, object, swki_tx_update);
+    add_workers(f, 1);
+    start_rotation(f, &f->other);
+    step(f);
+    assert_int_equal(cluster_of(f)->root_ca->join_tokens->n_limited, 1);
+    report(f, "n00", &f->other);
+    step(f);
+    assert_true(is_over(f, &f->other));
+    assert_int_equal(cluster_of(f)->root_ca->join_tokens->n_limited, 0);
 }
 
 static void nodes_that_come_and_go_count(void **state)
@@ -783,6 +810,7 @@ int main(void)
         TEST(failed_nodes_are_asked_too),
         TEST(who_does_not_report_is_asked_again),
         TEST(it_ends_when_all_have_renewed),
+        TEST(tokens_with_limits_end_with_the_root),
         TEST(nodes_that_come_and_go_count),
         TEST(a_node_that_turns_back_counts_again),
         TEST(missed_events_are_made_up_for),
