@@ -71,6 +71,7 @@ void swki_reconcile_fini(struct swki_reconcile *r)
     swki_object_unref(r->cluster);
     r->cluster = NULL;
     r->stale = false;
+    r->unread = false;
     r->broken = false;
     r->failed = false;
     r->next_at = 0;
@@ -104,24 +105,28 @@ static bool same_target(const Swkpb__RootRotation *a,
            same_data(&a->cross_signed_ca_cert, &b->cross_signed_ca_cert);
 }
 
-/* What a node's description says if it has renewed. */
-static void read_target(struct swki_reconcile *r,
-                        const Swkpb__RootRotation *rotation)
+/* What a node's description says if it has renewed. If memory is short, the
+ * next step tries again. */
+static void read_target(struct swki_reconcile *r)
 {
+    const Swkpb__RootRotation *rotation = rotation_of(r->cluster);
     const struct swki_pem pem = {rotation->ca_cert.data, rotation->ca_cert.len};
     struct swki_certificate_info info;
     struct swk_error err = {0};
     int rc = swki_certificate_info_init(&info, r->alloc, pem, &err);
 
-    swki_buf_clear(&r->subject);
-    swki_buf_clear(&r->public_key);
-    if (rc != 0) {
+    r->unread = rc == SWK_ENOMEM;
+    r->broken = rc != 0 && rc != SWK_ENOMEM;
+    if (r->broken) {
         swki_log(r->logger, SWK_LOG_ERROR, "ca",
                  "the root CA is not rotated: %s", err.text);
-        r->broken = true;
+    }
+    if (rc != 0) {
         return;
     }
-    r->broken =
+    swki_buf_clear(&r->subject);
+    swki_buf_clear(&r->public_key);
+    r->unread =
         !swki_buf_append(&r->subject, info.subject.data, info.subject.len) ||
         !swki_buf_append(&r->public_key, info.public_key.data,
                          info.public_key.len);
@@ -137,13 +142,12 @@ void swki_reconcile_cluster(struct swki_reconcile *r,
     bool same_waiver =
         same && (rotation == NULL || rotation->without == before->without);
 
-    if (!same && rotation != NULL) {
-        read_target(r, rotation);
+    if (!same) {
         drop_all(r);
+        r->unread = rotation != NULL;
+        r->broken = false;
         r->failed = false;
         r->next_at = 0;
-    } else if (!same) {
-        drop_all(r);
     }
     /* A waiver that changed is read with the nodes. */
     r->stale = rotation != NULL && (r->stale || !same_waiver);
@@ -501,16 +505,19 @@ void swki_reconcile_step(struct swki_reconcile *r, swk_time now, swk_wall wall)
 {
     bool is_round = r->next_at <= now;
 
+    if (r->cluster != NULL && r->unread) {
+        read_target(r);
+    }
     if (r->cluster == NULL || r->broken) {
         return;
-    }
-    if (r->stale) {
-        list_nodes(r, now);
     }
     if (is_round) {
         r->next_at = now + SWKI_RECONCILE_INTERVAL;
     }
-    if (r->stale) { /* memory is short */
+    if (r->stale && !r->unread) {
+        list_nodes(r, now);
+    }
+    if (r->stale || r->unread) { /* memory is short */
         return;
     }
     /* Whoever is down may be up again at the next look, so that only rounds

@@ -55,6 +55,7 @@ struct swki_reconcile {
     struct swki_link resting;
     size_t waived_count; /* of the stragglers */
     bool stale;          /* all nodes must be looked at again */
+    bool unread;         /* subject and key are not those of the root yet */
     bool broken;         /* the root is of no use; it was said */
     bool failed;         /* to end: the next round tries again */
     swk_time next_at;    /* the next round */

@@ -10,6 +10,7 @@
 #include "core/ca/bootstrap.h"
 #include "core/ca/issuer.h"
 #include "core/ca/reconcile.h"
+#include "lib/heap.h"
 #include "lib/storelog.h"
 #include "swarmkit/rotation.pb-c.h"
 #include "swarmkit/tokens.pb-c.h"
@@ -256,7 +257,8 @@ static bool is_over(const struct f *f, const struct ca *ca)
 
 /* ---- the reconciler ---- */
 
-static void driver_init(struct f *f, struct driver *d)
+static void driver_init_on(struct f *f, struct driver *d,
+                           const struct swk_alloc *alloc)
 {
     const struct swki_object *cluster =
         swki_view_get(swki_store_head(f->store), SWKI_KIND_CLUSTER, PKI_SWARM);
@@ -264,8 +266,13 @@ static void driver_init(struct f *f, struct driver *d)
     d->watch =
         swki_store_watch(f->store, SWKI_FEED_HEAD,
                          1U << SWKI_KIND_NODE | 1U << SWKI_KIND_CLUSTER, 4096);
-    swki_reconcile_init(&d->r, NULL, NULL, f->store, &f->pki.entropy);
+    swki_reconcile_init(&d->r, alloc, NULL, f->store, &f->pki.entropy);
     swki_reconcile_cluster(&d->r, cluster);
+}
+
+static void driver_init(struct f *f, struct driver *d)
+{
+    driver_init_on(f, d, NULL);
 }
 
 static void driver_fini(struct driver *d)
@@ -717,6 +724,49 @@ static void a_root_of_no_use_is_not_followed(void **state)
     assert_true(swki_reconcile_deadline(&f->driver.r) == SWK_NEVER);
 }
 
+/* Whatever does not fit into memory once is made up for later. */
+static void rotate_with_failing_heap(struct f *f, struct heap *heap, size_t n,
+                                     const struct ca *ca)
+{
+    heap_fail_at(heap, 0);
+    driver_init_on(f, &f->driver, &heap->alloc);
+    heap_fail_at(heap, n);
+    start_rotation(f, ca);
+    step(f);
+    renew_all(f, ca);
+    step(f);
+    bool failed = heap_failed(heap);
+
+    heap_fail_at(heap, 0);
+    for (int i = 0; i < 3 && !is_over(f, ca); i++) {
+        next_round(f);
+        renew_all(f, ca);
+        step(f);
+    }
+    assert_true(is_over(f, ca));
+    driver_fini(&f->driver);
+    assert_int_equal(heap_live(heap), 0);
+    heap->failed = failed;
+}
+
+static void a_shortage_of_memory_passes(void **state)
+{
+    struct f *f = *state;
+    struct heap heap;
+    size_t n = 0;
+
+    heap_init(&heap);
+    add_workers(f, 3);
+    driver_fini(&f->driver);
+    do {
+        n++;
+        rotate_with_failing_heap(f, &heap, n,
+                                 n % 2 != 0 ? &f->other : &f->third);
+    } while (heap_failed(&heap));
+    assert_in_range(n, 3, 100);
+    driver_init(f, &f->driver);
+}
+
 /* ---- without some ---- */
 
 static void nodes_that_are_down_are_waited_for(void **state)
@@ -821,6 +871,7 @@ int main(void)
         TEST(a_late_reconciler_does_not_end_another_rotation),
         TEST(the_end_is_tried_again),
         TEST(a_root_of_no_use_is_not_followed),
+        TEST(a_shortage_of_memory_passes),
         TEST(nodes_that_are_down_are_waited_for),
         TEST(nodes_that_are_down_can_be_left_out),
         TEST(named_nodes_can_be_left_out),
