@@ -11,6 +11,7 @@
 #include "control.pb-c.h"
 #include "core/ca/bootstrap.h"
 #include "core/control/control.h"
+#include "lib/heap.h"
 #include "lib/storelog.h"
 #include "swarmkit/rotation.pb-c.h"
 #include "unit/crypto/pki.h"
@@ -26,6 +27,7 @@ struct f {
     struct swki_answers answers;
     struct swki_arena arena;
     const char *request_id;
+    const struct swk_alloc *alloc; /* of the machine; NULL: the usual one */
     swk_time now;
 };
 
@@ -34,6 +36,7 @@ struct f {
 static void new_control(struct f *f)
 {
     const struct swki_control_config config = {
+        .alloc = f->alloc,
         .store = f->store,
         .seed = 3,
         .entropy = &f->pki.entropy,
@@ -244,21 +247,19 @@ static void answer_work(struct f *f, uint64_t id,
     swki_control_worked(f->control, PKI_NOW, id, result, &f->answers);
 }
 
-static void make_root(struct f *f)
+static void answer_root(struct f *f, uint64_t id)
 {
-    const struct swki_control_work *work = expect_work(f, SWK_SIGN_ROOT);
     const struct swk_sign_result result = {
         .size = sizeof(result),
         .certificate = bytes_of(&f->other_root),
         .key = bytes_of(&f->other_key),
     };
 
-    answer_work(f, work->id, &result);
+    answer_work(f, id, &result);
 }
 
-static void sign_across(struct f *f)
+static void answer_cross(struct f *f, const struct swki_control_work *work)
 {
-    const struct swki_control_work *work = expect_work(f, SWK_SIGN_CROSS);
     const struct swki_signer_config config = {
         .certificate = pem_of(work->request.authority),
         .key = pem_of(work->request.authority_key),
@@ -277,6 +278,16 @@ static void sign_across(struct f *f)
     answer_work(f, work->id, &result);
     swki_signer_free(signer);
     swki_buf_fini(&cross);
+}
+
+static void make_root(struct f *f)
+{
+    answer_root(f, expect_work(f, SWK_SIGN_ROOT)->id);
+}
+
+static void sign_across(struct f *f)
+{
+    answer_cross(f, expect_work(f, SWK_SIGN_CROSS));
 }
 
 /* ---- behaviour ---- */
@@ -506,6 +517,48 @@ static void what_cannot_be_is_refused_at_once(void **state)
     assert_false(swki_control_pending(f->control));
 }
 
+/* Does all work that there is, and says whether there was an answer. */
+static bool finish_change(struct f *f, uint64_t id)
+{
+    const struct swki_control_work *work;
+
+    while ((work = swki_control_next_work(f->control)) != NULL) {
+        if (work->request.kind == SWK_SIGN_ROOT) {
+            answer_root(f, work->id);
+        } else {
+            answer_cross(f, work);
+        }
+    }
+    return answer_to(f, id) != NULL;
+}
+
+static void a_shortage_of_memory_is_answered(void **state)
+{
+    struct f *f = *state;
+    struct heap heap;
+    bool failed = true;
+
+    heap_init(&heap);
+    swki_control_free(f->control);
+    f->alloc = &heap.alloc;
+    for (size_t n = 1; failed; n++) {
+        assert_in_range(n, 1, 500);
+        heap_fail_at(&heap, 0);
+        new_control(f);
+        swki_answers_reset(&f->answers);
+        heap_fail_at(&heap, n);
+        call(f, n, forced(f));
+        assert_true(finish_change(f, n));
+        failed = heap_failed(&heap);
+        assert_true(failed || answer_to(f, n)->status == SWKI_STATUS_OK);
+        swki_control_free(f->control);
+        assert_int_equal(heap_live(&heap), 0);
+    }
+    assert_non_null(rotation_of(f));
+    f->alloc = NULL;
+    new_control(f);
+}
+
 /* ---- without some nodes ---- */
 
 static void waive(struct f *f, Swkpb__UpdateClusterRequest *update,
@@ -584,6 +637,7 @@ int main(void)
         TEST(a_rotation_ends_by_naming_the_present_root),
         TEST(a_rotation_can_be_given_up_without_the_key),
         TEST(what_cannot_be_is_refused_at_once),
+        TEST(a_shortage_of_memory_is_answered),
         TEST(a_rotation_may_be_told_to_end_without_workers),
         TEST(only_workers_of_a_rotation_can_be_left_out),
     };
