@@ -144,7 +144,8 @@ static void on_request(void *ctx, struct swki_rpc_call *call,
     swki_list_append(&service->waiting, &job->link);
     if (read_request(job, data, len, &err) != 0) {
         swki_list_remove(&job->link); /* it only waits for its closed() */
-        swki_rpc_call_end(call, swki_status_from_error(err.code), err.text);
+        swki_rpc_call_end(call, (int)swki_status_from_error(err.code),
+                          err.text);
     }
     swki_loop_wake(service->loop);
 }

@@ -318,6 +318,7 @@ static int work_with(const struct options *options, swk_signer_keys *keys,
     case COMMAND_LIST:
     case COMMAND_RUN:
     case COMMAND_CHECK_SANDBOX:
+    case COMMAND_STATUS:
         list(options, keys);
         return 0;
     }

@@ -16,6 +16,8 @@ static int work(const struct options *options, struct swk_error *err)
         return serve(options, err);
     case COMMAND_CHECK_SANDBOX:
         return check_sandbox(options, err);
+    case COMMAND_STATUS:
+        return print_status(options, err);
     case COMMAND_INIT:
     case COMMAND_LIST:
     case COMMAND_EXPORT:

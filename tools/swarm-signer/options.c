@@ -22,6 +22,7 @@ enum {
 static const char summary[] =
     "Usage: swarm-signer [run] [FLAGS]        sign for managers on this "
     "machine\n"
+    "       swarm-signer status [FLAGS]       what the one that runs is doing\n"
     "       swarm-signer init [FLAGS]         make a root, or take one in\n"
     "       swarm-signer list [FLAGS]         what is there\n"
     "       swarm-signer export [FINGERPRINT] for another manager's signer\n"
@@ -243,6 +244,7 @@ static int parse_words(int argc, char **argv, struct options *options)
         {"trust", COMMAND_TRUST, 1, 1},
         {"remove", COMMAND_REMOVE, 1, 1},
         {"check-sandbox", COMMAND_CHECK_SANDBOX, 0, 0},
+        {"status", COMMAND_STATUS, 0, 0},
     };
     int count = argc - optind;
 

@@ -28,6 +28,7 @@ enum command {
     COMMAND_TRUST,
     COMMAND_REMOVE,
     COMMAND_CHECK_SANDBOX,
+    COMMAND_STATUS,
 };
 
 struct options {
@@ -75,6 +76,11 @@ struct swk_logger make_logger(int level);
 int serve(const struct options *options, struct swk_error *err);
 /* Prints what the sandbox denies; SWK_EDENIED if it is not all. */
 int check_sandbox(const struct options *options, struct swk_error *err);
+
+/* -- status.c -- */
+
+/* Asks the signer that runs, and prints what it says of itself. */
+int print_status(const struct options *options, struct swk_error *err);
 
 /* -- sandbox.c -- */
 

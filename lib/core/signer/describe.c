@@ -20,6 +20,7 @@ describe_authority(const struct swki_authority *authority,
         swki_timestamp_from_wall(authority->info.not_before, arena);
     out->not_after = swki_timestamp_from_wall(authority->info.not_after, arena);
     out->used = authority->used;
+    out->has_key = authority->signer != NULL;
     out->certificate.data = swki_arena_memdup(
         arena, authority->certificate.data, authority->certificate.len);
     out->certificate.len = authority->certificate.len;

@@ -35,6 +35,11 @@ def founding_and_joining_go_through_the_signer():
                    for r in issued), records)
         one, = swarm.signer.authorities()
         expect(one["used"], one)
+        told = run(tool("swarm-signer"), "status", "--socket",
+                   swarm.signer.socket)
+        expect(told.code == 0, told.err)
+        told.says("Swarm: " + issued[0]["swarmId"], one["fingerprint"],
+                  "new nodes          3", "refused            0")
         expect(all(r["authority"] == one["fingerprint"] for r in records),
                records)
 

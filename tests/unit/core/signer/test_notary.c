@@ -488,6 +488,7 @@ static void it_describes_itself_without_a_key(void **state)
     assert_string_equal(told->authorities[0]->fingerprint,
                         f->authority->fingerprint);
     assert_true(told->authorities[0]->used);
+    assert_true(told->authorities[0]->has_key);
     assert_int_equal(told->counters->new_nodes, 1);
     assert_int_equal(told->counters->refused, 1);
     assert_int_equal(told->counters->failed, 1);
