@@ -54,7 +54,10 @@ def founding_and_joining_go_through_the_signer():
 
 def promotion_and_demotion_show_the_old_certificate():
     with SignedSwarm() as swarm:
-        swarm.worker("w1", program="swarmd")
+        node = swarm.plan_manager("w1", "--join-addr", swarm.address,
+                                  "--join-token", swarm.token(), join=False)
+        node.start()
+        swarm.wait_node("w1", "READY")
         swarm.ctl("node", "promote", "w1")
         swarm.wait_voter("w1")
         node = swarm.nodes()["w1"]["id"]
