@@ -25,12 +25,12 @@ static int fail_file(struct swk_error *err, const char *what, const char *path)
 }
 
 /* A line that a crash cut off is ended, so that the next one stands alone. */
-static int end_last_line(struct swki_signer_log *log, const char *path,
-                         struct swk_error *err)
+static int end_last_line(const struct swki_signer_log *log, off_t len,
+                         const char *path, struct swk_error *err)
 {
     char last = '\n';
 
-    if (log->len > 0 && pread(log->fd, &last, 1, log->len - 1) != 1) {
+    if (len > 0 && pread(log->fd, &last, 1, len - 1) != 1) {
         return fail_file(err, "read", path);
     }
     if (last == '\n') {
@@ -39,7 +39,6 @@ static int end_last_line(struct swki_signer_log *log, const char *path,
     if (write(log->fd, "\n", 1) != 1) {
         return fail_file(err, "write to", path);
     }
-    log->len++;
     return SWK_OK;
 }
 
@@ -61,8 +60,7 @@ static int check_file(struct swki_signer_log *log, const char *path,
                          "the log of signatures %s can be changed by others",
                          path);
     }
-    log->len = st.st_size;
-    return end_last_line(log, path, err);
+    return end_last_line(log, st.st_size, path, err);
 }
 
 int swki_signer_log_open(struct swki_signer_log *log,
@@ -120,6 +118,8 @@ static int write_all(struct swki_signer_log *log)
 
 int swki_signer_log_sync(struct swki_signer_log *log, struct swk_error *err)
 {
+    /* Whoever keeps the log may have cut it meanwhile. */
+    off_t before = log->text.len > 0 ? lseek(log->fd, 0, SEEK_END) : 0;
     int rc = SWK_OK;
 
     if (log->text.failed) {
@@ -128,11 +128,9 @@ int swki_signer_log_sync(struct swki_signer_log *log, struct swk_error *err)
         rc = swki_fail(err, SWK_EIO, "cannot write the log of signatures: %s",
                        strerror(errno));
         /* What stands there in part tells of nothing that was given away. */
-        if (ftruncate(log->fd, log->len) != 0) {
+        if (before < 0 || ftruncate(log->fd, before) != 0) {
             swki_error_prefix(err, "nor cut it back");
         }
-    } else {
-        log->len += (off_t)log->text.len;
     }
     swki_buf_clear(&log->text);
     return rc;

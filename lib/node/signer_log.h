@@ -5,8 +5,6 @@
 #ifndef SWKI_NODE_SIGNER_LOG_H
 #define SWKI_NODE_SIGNER_LOG_H
 
-#include <sys/types.h>
-
 #include "base/buf.h"
 #include "swarmkit/signer.pb-c.h"
 #include <swarmkit/error.h>
@@ -14,7 +12,6 @@
 struct swki_signer_log {
     int fd;               /* -1 when closed */
     struct swki_buf text; /* lines that are not written yet */
-    off_t len;            /* of what is in the file for good */
 };
 
 /* SWK_EDENIED if others may write to it; SWK_EIO; SWK_EINVAL. */

@@ -384,7 +384,7 @@ static void write_record(struct swk_signer_service *service, struct job *job,
                          const struct swki_notary_request *request,
                          const struct swki_notary_decision *decision,
                          const struct swki_buf *pem,
-                         const struct swk_error *why)
+                         const struct swk_error *why, uint64_t left_out)
 {
     const struct swki_rpc_call_info *info = swki_rpc_call_info(job->call);
     Swkpb__Rpc__SignerRecord record = SWKPB__RPC__SIGNER_RECORD__INIT;
@@ -404,6 +404,7 @@ static void write_record(struct swk_signer_service *service, struct job *job,
     record.previous_role = text_of(role_name(decision->previous_role));
     snprintf(uid, sizeof(uid), "%lld", (long long)info->uid);
     snprintf(pid, sizeof(pid), "%lld", (long long)info->pid);
+    record.left_out = left_out;
     record.uid = uid;
     record.pid = pid;
     if (decision->authority != NULL) {
@@ -468,7 +469,9 @@ static void serve(struct swk_signer_service *service, struct job *job,
     swk_wall wall = clock->wall(clock->ctx);
     struct swki_notary_decision decision = {0};
     struct swk_error why = {0};
+    uint64_t left_out = 0;
     struct swki_buf pem;
+    bool told;
     int rc;
 
     swki_buf_init(&pem, service->config.alloc, SWKI_PEM_LEN_MAX);
@@ -485,12 +488,14 @@ static void serve(struct swk_signer_service *service, struct job *job,
     if (rc == 0) {
         swki_notary_signed(&service->notary, request, &decision);
         why = (struct swk_error){0};
+        told = request->kind != SWKI_NOTARY_CHECK;
     } else {
-        swki_notary_refused(&service->notary, rc);
+        told = swki_notary_refused(&service->notary, now, rc, &left_out);
         set_failure(job, &why);
     }
-    if (rc != 0 || request->kind != SWKI_NOTARY_CHECK) {
-        write_record(service, job, wall, request, &decision, &pem, &why);
+    if (told) {
+        write_record(service, job, wall, request, &decision, &pem, &why,
+                     left_out);
     }
     swki_buf_fini(&pem);
 }

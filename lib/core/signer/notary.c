@@ -40,6 +40,8 @@ static void apply_defaults(struct swki_notary *notary)
     notary->buckets[SWKI_NOTARY_RENEWALS].rate = policy->renewals;
     notary->buckets[SWKI_NOTARY_NEW_MANAGERS].rate = policy->new_managers;
     notary->buckets[SWKI_NOTARY_ROOTS].rate = policy->roots;
+    notary->buckets[SWKI_NOTARY_REFUSALS].rate =
+        (struct swk_signer_rate){.per_hour = 3600, .burst = 1000};
 }
 
 int swki_notary_init(struct swki_notary *notary,
@@ -102,6 +104,7 @@ static int check_rate(const struct swki_notary *notary,
         [SWKI_NOTARY_RENEWALS] = "renewals",
         [SWKI_NOTARY_NEW_MANAGERS] = "new managers",
         [SWKI_NOTARY_ROOTS] = "roots",
+        [SWKI_NOTARY_REFUSALS] = "refusals",
     };
     const struct swki_notary_bucket *bucket = &notary->buckets[which];
 
@@ -475,11 +478,22 @@ bool swki_notary_signed(struct swki_notary *notary,
     return use(decision->subject) || fresh;
 }
 
-void swki_notary_refused(struct swki_notary *notary, int code)
+bool swki_notary_refused(struct swki_notary *notary, swk_time now, int code,
+                         uint64_t *out_left_out)
 {
+    struct swki_notary_bucket *bucket = &notary->buckets[SWKI_NOTARY_REFUSALS];
+
     if (code == SWK_ENOMEM || code == SWK_EIO || code == SWK_EINTERNAL) {
         notary->counters.failed++;
     } else {
         notary->counters.refused++;
     }
+    if (!has_room(bucket, now)) {
+        notary->left_out++;
+        return false;
+    }
+    take(bucket, now);
+    *out_left_out = notary->left_out;
+    notary->left_out = 0;
+    return true;
 }

@@ -61,6 +61,7 @@ enum swki_notary_rate {
     SWKI_NOTARY_RENEWALS,
     SWKI_NOTARY_NEW_MANAGERS,
     SWKI_NOTARY_ROOTS,
+    SWKI_NOTARY_REFUSALS, /* lines of the log */
     SWKI_NOTARY_RATES,
 };
 
@@ -70,6 +71,7 @@ struct swki_notary {
     struct swki_notary_bucket buckets[SWKI_NOTARY_RATES];
     char swarm_id[SWK_ID_LEN_MAX + 1]; /* "" until something was signed */
     Swkpb__Rpc__SignerCounters counters;
+    uint64_t left_out; /* refusals since the last that the log tells of */
 };
 
 /* The policy as given, zero for defaults; a swarm ID that was fixed before
@@ -97,8 +99,13 @@ bool swki_notary_signed(struct swki_notary *notary,
                         const struct swki_notary_request *request,
                         const struct swki_notary_decision *decision);
 
-/* It was not: by the policy, or because something failed. */
-void swki_notary_refused(struct swki_notary *notary, int code);
+/*
+ * It was not: by the policy, or because something failed. False if the log need
+ * not tell of it: whoever asks again and again must not fill the disk. Then it
+ * is counted, and out_left_out of the next one says how many there were.
+ */
+bool swki_notary_refused(struct swki_notary *notary, swk_time now, int code,
+                         uint64_t *out_left_out);
 
 /* The whole state, for people; in the arena. NULL for no memory. */
 Swkpb__Rpc__DescribeSignerResponse *

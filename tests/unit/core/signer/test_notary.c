@@ -468,6 +468,26 @@ authorities_are_found_by_the_start_of_their_fingerprint(void **state)
         SWK_ENOTFOUND);
 }
 
+static void refusals_without_end_do_not_fill_the_log(void **state)
+{
+    struct f *f = *state;
+    uint64_t left_out = 0;
+    unsigned told = 0;
+
+    for (unsigned i = 0; i < 5000; i++) {
+        told += swki_notary_refused(&f->notary, f->now, SWK_EDENIED, &left_out)
+                    ? 1
+                    : 0;
+    }
+    assert_int_equal(told, 1000);
+    assert_int_equal(left_out, 0);
+    f->now += SWK_SECOND;
+    assert_true(
+        swki_notary_refused(&f->notary, f->now, SWK_EDENIED, &left_out));
+    assert_int_equal(left_out, 4000);
+    assert_int_equal(f->notary.counters.refused, 5001);
+}
+
 static void it_describes_itself_without_a_key(void **state)
 {
     struct f *f = *state;
@@ -475,11 +495,13 @@ static void it_describes_itself_without_a_key(void **state)
     Swkpb__Rpc__DescribeSignerResponse *told;
     struct swki_arena arena;
     struct swki_buf bytes;
+    uint64_t none = 0;
 
     assert_int_equal(decide(f, &request), 0);
     swki_notary_signed(&f->notary, &request, &f->decision);
-    swki_notary_refused(&f->notary, SWK_EDENIED);
-    swki_notary_refused(&f->notary, SWK_EIO);
+    assert_true(swki_notary_refused(&f->notary, f->now, SWK_EDENIED, &none));
+    assert_true(swki_notary_refused(&f->notary, f->now, SWK_EIO, &none));
+    assert_int_equal(none, 0);
     swki_arena_init(&arena, NULL, SIZE_MAX);
     told = swki_notary_describe(&f->notary, f->wall, &arena);
     assert_non_null(told);
@@ -520,6 +542,7 @@ int main(void)
         TEST(whether_it_would_sign_is_told_and_changes_nothing),
         TEST(a_cross_certificate_stands_for_its_root),
         TEST(authorities_are_found_by_the_start_of_their_fingerprint),
+        TEST(refusals_without_end_do_not_fill_the_log),
         TEST(it_describes_itself_without_a_key),
     };
 
