@@ -125,7 +125,7 @@ bool swki_agent_agrees(struct swki_agent *agent, const Swkpb__Task *task,
 bool swki_agent_vet(struct swki_agent *agent, struct agent_task *t);
 /* Keeps the reason for a task that is refused. */
 void swki_agent_refuse(struct swki_agent *agent, struct agent_task *t,
-                       const char *why);
+                       const struct swk_error *why);
 
 /* task.c */
 /* Does what can be done for a task now. */

@@ -29,18 +29,18 @@ bool swki_agent_agrees(struct swki_agent *agent, const Swkpb__Task *task,
 }
 
 void swki_agent_refuse(struct swki_agent *agent, struct agent_task *t,
-                       const char *why)
+                       const struct swk_error *why)
 {
-    size_t size = strlen(why) + 1;
+    size_t size = strlen(why->text) + 1;
     char *copy = swki_alloc(agent->config.alloc, size);
 
     swki_log(agent->config.logger, SWK_LOG_WARN, "agent", "task %s refused: %s",
-             t->id, why);
+             t->id, why->text);
     if (copy == NULL) {
         agent->failed = true;
         return;
     }
-    memcpy(copy, why, size);
+    memcpy(copy, why->text, size);
     swki_free(agent->config.alloc, t->refusal);
     t->refusal = copy;
     t->vetted = true;
@@ -54,7 +54,7 @@ bool swki_agent_vet(struct swki_agent *agent, struct agent_task *t)
         return t->refusal == NULL;
     }
     if (!swki_agent_agrees(agent, t->task, t->status->state, &err)) {
-        swki_agent_refuse(agent, t, err.text);
+        swki_agent_refuse(agent, t, &err);
         return false;
     }
     t->vetted = true;

@@ -112,7 +112,7 @@ static bool change_task(struct swki_agent *agent, struct agent_task *t,
     if (!swki_agent_agrees(
             agent, task,
             same_spec ? t->status->state : SWKPB__TASK_STATE__ASSIGNED, &err)) {
-        swki_agent_refuse(agent, t, err.text);
+        swki_agent_refuse(agent, t, &err);
         t->task->desired_state = task->desired_state;
         return true;
     }
