@@ -52,7 +52,8 @@ SWK_API const struct swk_alloc *swk_posix_wiping_alloc(void);
 /**
  * Keeps the memory of this process out of files and debuggers, for as long as
  * it lives: it leaves no core dump, and only root can attach to it, whose
- * debugger leaves private memory out of an image unless it is told otherwise.
+ * debugger leaves memory out of an image unless it is told otherwise. The
+ * registers are in it, with the last that was copied through them.
  *
  * What it starts inherits the soft limit of 0 for core dumps and the filter of
  * what they hold; swarm-shim gives tasks back what is usual. For a process that

@@ -5,6 +5,7 @@
 import base64
 import os
 import shutil
+import struct
 import subprocess
 import sys
 
@@ -12,6 +13,7 @@ from swarm import (Swarm, exactly, expect, main, run, tool, wait_for, workloads)
 
 PAYLOAD = b"a payload that is nowhere else %d" % os.getpid()
 NOBODY = 65534
+PT_LOAD = 1  # of an ELF file's segments
 
 
 def core_of(swarm, daemon):
@@ -22,7 +24,21 @@ def core_of(swarm, daemon):
     with open(path, "rb") as f:
         content = f.read()
     os.unlink(path)
-    return content
+    return memory_of(content)
+
+
+def memory_of(core):
+    """The segments of memory. Registers are written whatever the process asks
+    for, with the last words that were copied through them."""
+    place, count = (struct.unpack_from("<Q", core, 32)[0],
+                    struct.unpack_from("<H", core, 56)[0])
+    memory = b""
+    for i in range(count):
+        kind, _, offset, _, _, size = struct.unpack_from("<IIQQQQ", core,
+                                                         place + 56 * i)
+        if kind == PT_LOAD:
+            memory += core[offset:offset + size]
+    return memory
 
 
 def plant_secrets(swarm):
