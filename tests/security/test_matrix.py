@@ -114,7 +114,7 @@ def by_a_worker(swarm, node, role):
     return [swarm.roots, prefix + ".crt", files[2]]
 
 
-def a_removed(swarm, role, files=True):
+def a_removed(swarm, role, files=True, remove=True):
     """The certificate of a node that has joined and was removed, or its ID."""
     prefix = tempfile.mktemp(dir=swarm.dir, prefix="removed-")
     attacker("csr", prefix)
@@ -125,7 +125,8 @@ def a_removed(swarm, role, files=True):
             "csr": csr, "token": swarm.token(role.split("-")[1])})
     expect(answer.status == OK, answer)
     node = answer.messages[0]["nodeId"]
-    swarm.ctl("node", "rm", "--force", node)
+    if remove:
+        swarm.ctl("node", "rm", "--force", node)
     return swarm.issue(node, role) if files else node
 
 
@@ -272,6 +273,31 @@ def a_manager_forwards_no_more_than_the_caller_may():
         outcome.report()
 
 
+def a_removed_manager_s_streams_are_cut():
+    """Those of raft, which it had open before, at each manager."""
+    with Attacked(drained=True) as swarm:
+        second = swarm.add_manager("m2")
+        node = a_removed(swarm, MANAGER, files=False, remove=False)
+        files = swarm.issue(node, MANAGER)
+        kept = []
+        for port in (swarm.port, second.port):
+            for path in ("Raft/StreamRaftMessage", "/swarmkit.v1.Raft/"
+                         "StreamSnapshot", "Watch/Watch", "Logs/SubscribeLogs"):
+                talk = swarm.talk(files, at="tcp://127.0.0.1:%d" % port)
+                answer = talk.call(path, wait=300, open=True, keep=True)
+                if answer.status == "open":
+                    kept.append((path, talk))
+                else:
+                    talk.__exit__(None, None, None)
+        expect(len(kept) >= 2, "no stream could be opened: %s" % kept)
+        swarm.ctl("node", "rm", "--force", node)
+        for path, talk in kept:
+            wait_for(lambda: talk.call("poll", wait=100).status != "open",
+                     path + " ends", 5)
+            talk.__exit__(None, None, None)
+        print("  %d streams were cut" % len(kept))
+
+
 def nobody_else_uses_the_control_socket():
     if os.getuid() != 0:
         print("  skipped: only root can be somebody else")
@@ -296,4 +322,5 @@ def nobody_else_uses_the_control_socket():
 main([everybody_gets_what_the_table_says,
       whoever_claims_to_be_forwarded_is_refused,
       a_manager_forwards_no_more_than_the_caller_may,
+      a_removed_manager_s_streams_are_cut,
       nobody_else_uses_the_control_socket])
