@@ -53,8 +53,8 @@ class Root:
 
     def server(self, name):
         """Files of a server's certificate and key."""
-        key = os.path.join(self.folder, "server.key")
-        cert = os.path.join(self.folder, "server.crt")
+        key = os.path.join(self.folder, name + ".key")
+        cert = os.path.join(self.folder, name + ".crt")
         openssl("genpkey", "-algorithm", "EC", "-pkeyopt",
                 "ec_paramgen_curve:P-256", "-out", key)
         with open(cert, "w") as f:
@@ -72,6 +72,7 @@ class ExternalCA:
         self.url = "https://localhost:%d/sign" % self.port
         self.mood = "sign"
         self.asked = []  # requests, each with who asked
+        self.refused = 0  # connections that came to nothing
         self.files = root.server(name)
         self.server = None
 
@@ -89,6 +90,7 @@ class ExternalCA:
         context.verify_mode = ssl.CERT_REQUIRED
         handler = type("Handler", (Handler,), {"ca": self})
         self.server = Server(("127.0.0.1", self.port), handler)
+        self.server.ca = self
         self.server.socket = context.wrap_socket(
             self.server.socket, server_side=True,
             do_handshake_on_connect=False)
@@ -137,7 +139,7 @@ class Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, request, address):
-        """Handshakes that fail are what some tests are about."""
+        self.ca.refused += 1
 
 
 class Handler(http.server.BaseHTTPRequestHandler):

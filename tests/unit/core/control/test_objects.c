@@ -289,16 +289,42 @@ static void cluster_settings_are_checked(void **state)
     c->spec->dispatcher->heartbeat_period = duration_ms(f, 0);
     assert_int_equal(update_cluster(f, c, NULL), SWKI_STATUS_INVALID_ARGUMENT);
     c->spec->dispatcher = NULL;
-    c->spec->ca_config->n_external_cas = 1;
-    c->spec->ca_config->external_cas =
-        swki_arena_calloc(&f->arena, 1, sizeof(Swkpb__ExternalCA *));
-    c->spec->ca_config->external_cas[0] =
-        make(f, &swkpb__external_ca__descriptor);
-    assert_int_equal(update_cluster(f, c, NULL), SWKI_STATUS_UNIMPLEMENTED);
-    assert_non_null(strstr(text(f), "ca_config.external_cas"));
-    c->spec->ca_config->n_external_cas = 0;
     c->spec->annotations->name = copy(f, "other");
     assert_int_equal(update_cluster(f, c, NULL), SWKI_STATUS_INVALID_ARGUMENT);
+}
+
+static void external_cas_are_checked(void **state)
+{
+    static const struct {
+        const char *url;
+        int protocol;
+        const char *root;
+    } cases[] = {
+        {"", 0, ""},
+        {"http://ca.example/sign", 0, ""},
+        {"https://", 0, ""},
+        {"https://ca.example/sign", 7, ""},
+        {"https://ca.example/sign", 0, "x"},
+    };
+    struct f *f = *state;
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        Swkpb__Cluster *c = cluster(f);
+        Swkpb__ExternalCA *ca = make(f, &swkpb__external_ca__descriptor);
+
+        ca->url = copy(f, cases[i].url);
+        ca->protocol = (Swkpb__ExternalCA__CAProtocol)cases[i].protocol;
+        ca->ca_cert.len = strlen(cases[i].root);
+        ca->ca_cert.data = (uint8_t *)copy(f, cases[i].root);
+        c->spec->ca_config = make(f, &swkpb__caconfig__descriptor);
+        c->spec->ca_config->external_cas =
+            swki_arena_calloc(&f->arena, 1, sizeof(Swkpb__ExternalCA *));
+        c->spec->ca_config->external_cas[0] = ca;
+        c->spec->ca_config->n_external_cas = 1;
+        assert_int_equal(update_cluster(f, c, NULL),
+                         SWKI_STATUS_INVALID_ARGUMENT);
+        assert_non_null(strstr(text(f), "ca_config.external_cas"));
+    }
 }
 
 /* The managers' unlock key as it is stored; empty if there is none. */
@@ -599,6 +625,7 @@ int main(void)
         TEST(the_unlock_key_is_there_while_managers_are_locked),
         TEST(cluster_settings_are_checked),
         TEST(the_blacklist_forgets_after_a_week),
+        TEST(external_cas_are_checked),
         TEST(data_has_limits),
         TEST(only_labels_of_a_secret_change),
         TEST(a_secret_in_use_stays),
