@@ -34,6 +34,7 @@ void swki_founding_init(struct swki_founding *founding,
     swki_buf_init(&founding->root_key, alloc, SWKI_PEM_LEN_MAX);
     founding->unsettled = false;
     founding->signer = NULL;
+    founding->fips = false;
     founding->ca_config = (struct swk_bytes){NULL, 0};
 }
 
