@@ -195,8 +195,8 @@ static void answer_to_an_overtaken_request_is_not_used(void **state)
     f->signer.mood = SIGNER_HOLDS;
     renew(f, id);
     step(f);
-    swki_buf_clear(&f->key);
-    swki_buf_clear(&f->csr);
+    swki_buf_fini(&f->key);
+    swki_buf_fini(&f->csr);
     pki_request(&f->pki, &f->key, &f->csr);
     renew(f, id);
     step(f);
