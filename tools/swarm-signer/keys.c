@@ -103,6 +103,18 @@ int read_password(const char *path, char out_text[PASSWORD_SIZE],
     return rc;
 }
 
+int check_state_dir(const struct options *options, struct swk_error *err)
+{
+    if (access(options->state_dir, F_OK) == 0 || errno != ENOENT) {
+        return 0;
+    }
+    err->code = SWK_ENOTFOUND;
+    snprintf(err->text, sizeof(err->text),
+             "there is no directory %.120s; make it with \"swarm-signer init\"",
+             options->state_dir);
+    return err->code;
+}
+
 int open_keys(const struct options *options, struct swk_bytes password,
               uint32_t flags, swk_signer_keys **out_keys, struct swk_error *err)
 {
@@ -114,14 +126,9 @@ int open_keys(const struct options *options, struct swk_bytes password,
     config.dir = options->state_dir;
     config.password = password;
     config.flags = flags;
-    rc = swk_signer_keys_open(&config, out_keys, err);
-    if (rc == SWK_ENOTFOUND) {
-        snprintf(err->text, sizeof(err->text),
-                 "there is no directory %.120s; make it with \"swarm-signer "
-                 "init\"",
-                 options->state_dir);
-    }
-    return rc;
+    rc = (flags & SWK_SIGNER_KEYS_CREATE) != 0 ? 0
+                                               : check_state_dir(options, err);
+    return rc != 0 ? rc : swk_signer_keys_open(&config, out_keys, err);
 }
 
 /* -- Who --------------------------------------------------------------------

@@ -236,6 +236,9 @@ static int read_keys(struct run *run, struct swk_error *err)
     int rc = read_password(run->options->password_file, text, &password, err);
 
     if (rc == 0) {
+        rc = check_state_dir(run->options, err);
+    }
+    if (rc == 0) {
         rc = enter_user(run, err);
     }
     if (rc == 0) {
@@ -243,6 +246,18 @@ static int read_keys(struct run *run, struct swk_error *err)
     }
     explicit_bzero(text, sizeof(text));
     return rc;
+}
+
+/* The transport's threads inherit the mask: signals are for this thread, which
+ * they wake. */
+static void block_signals(int how)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigprocmask(how, &set, NULL);
 }
 
 static int begin(struct run *run, struct swk_error *err)
@@ -259,7 +274,9 @@ static int begin(struct run *run, struct swk_error *err)
         rc = enter_files(run, err);
     }
     if (rc == 0) {
+        block_signals(SIG_BLOCK);
         rc = open_service(run, err);
+        block_signals(SIG_UNBLOCK);
     }
     if (rc == 0 && !run->options->no_sandbox) {
         rc = sandbox_restrict_calls(err);

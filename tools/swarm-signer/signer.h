@@ -64,6 +64,8 @@ int options_parse(int argc, char **argv, struct options *options);
  * NULL stands for systemd's credential "signer-password", if there is one. */
 int read_password(const char *path, char out_text[PASSWORD_SIZE],
                   struct swk_bytes *out_password, struct swk_error *err);
+/* SWK_ENOTFOUND with advice. */
+int check_state_dir(const struct options *options, struct swk_error *err);
 int open_keys(const struct options *options, struct swk_bytes password,
               uint32_t flags, swk_signer_keys **out_keys,
               struct swk_error *err);

@@ -215,6 +215,30 @@ def open_files_are_a_reason_not_to_start():
         result.says("is open to others (mode 0604)")
 
 
+def wrong_usage_is_told():
+    cases = [
+        (["bogus"], "unknown command: bogus"),
+        (["--bogus"], "unknown flag"),
+        (["--socket"], "flag needs a value"),
+        (["import"], "there is something missing behind: import"),
+        (["list", "more"], "there is too much behind: list"),
+        (["--new-per-hour", "0"], "not a number from 1"),
+        (["--roots-per-hour", "-1"], "not a number from 1"),
+        (["--longest-validity", "90"], "not a time such as 90d"),
+        (["--clock-skew", "-5m"], "not a time such as 90d"),
+        (["init", "--cert", "file"], "one needs the other"),
+        (["list", "--format", "xml"], "neither text nor json"),
+        (["--log-level", "loud"], "none of debug"),
+    ]
+    for words, text in cases:
+        result = run(tool("swarm-signer"), *words)
+        expect(result.code == 2, "%s: exit code %d" % (words, result.code))
+        result.says(text)
+    result = run(tool("swarm-signer"), "run", "--state-dir", "/nonexistent/x")
+    expect(result.code == 1, "exit code %d" % result.code)
+    result.says("swarm-signer init")
+
+
 def the_sandbox_holds():
     words = [tool("swarm-signer"), "check-sandbox"]
     result = run(*words, *(["--user", USER] if USER else []))
@@ -274,6 +298,7 @@ if __name__ == "__main__":
         a_refusal_is_told_to_whoever_asked,
         another_managers_signer_takes_over,
         open_files_are_a_reason_not_to_start,
+        wrong_usage_is_told,
         the_sandbox_holds,
         the_socket_lets_in_who_is_named,
     ])
