@@ -16,11 +16,11 @@
 #include <swarmkit/log.h>
 #include <swarmkit/port/clock.h>
 #include <swarmkit/port/signer.h>
-#include <swarmkit/port/transport.h>
 
 SWK_BEGIN_DECLS
 
-/** The near end of a swarm-signer's socket. It has a thread of its own. */
+/** The near end of a swarm-signer's socket. It has a thread and a transport of
+ *  its own. */
 typedef struct swk_signer_client swk_signer_client;
 
 /** Where the socket is. Pointers are *borrowed until*
@@ -29,9 +29,8 @@ struct swk_signer_client_config {
     size_t size; /**< sizeof(struct swk_signer_client_config). */
     /** Must be safe on any thread; NULL for malloc(). */
     const struct swk_alloc *alloc;
-    const struct swk_logger *logger;       /**< NULL for none. */
-    const struct swk_clock *clock;         /**< Required. */
-    const struct swk_transport *transport; /**< Required. */
+    const struct swk_logger *logger; /**< NULL for none. */
+    const struct swk_clock *clock;   /**< Required. */
     /** Path of the socket, or "unix:PATH", or "ipc://PATH"; required. */
     const char *address;
     /** For one job; 0 for 10 s. Then it ends with SWK_ETIMEDOUT. */

@@ -14,6 +14,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <swarmkit/nng_transport.h>
+
 #include "base/alloc.h"
 #include "base/arena.h"
 #include "base/buf.h"
@@ -53,6 +55,8 @@ struct job {
 struct swk_signer_client {
     struct swk_signer_client_config config;
     struct swk_signer port;
+    swk_nng_transport
+        *transport; /* its own: a dial must not outlive the loop */
     struct swki_loop *loop;
     struct swki_loop_member member;
     struct swki_rpc_client *rpc; /* NULL: not connected */
@@ -219,7 +223,7 @@ static int connect_now(struct swk_signer_client *client, struct swk_error *err)
         .alloc = client->config.alloc,
         .logger = client->config.logger,
         .clock = client->config.clock,
-        .transport = client->config.transport,
+        .transport = swk_nng_transport_port(client->transport),
         .loop = client->loop,
         .address = client->address,
         .ctx = client,
@@ -522,7 +526,7 @@ static int read_config(struct swk_signer_client *client,
     const char *path = config->address;
     int len;
 
-    if (config->clock == NULL || config->transport == NULL || path == NULL) {
+    if (config->clock == NULL || path == NULL) {
         return swki_fail(err, SWK_EINVAL, "signer: NULL in the configuration");
     }
     if (strncmp(path, "unix:", 5) == 0) {
@@ -550,9 +554,13 @@ static int read_config(struct swk_signer_client *client,
 
 static int start(struct swk_signer_client *client, struct swk_error *err)
 {
-    int rc = swki_loop_new(client->config.alloc, client->config.clock,
-                           &client->loop, err);
+    int rc = swk_nng_transport_new(client->config.alloc, client->config.logger,
+                                   &client->transport, err);
 
+    if (rc == SWK_OK) {
+        rc = swki_loop_new(client->config.alloc, client->config.clock,
+                           &client->loop, err);
+    }
     if (rc != SWK_OK) {
         return rc;
     }
@@ -624,6 +632,7 @@ void swk_signer_client_free(swk_signer_client *client)
         pthread_join(client->thread, NULL);
     }
     swki_rpc_client_free(client->rpc);
+    swk_nng_transport_free(client->transport);
     if (client->loop != NULL) {
         swki_loop_remove(client->loop, &client->member);
     }

@@ -131,7 +131,6 @@ static int make_manager(const struct daemon_options *options,
 /* Without --signer the manager signs by itself. */
 static int make_signer(const struct daemon_options *options,
                        const struct swk_logger *logger,
-                       const struct swk_transport *transport,
                        swk_signer_client **out_client, struct swk_error *err)
 {
     struct swk_signer_client_config config = SWK_SIGNER_CLIENT_CONFIG_INIT;
@@ -141,7 +140,6 @@ static int make_signer(const struct daemon_options *options,
     }
     config.logger = logger;
     config.clock = swk_posix_clock();
-    config.transport = transport;
     config.address = options->signer;
     return swk_signer_client_new(&config, out_client, err);
 }
@@ -236,7 +234,7 @@ static int run_node(const struct daemon_options *options,
         rc = audit_flags_read(options, &config, err);
     }
     if (rc == 0) {
-        rc = make_signer(options, logger, transport, &signer, err);
+        rc = make_signer(options, logger, &signer, err);
     }
     if (rc == 0) {
         config.signer = signer == NULL ? NULL : swk_signer_client_port(signer);

@@ -17,7 +17,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <swarmkit/nng_transport.h>
 #include <swarmkit/posix.h>
 #include <swarmkit/signer.h>
 
@@ -241,7 +240,6 @@ int main(int argc, char **argv)
     struct swk_signer_client_config config = SWK_SIGNER_CLIENT_CONFIG_INIT;
     struct ask ask = {.lock = PTHREAD_MUTEX_INITIALIZER,
                       .changed = PTHREAD_COND_INITIALIZER};
-    swk_nng_transport *transport;
     swk_signer_client *client;
     struct swk_error err;
     int code;
@@ -253,11 +251,7 @@ int main(int argc, char **argv)
     swki_buf_init(&ask.authority, NULL, SIZE_MAX);
     swki_buf_init(&ask.other, NULL, SIZE_MAX);
     swki_buf_init(&ask.certificate, NULL, SIZE_MAX);
-    if (swk_nng_transport_new(NULL, NULL, &transport, &err) != 0) {
-        die(err.text);
-    }
     config.clock = swk_posix_clock();
-    config.transport = swk_nng_transport_port(transport);
     config.address = argv[1][0] != '\0' ? argv[1] : "nowhere";
     if (swk_signer_client_new(&config, &client, &err) != 0) {
         die(err.text);
@@ -265,7 +259,6 @@ int main(int argc, char **argv)
     ask.signer = swk_signer_client_port(client);
     code = run(&ask, argc, argv);
     swk_signer_client_free(client); /* whatever is under way ends */
-    swk_nng_transport_free(transport);
     if (code != 0) {
         fprintf(stderr, "%d: %s\n", code, ask.text);
     }

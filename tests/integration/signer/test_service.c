@@ -149,7 +149,6 @@ static void start_client(struct f *f, const char *path, swk_time timeout_ns,
 
     snprintf(address, sizeof(address), "unix:%s", path);
     config.clock = swk_posix_clock();
-    config.transport = swk_nng_transport_port(f->transport);
     config.address = address;
     config.timeout_ns = timeout_ns;
     config.jobs_max = jobs_max;

@@ -196,7 +196,7 @@ static void an_exported_authority_is_imported_elsewhere(void **state)
     struct swk_bytes bytes = {pem, len};
 
     f->keys = NULL;
-    assert_int_equal(open_at(f, &f->other, password, 0, NULL), 0);
+    assert_int_equal(open_at(f, &f->other, no_password, 0, NULL), 0);
     assert_int_equal(
         swk_signer_keys_import(f->keys, bytes, no_password, 0, &found, NULL),
         SWK_EDENIED);
@@ -207,7 +207,7 @@ static void an_exported_authority_is_imported_elsewhere(void **state)
         swk_signer_keys_import(f->keys, bytes, password, 0, &found, NULL), 0);
     assert_string_equal(found.fingerprint, made.fingerprint);
     assert_int_equal(found.used, 1); /* never given away as a new one */
-    assert_int_equal(found.sealed, 1);
+    assert_int_equal(found.sealed, 0);
     assert_int_equal(
         swk_signer_keys_import(f->keys, bytes, password, 0, &found, NULL),
         0); /* again is no harm */
