@@ -51,6 +51,13 @@ bool swki_ct_equal(const void *a, const void *b, size_t len)
     return mbedtls_ct_memcmp(a, b, len) == 0;
 }
 
+bool swki_ct_equal_text(const char *a, const char *b)
+{
+    size_t len = strlen(a);
+
+    return strlen(b) == len && swki_ct_equal(a, b, len);
+}
+
 void swki_wipe(void *data, size_t len)
 {
     if (len > 0) {

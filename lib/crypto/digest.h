@@ -32,6 +32,9 @@ void swki_sha256_hex(const uint8_t digest[SWKI_SHA256_SIZE],
 /* Whether len bytes are the same, in a time that depends on len alone. */
 bool swki_ct_equal(const void *a, const void *b, size_t len);
 
+/* The same for texts; that their lengths differ may show. */
+bool swki_ct_equal_text(const char *a, const char *b);
+
 /* Overwrites in a way that the compiler keeps; data may be NULL for len 0. */
 void swki_wipe(void *data, size_t len);
 

@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "core/dispatcher/internal.h"
+#include "crypto/digest.h"
 #include "dispatcher.pb-c.h"
 #include "wire/message.h"
 
@@ -165,7 +166,7 @@ static void serve_session(struct swki_dispatcher *d,
     struct node *known = swki_map_get(&d->nodes, id);
     struct node *node = known;
     bool resumes = node != NULL && node->session_id[0] != '\0' &&
-                   strcmp(node->session_id, request->session_id) == 0;
+                   swki_ct_equal_text(node->session_id, request->session_id);
 
     if (!admit(d, node, resumes, call, answers)) {
         return;
@@ -198,7 +199,8 @@ static struct node *require_session(struct swki_dispatcher *d,
                         "node not registered");
         return NULL;
     }
-    if (session_id[0] == '\0' || strcmp(session_id, node->session_id) != 0) {
+    if (session_id[0] == '\0' ||
+        !swki_ct_equal_text(session_id, node->session_id)) {
         swki_answer_end(answers, call->id, SWKI_STATUS_INVALID_ARGUMENT,
                         "session invalid");
         return NULL;

@@ -37,6 +37,16 @@ static void comparison_sees_any_byte(void **state)
     }
 }
 
+static void comparison_of_texts_sees_length_and_content(void **state)
+{
+    (void)state;
+    assert_true(swki_ct_equal_text("", ""));
+    assert_true(swki_ct_equal_text("abc", "abc"));
+    assert_false(swki_ct_equal_text("abc", "abd"));
+    assert_false(swki_ct_equal_text("abc", "ab"));
+    assert_false(swki_ct_equal_text("", "a"));
+}
+
 static void wiping_leaves_zeros(void **state)
 {
     char secret[8] = "secret";
@@ -129,6 +139,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(digest_is_that_of_the_standard),
         cmocka_unit_test(comparison_sees_any_byte),
+        cmocka_unit_test(comparison_of_texts_sees_length_and_content),
         cmocka_unit_test(wiping_leaves_zeros),
         cmocka_unit_test(seal_is_that_of_the_standard),
         cmocka_unit_test(open_returns_what_was_sealed),
