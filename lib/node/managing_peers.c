@@ -77,6 +77,26 @@ static bool node_is_removed(void *ctx, const char *node_id)
     return m->manager != NULL && swki_manager_has_removed(m->manager, node_id);
 }
 
+/* What others try on the calls among managers is to be accounted for, too. */
+static void peer_refused(void *ctx, const struct swki_rpc_call_info *info,
+                         const char *text)
+{
+    const struct swki_managing *m = ctx;
+    const struct swki_caller caller = {
+        .node_id = info->identified ? info->peer.node_id : "",
+        .swarm_id = info->identified ? info->peer.swarm_id : "",
+        .role = info->identified ? info->peer.role : SWKI_ROLE_NONE,
+        .address = info->address,
+        .request_id = info->request_id,
+        .forwarded_by = "",
+    };
+
+    if (m->manager != NULL) {
+        swki_manager_refused(m->manager, info->path, &caller,
+                             SWKI_STATUS_PERMISSION_DENIED, text);
+    }
+}
+
 static uint64_t group_generation(void *ctx)
 {
     struct swki_managing *m = ctx;
@@ -110,6 +130,7 @@ int swki_managing_make_peers(struct swki_managing *m, struct swk_error *err)
         .is_removed = peer_is_removed,
         .generation = group_generation,
         .is_blacklisted = node_is_removed,
+        .refused = peer_refused,
     };
 
     return swki_peers_new(&config, &m->peers, err);

@@ -93,6 +93,9 @@ struct swki_peers_config {
     uint64_t (*generation)(void *ctx);
     /* Whether the node may make no calls any more; may be NULL. */
     bool (*is_blacklisted)(void *ctx, const char *node_id);
+    /* A call was refused: who makes it is no manager. May be NULL. */
+    void (*refused)(void *ctx, const struct swki_rpc_call_info *info,
+                    const char *text);
 };
 
 int swki_peers_new(const struct swki_peers_config *config,

@@ -84,6 +84,9 @@ static bool admit(const struct swki_peers *peers, struct swki_rpc_call *call)
     } else {
         return true;
     }
+    if (config->refused != NULL) {
+        config->refused(config->ctx, info, err.text);
+    }
     swki_rpc_call_end(call, SWKI_STATUS_PERMISSION_DENIED, err.text);
     return false;
 }

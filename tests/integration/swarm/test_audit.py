@@ -105,6 +105,8 @@ def those_who_are_refused_are_recorded():
         call_as(swarm, "manager", method, "0").says("Permission denied")
         call_as(swarm, "w1", "/docker.swarmkit.v1.Control/Conjure",
                 "0").says("unknown method")
+        raft = "/docker.swarmkit.v1.Raft/ResolveAddress"
+        call_as(swarm, "w1", raft, "0").says("Permission denied")
         found = with_fields(records(swarm), type="call", outcome="refused")
         by_worker = only(with_fields(found, method=method, actor=worker),
                          "the worker")
@@ -113,6 +115,8 @@ def those_who_are_refused_are_recorded():
                by_worker["address"].startswith("127.0.0.1:"), str(by_worker))
         only(with_fields(found, method=method, actor="anonymous",
                          status=REFUSED), "nobody")
+        only(with_fields(found, method=raft, actor=worker, status=REFUSED),
+             "the call of raft")
         only(with_fields(found, actor=worker, status="UNIMPLEMENTED"),
              "the unknown method")
 
