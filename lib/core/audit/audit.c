@@ -249,13 +249,17 @@ static void tell_of_suppressed(struct swki_audit *audit, swk_wall wall)
 }
 
 /* Whether a call that did not succeed gets a record; the others are counted,
- * and told of when their second is over. Administrators are not held back. */
+ * and told of when their second is over. Administrators are not held back; but
+ * one who is denied a call is none, such as a manager that was removed. */
 static bool count_refusal(struct swki_audit *audit, swk_wall wall,
-                          const struct swki_caller *caller)
+                          const struct swki_caller *caller,
+                          enum swki_status status)
 {
     int64_t second = wall / (int64_t)SWK_SECOND;
+    bool is_denied = status == SWKI_STATUS_PERMISSION_DENIED ||
+                     status == SWKI_STATUS_UNAUTHENTICATED;
 
-    if (caller->local || caller->role == SWKI_ROLE_MANAGER) {
+    if (caller->local || (caller->role == SWKI_ROLE_MANAGER && !is_denied)) {
         return true;
     }
     if (second != audit->second) {
@@ -314,7 +318,8 @@ void swki_audit_call_ends(struct swki_audit *audit, swk_wall wall,
     if (call == NULL) {
         return;
     }
-    if (status == SWKI_STATUS_OK || count_refusal(audit, wall, &call->caller)) {
+    if (status == SWKI_STATUS_OK ||
+        count_refusal(audit, wall, &call->caller, status)) {
         record_call(audit, wall, call, outcome_of(status), status, why);
     }
     swki_open_calls_remove(&audit->calls, call);
@@ -326,7 +331,7 @@ void swki_audit_call_refused(struct swki_audit *audit, swk_wall wall,
 {
     struct swki_audit_line line;
 
-    if (!count_refusal(audit, wall, caller)) {
+    if (!count_refusal(audit, wall, caller, status)) {
         return;
     }
     line = begin(audit, wall, "call");

@@ -444,6 +444,23 @@ static void a_flood_of_refusals_is_counted(void **state)
     assert_int_equal(count(records(f), "suppressed calls=3\nstop\n"), 1);
 }
 
+static void managers_are_held_back_only_when_they_are_denied(void **state)
+{
+    struct f *f = *state;
+    struct swki_caller manager = worker;
+
+    manager.role = SWKI_ROLE_MANAGER;
+    (void)records(f);
+    for (int i = 0; i < 10; i++) {
+        swki_audit_call_refused(f->audit, 9 * SECOND, "/x", &manager,
+                                SWKI_STATUS_ABORTED, "");
+        swki_audit_call_refused(f->audit, 9 * SECOND, "/y", &manager,
+                                SWKI_STATUS_PERMISSION_DENIED, "");
+    }
+    assert_int_equal(count(records(f), "call method=/x"), 10);
+    assert_int_equal(count(f->text, "call method=/y"), 3);
+}
+
 static void the_manager_s_turns_are_recorded(void **state)
 {
     struct f *f = *state;
@@ -538,6 +555,7 @@ int main(void)
         WITH_F(of_calls_alone_changes_are_left_out_unless_refused),
         WITH_F(no_payload_gets_into_a_record),
         WITH_F(a_flood_of_refusals_is_counted),
+        WITH_F(managers_are_held_back_only_when_they_are_denied),
         WITH_F(the_manager_s_turns_are_recorded),
         WITH_F(calls_that_are_open_at_the_stop_are_recorded),
         WITH_F(records_without_room_become_a_gap_that_is_told_of),
