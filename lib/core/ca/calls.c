@@ -142,8 +142,13 @@ static bool keep_issued(Swkpb__Certificate *certificate,
         certificate->not_after = swki_timestamp_from_wall(
             swki_timestamp_get(old->not_after), arena);
     }
+    if (old->last_end != NULL) {
+        certificate->last_end =
+            swki_timestamp_from_wall(swki_timestamp_get(old->last_end), arena);
+    }
     return certificate->certificate.data != NULL &&
-           (old->not_after == NULL || certificate->not_after != NULL);
+           (old->not_after == NULL || certificate->not_after != NULL) &&
+           (old->last_end == NULL || certificate->last_end != NULL);
 }
 
 /* A record that waits for the signer. */

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/utf8.h"
 #include "wire/message.h"
+#include "wire/time.h"
 
 static struct swki_pem pem_of_data(const ProtobufCBinaryData *data)
 {
@@ -264,6 +265,16 @@ void swki_ca_server_worked(struct swki_ca_server *server, swk_time now,
 
 /* ---- writing ---- */
 
+/* The latest of what is known and a new end. */
+static swk_wall last_end(const Swkpb__Certificate *record, swk_wall end)
+{
+    swk_wall known = swki_timestamp_get(record->last_end);
+    swk_wall before = swki_timestamp_get(record->not_after);
+
+    end = known > end ? known : end;
+    return before > end ? before : end;
+}
+
 static int set_issued(Swkpb__Certificate *record, const struct swki_buf *pem,
                       struct swki_arena *arena, struct swk_error *err)
 {
@@ -277,9 +288,11 @@ static int set_issued(Swkpb__Certificate *record, const struct swki_buf *pem,
     record->status->err = swki_arena_strdup(arena, "");
     record->certificate.data = swki_arena_memdup(arena, pem->data, pem->len);
     record->certificate.len = pem->len;
+    record->last_end =
+        swki_timestamp_from_wall(last_end(record, identity.not_after), arena);
     record->not_after = swki_timestamp_from_wall(identity.not_after, arena);
     return record->status->err != NULL && record->certificate.data != NULL &&
-                   record->not_after != NULL
+                   record->not_after != NULL && record->last_end != NULL
                ? SWK_OK
                : swki_fail_nomem(err);
 }

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "crypto/x509.h"
 #include "wire/message.h"
+#include "wire/time.h"
 
 #define GRACE_NS ((int64_t)7 * 24 * 3600 * 1000000000)
 
@@ -82,8 +83,8 @@ int swki_blacklist_prune(struct swki_object *object, swk_wall wall,
     return copy_list(object, "", wall, err);
 }
 
-/* When the node's certificate ends by itself; NULL if that cannot be told, and
- * the entry then stays for ever. */
+/* When the last of the node's certificates ends by itself; NULL if that cannot
+ * be told, and the entry then stays for ever. */
 static Swkpb__Timestamp *certificate_end(const Swkpb__Node *node,
                                          struct swki_arena *arena)
 {
@@ -99,7 +100,9 @@ static Swkpb__Timestamp *certificate_end(const Swkpb__Node *node,
         return NULL;
     }
     swk_wall end = info.not_after;
+    swk_wall last_end = swki_timestamp_get(node->certificate->last_end);
     swki_certificate_info_fini(&info);
+    end = last_end > end ? last_end : end;
     return swki_timestamp_from_wall(end, arena);
 }
 

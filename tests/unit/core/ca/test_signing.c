@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "core/ca/issuer.h"
+#include "core/control/blacklist.h"
 #include "server_fixture.h"
 #include "wire/message.h"
 #include "wire/time.h"
@@ -64,6 +65,45 @@ static void changed_validity_counts_for_the_next_certificate(void **state)
     assert_true(
         identity_of(&node_of(f, id)->certificate->certificate).not_after ==
         PKI_NOW + (swk_wall)(2 * SWK_HOUR));
+}
+
+static void set_validity(struct f *f, swk_time validity)
+{
+    struct swki_object *object = edit_cluster(f);
+    Swkpb__ClusterSpec *spec =
+        swki_object_own(object, &swki_cluster_edit(object)->spec);
+
+    spec->ca_config->node_cert_expiry =
+        swki_duration_from_ns((int64_t)validity, swki_object_arena(object));
+    change(f, SWKI_ACTOR_CONTROL, object);
+}
+
+/* One certificate for 90 days, then others for two hours. */
+static void
+a_removed_node_is_locked_out_as_long_as_any_of_its_certificates(void **state)
+{
+    struct f *f = *state;
+    const Swkpb__Cluster__BlacklistedCertificatesEntry *entry;
+    const Swkpb__Certificate *record;
+    struct swki_caller caller;
+    char id[SWK_ID_LEN_MAX + 1];
+
+    join_swarm(f, tokens_of(f)->worker, id);
+    settle(f);
+    swk_wall long_end =
+        swki_timestamp_get(node_of(f, id)->certificate->not_after);
+    set_validity(f, 2 * SWK_HOUR);
+    caller = caller_of(id, PKI_SWARM, SWKI_ROLE_WORKER);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(issue_as(f, &caller, "").answer->status,
+                         SWKI_STATUS_OK);
+        settle(f);
+        record = node_of(f, id)->certificate;
+        assert_true(swki_timestamp_get(record->not_after) < long_end);
+        assert_true(swki_timestamp_get(record->last_end) == long_end);
+    }
+    entry = swki_blacklist_entry(node_of(f, id), &f->arena);
+    assert_true(swki_timestamp_get(entry->value->expiry) == long_end);
 }
 
 static void validity_is_read_when_the_signer_is_asked(void **state)
@@ -942,6 +982,9 @@ int main(void)
             external_ca_of_another_root_is_not_asked, set_up, tear_down),
         cmocka_unit_test_setup_teardown(want_of_memory_delays_but_loses_nothing,
                                         set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            a_removed_node_is_locked_out_as_long_as_any_of_its_certificates,
+            set_up, tear_down),
     };
 
     return cmocka_run_group_tests_name("signing", tests, NULL, NULL);
