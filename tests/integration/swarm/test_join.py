@@ -80,6 +80,28 @@ def a_token_for_one_node_lets_in_one_node():
         swarm.worker("w3")  # by the token without limits
 
 
+def of_many_at_once_it_lets_in_just_as_many_as_it_says():
+    with Swarm(drained=True) as swarm:
+        token = swarm.json("cluster", "token", "create", "--uses",
+                           "3")["joinToken"]
+        daemons = [swarm.daemon("swarm-agent", "w%d" % i, "--hostname",
+                                "w%d" % i, "--join-addr", swarm.address,
+                                "--join-token", token) for i in range(6)]
+        swarm.daemons += daemons
+        for daemon in daemons:
+            daemon.start()
+        wait_for(lambda: sum(not d.running() for d in daemons) == 3,
+                 "three are refused")
+        for daemon in daemons:
+            if not daemon.running():
+                expect("is used up: it let in 3 of 3" in daemon.text(),
+                       daemon.text())
+        wait_for(lambda: sum(n.get("status", {}).get("state") == "READY"
+                             for n in swarm.json("node", "ls")) == 4,
+                 "three are in")
+        expect(len(swarm.json("node", "ls")) == 4, "others are listed")
+
+
 def a_token_ends_when_it_says_or_when_it_is_removed():
     with Swarm(drained=True) as swarm:
         short = swarm.ctl("cluster", "token", "create", "-q", "--ttl",
@@ -180,6 +202,7 @@ main([
     a_join_without_a_valid_token_is_refused_with_the_reason,
     a_void_token_is_refused,
     a_token_for_one_node_lets_in_one_node,
+    of_many_at_once_it_lets_in_just_as_many_as_it_says,
     a_token_ends_when_it_says_or_when_it_is_removed,
     a_fresh_worker_needs_a_token_and_an_address,
     an_agent_alone_refuses_to_be_a_manager,
