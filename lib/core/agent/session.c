@@ -234,11 +234,16 @@ void swki_agent_message(struct swki_agent *agent, swk_time now, swk_wall wall,
 }
 
 /* Others run what this node ran, so it must not go on. The status has no code
- * for this; its text is the same in every implementation of a manager. */
+ * for this; its text is the same in every implementation of a manager. It names
+ * the node: a manager that was removed itself passes on what it was told. */
 static void note_removal(struct swki_agent *agent, int status, const char *text)
 {
+    char own[SWK_ID_LEN_MAX + 64];
+
+    snprintf(own, sizeof(own), "node %s was removed from swarm",
+             agent->node_id);
     if (agent->removed || status != SWKI_STATUS_PERMISSION_DENIED ||
-        strstr(text, "removed from swarm") == NULL) {
+        strstr(text, own) == NULL) {
         return;
     }
     agent->removed = true;
