@@ -14,13 +14,22 @@ static const char *names_of(uint32_t roles)
                                            : "[swarm-manager]";
 }
 
-static int check_removed(const struct swki_swarm_access *access,
-                         const char *node_id, struct swk_error *err)
+/* What has become of a node since it got its certificate, which stays good to
+ * its end. */
+static int check_standing(const struct swki_swarm_access *access,
+                          const char *node_id, uint32_t roles,
+                          struct swk_error *err)
 {
-    return access->is_removed(access->ctx, node_id)
-               ? swki_fail(err, SWK_EDENIED,
-                           DENIED "node %s was removed from swarm", node_id)
-               : SWK_OK;
+    if (access->is_removed(access->ctx, node_id)) {
+        return swki_fail(err, SWK_EDENIED,
+                         DENIED "node %s was removed from swarm", node_id);
+    }
+    if ((roles & SWKI_ROLE_WORKER) == 0 && access->is_worker != NULL &&
+        access->is_worker(access->ctx, node_id)) {
+        return swki_fail(err, SWK_EDENIED,
+                         DENIED "node %s is no manager any more", node_id);
+    }
+    return SWK_OK;
 }
 
 /* Who shows a certificate; what names it in the texts. */
@@ -44,7 +53,7 @@ static int check_peer(const struct swki_swarm_access *access,
                                 "part of organization: %s",
                          what, access->swarm_id);
     }
-    return check_removed(access, peer->node_id, err);
+    return check_standing(access, peer->node_id, roles, err);
 }
 
 /* Whom a manager names, and has identified. */
@@ -67,7 +76,7 @@ static int check_forwarded(const struct swki_swarm_access *access,
                          DENIED "organization mismatch, expecting: %s",
                          access->swarm_id);
     }
-    return check_removed(access, caller->node_id, err);
+    return check_standing(access, caller->node_id, roles, err);
 }
 
 /* The control socket's caller is the administrator, who may do all that it is

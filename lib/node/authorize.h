@@ -19,6 +19,9 @@ struct swki_swarm_access {
     const char *swarm_id;
     /* Whether the node was removed from the swarm. */
     bool (*is_removed)(void *ctx, const char *node_id);
+    /* Whether the node is a worker, for sure: a certificate that says otherwise
+     * is from before it was demoted. NULL where that is not known. */
+    bool (*is_worker)(void *ctx, const char *node_id);
     void *ctx;
 };
 

@@ -137,11 +137,23 @@ static bool is_removed(void *ctx, const char *node_id)
     return swki_manager_has_removed(ctx, node_id);
 }
 
+static bool is_worker(void *ctx, const char *node_id)
+{
+    const struct swki_manager *m = ctx;
+    const struct swki_object *node = swki_view_get(
+        swki_store_committed(m->store), SWKI_KIND_NODE, node_id);
+
+    return node != NULL && swki_node(node)->role == SWKPB__NODE_ROLE__WORKER;
+}
+
+/* Only a leader is sure of roles: who reads the log of the past sees those of
+ * the past, and must listen to the leader all the same. */
 static struct swki_swarm_access access_of(const struct swki_manager *m)
 {
     return (struct swki_swarm_access){
         .swarm_id = m->config.swarm_id,
         .is_removed = is_removed,
+        .is_worker = m->leader != NULL ? is_worker : NULL,
         .ctx = (void *)(uintptr_t)m, /* it is only read */
     };
 }

@@ -208,6 +208,41 @@ def everybody_gets_what_the_table_says():
         swarm.ctl("node", "ls")
 
 
+def among_managers(method):
+    return method.path.split("/")[1].rsplit(".", 1)[1] in ("Raft", "Health")
+
+
+def a_demoted_manager_rules_no_more():
+    """With a certificate from before, which is good to its end. Only the leader
+    is sure of a node's role; others do nothing for it but pass its calls on,
+    and listen to members of the group, by their numbers in it."""
+    outcome = Outcome()
+
+    def judge(method, answer):
+        return (remote_as_expected(method, ROLE_WORKER, answer) or
+                among_managers(method) or not answer.messages and
+                answer.status in (UNAVAILABLE, UNSERVED))
+
+    with Attacked(drained=True) as swarm:
+        swarm.worker("w1")
+        second = swarm.add_manager("m2")
+        worker = swarm.node_id("w1")
+        files = swarm.issue(worker, MANAGER)
+        for where, port in (("leader", swarm.port), ("follower", second.port)):
+            with swarm.talk(files, at="tcp://127.0.0.1:%d" % port) as talk:
+                try_all(talk, where, "a demoted manager", outcome, judge)
+        with swarm.talk(files) as talk:
+            for path in ("Control/ListNodes", "CA/GetUnlockKey",
+                         "RaftMembership/Join"):
+                answer = talk.call(path)
+                expect(answer.denied() and "no manager any more" in
+                       answer.text, answer)
+            answer = talk.call("Control/ListNodes", node=swarm.node_id("m2"),
+                               swarm=swarm.id, role=MANAGER, address="local")
+            expect(answer.denied(), "it passes calls on: %s" % answer)
+    outcome.report()
+
+
 def whoever_claims_to_be_forwarded_is_refused():
     """The headers of a call that is passed on, said by those who may not pass
     any on, on both managers."""
@@ -320,6 +355,7 @@ def nobody_else_uses_the_control_socket():
 
 
 main([everybody_gets_what_the_table_says,
+      a_demoted_manager_rules_no_more,
       whoever_claims_to_be_forwarded_is_refused,
       a_manager_forwards_no_more_than_the_caller_may,
       a_removed_manager_s_streams_are_cut,

@@ -37,8 +37,15 @@ static bool is_removed(void *ctx, const char *node_id)
     return strncmp(node_id, "gone", 4) == 0;
 }
 
+static bool is_worker(void *ctx, const char *node_id)
+{
+    (void)ctx;
+    return strcmp(node_id, "demoted") == 0 || strcmp(node_id, "worker") == 0;
+}
+
 static const struct swki_swarm_access access = {.swarm_id = SWARM,
-                                                .is_removed = is_removed};
+                                                .is_removed = is_removed,
+                                                .is_worker = is_worker};
 static struct swki_rpc_call *current;
 
 const struct swki_rpc_call_info *
@@ -241,6 +248,7 @@ static const struct who stranger = {"worker", "other", SWKI_ROLE_WORKER};
 static const struct who ruler = {"manager", "other", SWKI_ROLE_MANAGER};
 static const struct who gone = {"gone1", SWARM, SWKI_ROLE_WORKER};
 static const struct who gone_manager = {"gone2", SWARM, SWKI_ROLE_MANAGER};
+static const struct who demoted = {"demoted", SWARM, SWKI_ROLE_MANAGER};
 
 #define PEER DENIED "unauthorized peer role: remote certificate not part of "
 #define FORWARDER                                                              \
@@ -263,6 +271,7 @@ static const struct {
      PEER "OUs: [swarm-manager]"},
     {&gone_manager, DENIED "node gone2 was removed from swarm",
      DENIED "node gone2 was removed from swarm"},
+    {&demoted, NULL, DENIED "node demoted is no manager any more"},
 };
 
 static const struct {
@@ -283,6 +292,7 @@ static const struct {
      DENIED "unauthorized forwarded role, expecting: [swarm-manager]"},
     {&gone_manager, DENIED "node gone2 was removed from swarm",
      DENIED "node gone2 was removed from swarm"},
+    {&demoted, NULL, DENIED "node demoted is no manager any more"},
 };
 
 /* Those that must not speak for others. */
@@ -296,6 +306,7 @@ static const struct {
     {&ruler, FORWARDER "organization: " SWARM},
     {&gone, FORWARDER "OUs: [swarm-manager]"},
     {&gone_manager, DENIED "node gone2 was removed from swarm"},
+    {&demoted, DENIED "node demoted is no manager any more"},
 };
 
 /* -- Calls ---------------------------------------------------------------- */
