@@ -208,6 +208,28 @@ def sessions_are_for_those_with_certificates():
         expect(again is None, "an expired certificate is let in")
 
 
+def a_connection_ends_with_its_certificate():
+    with Attacked(drained=True) as swarm:
+        now = int(time.time())
+        begin = now - now % 60 - 3600  # whole minutes are not rounded
+        short = [swarm.issue("short-%d" % i, MANAGER, begin - now,
+                             now - begin + 5) for i in range(2)]
+        with swarm.talk(short[0]) as busy, swarm.talk(short[1]) as idle, \
+                swarm.as_manager() as other:
+            for talk in (busy, idle, other):
+                expect(talk.call("Control/ListNodes").status == OK,
+                       "not let in")
+            stream = idle.call("Raft/StreamRaftMessage", wait=100, open=True,
+                               keep=True)
+            expect(stream.status == "open", stream)
+            time.sleep(now + 6.5 - time.time())
+            for talk in (busy, idle):
+                answer = talk.call("Control/ListNodes")
+                expect(answer.status == "down", "it goes on: %s" % answer)
+            expect(other.call("Control/ListNodes").status == OK,
+                   "another one ended")
+
+
 RAW = {
     "SSL 2": bytes.fromhex("802e0100020015000000100100800200800300800400800500"
                            "800600407007") + b"c" * 16,
@@ -399,6 +421,7 @@ def another_server_in_between_is_found_out():
 main([only_recent_versions_and_ciphers_are_accepted,
       it_asks_for_certificates_and_never_negotiates_anew,
       sessions_are_for_those_with_certificates,
+      a_connection_ends_with_its_certificate,
       what_is_no_tls_gets_no_answer,
       chains_that_are_too_much_are_refused,
       recorded_and_altered_records_do_nothing,

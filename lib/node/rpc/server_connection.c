@@ -78,6 +78,26 @@ static void on_ready(void *ctx, swk_time now)
     }
 }
 
+/* A certificate is judged when a connection begins, and must not outlive itself
+ * by that. Calendars are set at times, so it is looked at each hour. */
+static void watch_dates(struct swki_rpc_server_connection *c, swk_time now)
+{
+    const struct swk_clock *clock = c->server->config.clock;
+    swk_wall left = c->peer.not_after - clock->wall(clock->ctx);
+
+    c->leave_by = now + SWK_HOUR;
+    if (left < (swk_wall)SWK_HOUR) {
+        c->leave_by = now + (left > 0 ? (swk_time)left : 0) + SWK_MILLISECOND;
+    }
+}
+
+static bool has_ended(const struct swki_rpc_server_connection *c)
+{
+    const struct swk_clock *clock = c->server->config.clock;
+
+    return c->identified && clock->wall(clock->ctx) > c->peer.not_after;
+}
+
 static void on_event(struct swki_rpc_server_connection *c,
                      const struct swki_rpc_event *event, swk_time now)
 {
@@ -89,6 +109,9 @@ static void on_event(struct swki_rpc_server_connection *c,
         c->greeted = true;
         c->quiet_by = now + c->server->config.stranger_quiet_ns;
         c->leave_by = now + c->server->config.stranger_life_ns;
+        if (c->identified) {
+            watch_dates(c, now);
+        }
         swki_rpc_gate_greeted(c);
         break;
     case SWKI_RPC_CALL:
@@ -269,7 +292,8 @@ void swki_rpc_server_connection_free(struct swki_rpc_server_connection *c)
     swki_free(c->server->config.alloc, c);
 }
 
-/* When to hang up on whoever has not said who it is. */
+/* When to hang up on whoever has not said who it is, or to look again at who
+ * has. */
 static swk_time patience(const struct swki_rpc_server_connection *c)
 {
     bool busy = !swki_list_empty(&c->calls);
@@ -277,10 +301,11 @@ static swk_time patience(const struct swki_rpc_server_connection *c)
     if (!c->greeted) {
         return c->greet_by;
     }
-    if (c->local || c->identified) {
+    if (c->local) {
         return SWK_NEVER;
     }
-    return !busy && c->quiet_by < c->leave_by ? c->quiet_by : c->leave_by;
+    return !c->identified && !busy && c->quiet_by < c->leave_by ? c->quiet_by
+                                                                : c->leave_by;
 }
 
 void swki_rpc_server_connection_touch(struct swki_rpc_server_connection *c,
@@ -297,10 +322,14 @@ void swki_rpc_server_connection_expire(struct swki_rpc_server_connection *c,
     struct swk_error err = {0};
     int rc = 0;
 
+    if (c->greeted && c->identified && now >= c->leave_by && !has_ended(c)) {
+        watch_dates(c, now);
+    }
     if (now >= patience(c)) {
-        swki_fail(&err, SWK_ETIMEDOUT,
-                  c->greeted ? "a stranger stays too long"
-                             : "no greeting in time");
+        swki_fail(&err, SWK_ETIMEDOUT, "%s",
+                  !c->greeted     ? "no greeting in time"
+                  : c->identified ? "its certificate has ended"
+                                  : "a stranger stays too long");
         down(c, &err, now);
         return;
     }

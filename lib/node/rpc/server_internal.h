@@ -119,7 +119,7 @@ struct swki_rpc_server_connection {
     swk_time greet_by;  /* when to lose patience before that */
     swk_time leave_at;  /* its node was removed; SWK_NEVER: it was not */
     swk_time quiet_by;  /* of a stranger without a call */
-    swk_time leave_by;  /* of a stranger */
+    swk_time leave_by;  /* of a stranger; of a node: look at its dates */
 };
 
 struct swki_rpc_call {
