@@ -178,20 +178,23 @@ int swki_sign_desk_new(const struct swki_sign_desk_config *config,
     return SWK_OK;
 }
 
+/* After this the signer, if there is one, does not answer the desk any more. */
+static void forget_at(const struct swk_signer *signer,
+                      struct swki_sign_desk *desk)
+{
+    if (signer != NULL) {
+        signer->forget(signer->ctx, desk);
+    }
+}
+
 void swki_sign_desk_free(struct swki_sign_desk *desk)
 {
-    const struct swk_signer *external;
-    const struct swk_signer *signer;
-
     if (desk == NULL) {
         return;
     }
-    signer = desk->config.signer;
-    external = desk->config.external;
-    signer->forget(signer->ctx, desk);
-    if (external != NULL) {
-        external->forget(external->ctx, desk);
-    }
+    forget_at(desk->config.signer, desk);
+    forget_at(desk->config.keeper, desk);
+    forget_at(desk->config.external, desk);
     while (!swki_list_empty(&desk->jobs)) {
         struct job *job = SWKI_CONTAINER(desk->jobs.next, struct job, link);
 

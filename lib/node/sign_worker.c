@@ -50,7 +50,7 @@ static size_t memory_of(const struct swk_sign_request *request)
 {
     size_t size = request->authority.len + request->authority_key.len +
                   request->csr.len + request->previous.len + request->root.len +
-                  request->urls_roots.len + text_size(request->swarm_id) +
+                  request->root_key.len + request->urls_roots.len + text_size(request->swarm_id) +
                   text_size(request->node_id);
 
     for (size_t i = 0; i < request->urls_count; i++) {
@@ -93,6 +93,7 @@ static void copy_request(struct job *job,
     copy_bytes(&copy->csr, &at);
     copy_bytes(&copy->previous, &at);
     copy_bytes(&copy->root, &at);
+    copy_bytes(&copy->root_key, &at);
     copy_bytes(&copy->urls_roots, &at);
     copy->swarm_id = copy_text(request->swarm_id, &at);
     copy->node_id = copy_text(request->node_id, &at);

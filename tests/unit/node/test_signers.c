@@ -539,6 +539,47 @@ static void desk_asks_the_keeper_where_there_is_no_key(void **state)
     desk_fini(&d);
 }
 
+static int take(void *ctx, uint64_t id, const struct swk_sign_request *request,
+                swk_sign_done_fn done, void *done_ctx, struct swk_error *err)
+{
+    (void)id;
+    (void)request;
+    (void)done;
+    (void)err;
+    *(void **)ctx = done_ctx;
+    return SWK_OK;
+}
+
+static void forget(void *ctx, void *done_ctx)
+{
+    assert_ptr_equal(*(void **)ctx, done_ctx);
+    *(void **)ctx = NULL;
+}
+
+static void desk_that_goes_is_forgotten_by_the_keeper(void **state)
+{
+    struct f *f = *state;
+    void *waiting = NULL;
+    const struct swk_signer keeper = {sizeof(keeper), &waiting, take, forget};
+    struct swk_sign_request request = node_request(f);
+    struct swki_sign_desk_config config = {
+        .ctx = f, .finished = told, .keeper = &keeper};
+    struct swki_sign_desk *desk;
+    struct desk d;
+
+    desk_init(&d, f);
+    open_gate(&f->gate);
+    config.loop = d.loop;
+    config.signer = &d.port;
+    assert_int_equal(swki_sign_desk_new(&config, &desk, NULL), 0);
+    request.authority_key = (struct swk_bytes){NULL, 0};
+    assert_int_equal(swki_sign_desk_sign(desk, 1, &request, NULL), 0);
+    assert_non_null(waiting);
+    swki_sign_desk_free(desk);
+    assert_null(waiting);
+    desk_fini(&d);
+}
+
 static void desk_that_goes_brings_nothing_more(void **state)
 {
     struct f *f = *state;
@@ -599,6 +640,8 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(
             desk_asks_the_keeper_where_there_is_no_key, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            desk_that_goes_is_forgotten_by_the_keeper, set_up, tear_down),
         cmocka_unit_test_setup_teardown(desk_that_goes_brings_nothing_more,
                                         set_up, tear_down),
         cmocka_unit_test_setup_teardown(desk_without_external_cas_says_so,
