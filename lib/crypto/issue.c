@@ -3,6 +3,7 @@
 /* Certificates put together and signed: roots, leaves, cross certificates. */
 
 #include <string.h>
+#include <strings.h>
 
 #include "base/alloc.h"
 #include "base/error.h"
@@ -356,10 +357,23 @@ static int put_leaf(struct swki_buf *body, struct swki_signer *signer,
     return rc;
 }
 
+/* A node of such a name would answer for what clients expect of others: its
+ * name is among those that its certificate is good for. */
+static bool is_reserved(const char *node_id)
+{
+    return strcasecmp(node_id, SWKI_OU_MANAGER) == 0 ||
+           strcasecmp(node_id, SWKI_OU_WORKER) == 0 ||
+           strcasecmp(node_id, SWKI_SERVER_NAME_CA) == 0;
+}
+
 static int check_leaf(const struct swki_leaf *leaf, struct swk_error *err)
 {
     const uint64_t longest = (uint64_t)INT64_MAX - leaf_backdate;
 
+    if (is_reserved(leaf->node_id)) {
+        return swki_fail(err, SWK_EINVAL, "no node may be called %s",
+                         leaf->node_id);
+    }
     if (leaf->role != SWKI_ROLE_WORKER && leaf->role != SWKI_ROLE_MANAGER) {
         return swki_fail(err, SWK_EINVAL, "certificate for an unknown role");
     }

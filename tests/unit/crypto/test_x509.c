@@ -469,6 +469,37 @@ static void names_outside_the_alphabet_are_refused(void **state)
     swki_buf_fini(&key);
 }
 
+/* What clients expect of a server would be the node's own name. */
+static void names_that_clients_look_for_are_no_nodes(void **state)
+{
+    static const char *const names[] = {"swarm-manager", "swarm-worker",
+                                        "swarm-ca", "Swarm-Manager"};
+    struct f *f = *state;
+    struct swki_buf csr;
+    struct swki_buf key;
+    struct swki_buf pem;
+
+    pki_request(&f->pki, &key, &csr);
+    swki_buf_init(&pem, NULL, SIZE_MAX);
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        const struct swki_leaf leaf = {
+            .node_id = names[i],
+            .swarm_id = "s",
+            .role = SWKI_ROLE_WORKER,
+            .now = PKI_NOW,
+            .validity_ns = SWK_HOUR,
+        };
+
+        assert_int_equal(swki_signer_issue(f->pki.signer, swki_pem_of_buf(&csr),
+                                           &leaf, &pem, NULL),
+                         SWK_EINVAL);
+    }
+    assert_int_equal(pem.len, 0);
+    swki_buf_fini(&pem);
+    swki_buf_fini(&csr);
+    swki_buf_fini(&key);
+}
+
 static void leaf_without_end_is_refused(void **state)
 {
     struct f *f = *state;
@@ -849,6 +880,8 @@ int main(void)
             request_with_a_bad_signature_is_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(
             names_outside_the_alphabet_are_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            names_that_clients_look_for_are_no_nodes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(leaf_without_end_is_refused, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(signer_refuses_a_key_of_another, set_up,
