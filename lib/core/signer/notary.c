@@ -369,7 +369,7 @@ static int check_cross(struct swki_notary *notary, swk_wall wall,
     if (decision->subject == decision->authority) {
         return swki_fail(err, SWK_EINVAL, "a root is not signed under itself");
     }
-    if (decision->subject == NULL &&
+    if ((decision->subject == NULL || decision->subject->signer == NULL) &&
         (notary->policy.flags & SWK_SIGNER_FOREIGN_ROOTS) == 0) {
         return swki_fail(err, SWK_EDENIED,
                          "this signer does not hold the key of the new root, "

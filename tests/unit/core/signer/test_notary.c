@@ -376,6 +376,14 @@ static void a_root_is_signed_under_another_that_is_held(void **state)
     assert_int_equal(decide(f, &request), 0);
     assert_null(f->decision.subject);
     f->notary.policy.flags = 0;
+    /* To know a root's nodes is not to vouch for whoever has its key. */
+    assert_int_equal(swki_authorities_add(&f->authorities,
+                                          swki_pem_of_buf(&f->other.root),
+                                          swki_pem_of(NULL), NULL, &fresh,
+                                          NULL),
+                     0);
+    assert_refused(f, &request, SWK_EDENIED, "signs no others");
+    swki_authorities_remove(&f->authorities, fresh);
     assert_int_equal(swki_authorities_add(&f->authorities,
                                           swki_pem_of_buf(&f->other.root),
                                           swki_pem_of_buf(&f->other.key),
