@@ -84,6 +84,12 @@ static bool judges_containers(const Consent *consent)
            consent->sysctls != NULL;
 }
 
+/* Whether a task of any form calls itself what it is not. */
+static bool takes_a_name(const char *kind)
+{
+    return strcmp(kind, "container") == 0 || strcmp(kind, "attachment") == 0;
+}
+
 static bool check_executor(const Consent *consent, const Swkpb__Task *task,
                            struct swk_error *out_why)
 {
@@ -100,7 +106,8 @@ static bool check_executor(const Consent *consent, const Swkpb__Task *task,
         break;
     case SWKPB__TASK_SPEC__RUNTIME_GENERIC:
         kind = text_of(spec->generic->kind);
-        hidden = consent->executors == NULL && judges_containers(consent);
+        hidden = takes_a_name(kind) ||
+                 (consent->executors == NULL && judges_containers(consent));
         break;
     default:
         hidden = consent->executors != NULL || judges_containers(consent);
@@ -114,15 +121,25 @@ static bool check_executor(const Consent *consent, const Swkpb__Task *task,
     return false;
 }
 
+/* A directory that goes elsewhere than it seems to. */
+static bool is_detour(const Swkpb__Rpc__NodeConsent__Names *names,
+                      const char *image)
+{
+    return names != NULL && !swki_names_allow_all(names) && image[0] == '/' &&
+           !swki_path_is_plain(image);
+}
+
 static bool check_image(const Consent *consent, const Swkpb__Task *task,
                         struct swk_error *out_why)
 {
     const Swkpb__ContainerSpec *c = container_of(task);
+    const char *image = c != NULL ? text_of(c->image) : "";
 
-    if (c == NULL || swki_names_allow(consent->images, text_of(c->image))) {
+    if (c == NULL || (swki_names_allow(consent->images, image) &&
+                      !is_detour(consent->images, image))) {
         return true;
     }
-    deny(out_why, "image", text_of(c->image));
+    deny(out_why, "image", image);
     return false;
 }
 

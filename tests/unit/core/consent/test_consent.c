@@ -156,6 +156,11 @@ static void executors_are_kinds_of_tasks(void **state)
         {"{'images':{'allow':['*']},'executors':{'allow':['vm']}}",
          "{'spec':{'generic':{'kind':'vm'}}}", OK},
         {"{'ports':{}}", "{'spec':{'generic':{'kind':'vm'}}}", OK},
+        /* Whatever it is, a container it is not. */
+        {"{'executors':{'allow':['container']}}",
+         "{'spec':{'generic':{'kind':'container'}}}", NO(EXECUTOR)},
+        {"{'executors':{'allow':['*']}}",
+         "{'spec':{'generic':{'kind':'attachment'}}}", NO(EXECUTOR)},
     };
 
     (void)state;
@@ -171,6 +176,13 @@ static void images_match_patterns(void **state)
          C("'image':'reg.example.com/web:latest'"), NO(IMAGE)},
         {"{'images':{'allow':['reg.example.com/*']}}", C("'image':'web'"),
          NO(IMAGE)},
+        /* Directories do not lead elsewhere. */
+        {"{'images':{'allow':['/srv/*']}}", C("'image':'/srv/web'"), OK},
+        {"{'images':{'allow':['/srv/*']}}", C("'image':'/srv/web/../..'"),
+         NO(IMAGE)},
+        {"{'images':{'allow':['/srv/*']}}", C("'image':'/srv/./web'"),
+         NO(IMAGE)},
+        {"{'images':{'allow':['*']}}", C("'image':'/srv/web/../..'"), OK},
     };
 
     (void)state;
