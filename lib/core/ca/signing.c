@@ -149,7 +149,7 @@ bool swki_ca_same_request(const Swkpb__Node *node, const Swkpb__Node *earlier)
     const Swkpb__Certificate *a = node->certificate;
     const Swkpb__Certificate *b = earlier->certificate;
 
-    return a->role == b->role && a->csr.len == b->csr.len &&
+    return node->role == earlier->role && a->csr.len == b->csr.len &&
            (a->csr.len == 0 ||
             memcmp(a->csr.data, b->csr.data, a->csr.len) == 0);
 }

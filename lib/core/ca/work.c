@@ -48,7 +48,8 @@ static struct swki_leaf leaf_of(const struct swki_ca_server *server,
     const struct swki_ca_grant grant = {
         .node_id = job->node_id,
         .swarm_id = swki_object_id(server->cluster),
-        .role = swki_node(job->node)->certificate->role,
+        /* As it is observed now, whatever it was when the node asked. */
+        .role = swki_node(job->node)->role,
         .expiry_ns = job->expiry_ns,
         .now = job->asked,
     };
@@ -323,6 +324,7 @@ static int write_job(struct swki_tx *tx, const struct swki_ca_job *job,
         rc = set_failed(record, job->failure.text, swki_object_arena(object),
                         err);
     } else {
+        record->role = swki_node(job->node)->role;
         rc = set_issued(record, &job->pem, swki_object_arena(object), err);
     }
     if (rc != 0) {

@@ -141,6 +141,34 @@ static void role_of_the_record_is_what_is_asked_for(void **state)
     assert_string_equal(f->signer.held[1].node_id, id);
 }
 
+static void role_that_changes_meanwhile_is_the_one_that_is_granted(void **state)
+{
+    struct f *f = *state;
+    struct swki_object *object;
+    char id[SWK_ID_LEN_MAX + 1];
+
+    join_swarm(f, tokens_of(f)->manager, id);
+    settle(f);
+    f->signer.mood = SIGNER_HOLDS;
+    renew(f, id);
+    step(f);
+    assert_int_equal(f->signer.held[0].role, SWK_NODE_MANAGER);
+    object = swki_object_edit(
+        swki_view_get(swki_store_head(f->store), SWKI_KIND_NODE, id));
+    swki_node_edit(object)->role = SWKPB__NODE_ROLE__WORKER;
+    change(f, SWKI_ACTOR_ROLE_MANAGER, object);
+    answer_held(f, 0, 0);
+    settle(f);
+    assert_int_equal(state_of(f, id), STATE(RENEW));
+    assert_int_equal(f->signer.held_count, 2);
+    assert_int_equal(f->signer.held[1].role, SWK_NODE_WORKER);
+    answer_held(f, 1, 0);
+    settle(f);
+    assert_int_equal(state_of(f, id), STATE(ISSUED));
+    assert_int_equal(node_of(f, id)->certificate->role,
+                     SWKPB__NODE_ROLE__WORKER);
+}
+
 static void restarted_server_signs_what_is_outstanding(void **state)
 {
     struct f *f = *state;
@@ -921,6 +949,9 @@ int main(void)
             tear_down),
         cmocka_unit_test_setup_teardown(
             validity_is_read_when_the_signer_is_asked, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            role_that_changes_meanwhile_is_the_one_that_is_granted, set_up,
+            tear_down),
         cmocka_unit_test_setup_teardown(role_of_the_record_is_what_is_asked_for,
                                         set_up, tear_down),
         cmocka_unit_test_setup_teardown(
