@@ -22,6 +22,7 @@
 
 #define SECONDS INT64_C(1000000000)
 #define NODE_CERT_EXPIRY_MIN (INT64_C(3600) * SECONDS)
+#define NODE_CERT_EXPIRY_MAX (INT64_C(87600) * 3600 * SECONDS)
 #define HEARTBEAT_MIN (SECONDS / 10)
 #define HEARTBEAT_MAX (INT64_C(3600) * SECONDS)
 
@@ -238,6 +239,11 @@ static int check_ca(const Swkpb__CAConfig *ca, struct swk_error *err)
          ns < NODE_CERT_EXPIRY_MIN)) {
         return swki_fail(err, SWK_EINVAL,
                          "the node certificates' expiry must be at least 1 h");
+    }
+    if (ca->node_cert_expiry != NULL && ns > NODE_CERT_EXPIRY_MAX) {
+        return swki_fail(err, SWK_EINVAL,
+                         "the node certificates' expiry must be at most "
+                         "87600 h, which are ten years");
     }
     if (ca->expired_grace != NULL &&
         (swki_duration_read(ca->expired_grace, &ns, NULL) != SWK_OK ||

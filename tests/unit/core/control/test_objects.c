@@ -275,6 +275,9 @@ static void cluster_settings_are_checked(void **state)
     c->spec->ca_config = make(f, &swkpb__caconfig__descriptor);
     c->spec->ca_config->node_cert_expiry = duration_ms(f, 59 * 60 * 1000);
     assert_int_equal(update_cluster(f, c, NULL), SWKI_STATUS_INVALID_ARGUMENT);
+    c->spec->ca_config->node_cert_expiry =
+        duration_ms(f, INT64_C(87600) * 60 * 60 * 1000 + 1);
+    assert_int_equal(update_cluster(f, c, NULL), SWKI_STATUS_INVALID_ARGUMENT);
     c->spec->ca_config->node_cert_expiry = duration_ms(f, 60 * 60 * 1000);
     assert_int_equal(update_cluster(f, c, NULL), SWKI_STATUS_OK);
     c = cluster(f);
