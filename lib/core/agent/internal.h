@@ -123,6 +123,9 @@ bool swki_agent_agrees(struct swki_agent *agent, const Swkpb__Task *task,
                        Swkpb__TaskState state, struct swk_error *out_err);
 /* The same for the task as it is now, remembered until it changes. */
 bool swki_agent_vet(struct swki_agent *agent, struct agent_task *t);
+/* The same for one that was just assigned: that it was begun is the manager's
+ * word alone, so it is vetted as one to begin, before it is stored. */
+void swki_agent_vet_new(struct swki_agent *agent, struct agent_task *t);
 /* Keeps the reason for a task that is refused. */
 void swki_agent_refuse(struct swki_agent *agent, struct agent_task *t,
                        const struct swk_error *why);

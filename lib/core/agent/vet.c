@@ -60,3 +60,22 @@ bool swki_agent_vet(struct swki_agent *agent, struct agent_task *t)
     t->vetted = true;
     return true;
 }
+
+void swki_agent_vet_new(struct swki_agent *agent, struct agent_task *t)
+{
+    Swkpb__TaskState state = t->status->state;
+    struct swk_error err;
+
+    if (state < SWKPB__TASK_STATE__STARTING ||
+        state >= SWKPB__TASK_STATE__COMPLETE) {
+        return;
+    }
+    if (swki_agent_agrees(agent, t->task, SWKPB__TASK_STATE__ASSIGNED, &err)) {
+        t->vetted = true;
+        return;
+    }
+    /* Restored with this state it is still one to begin, and what there may
+     * be of it is shut down. */
+    t->status->state = SWKPB__TASK_STATE__PREPARING;
+    swki_agent_refuse(agent, t, &err);
+}

@@ -143,6 +143,7 @@ static bool update_task(struct swki_agent *agent, const Swkpb__Task *task)
         if (t == NULL) {
             return false;
         }
+        swki_agent_vet_new(agent, t);
         swki_agent_store_task(agent, t);
         swki_agent_drive(agent, t);
         return true;

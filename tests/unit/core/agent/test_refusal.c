@@ -421,6 +421,70 @@ static void an_ended_signature_begins_nothing(void **state)
     assert_ended(f, STATE(REJECTED), "expired on ");
 }
 
+/* One that ended an hour ago, of a task that the manager says is here. */
+static void assign_ended(struct f *f, Swkpb__TaskState state)
+{
+    Swkpb__Task *task = sign_until(f, make_task(f), f->wall + HOUR);
+
+    f->wall += 2 * HOUR;
+    task->status->state = state;
+    register_agent(f);
+    assign(f, task);
+}
+
+static void managers_word_that_it_began_does_not_count(void **state)
+{
+    static const Swkpb__TaskState states[] = {STATE(STARTING), STATE(RUNNING)};
+
+    for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++) {
+        struct f *f = *state;
+
+        swki_agent_free(f->agent);
+        make_agent(f);
+        f->version = 0;
+        assign_ended(f, states[i]);
+        /* There may be something of it; a restart does not begin it. */
+        assert_int_equal(stored(f)->status->state, STATE(PREPARING));
+        swki_agent_controller(f->agent, f->now, f->wall, "task1", NULL);
+        assert_int_equal(find(f, SWKI_AGENT_BEGIN)->operation,
+                         SWK_OPERATION_SHUTDOWN);
+        operation(f, SWK_OPERATION_SHUTDOWN, SWK_OUTCOME_DONE);
+        assert_ended(f, STATE(REJECTED), "expired on ");
+    }
+}
+
+static void task_unknown_here_goes_on_while_its_signature_holds(void **state)
+{
+    struct f *f = *state;
+    Swkpb__Task *task = sign_until(f, make_task(f), f->wall + HOUR);
+
+    task->status->state = STATE(RUNNING);
+    register_agent(f);
+    assign(f, task);
+    assert_int_equal(stored(f)->status->state, STATE(RUNNING));
+    swki_agent_controller(f->agent, f->now, f->wall, "task1", NULL);
+    assert_int_equal(find(f, SWKI_AGENT_BEGIN)->operation, SWK_OPERATION_WAIT);
+    /* From now on it has begun. */
+    f->wall += 2 * HOUR;
+    task->node_id = (char *)"node1";
+    clear(f);
+    assign(f, task);
+    assert_int_equal(stored(f)->status->state, STATE(RUNNING));
+    operation(f, SWK_OPERATION_WAIT, SWK_OUTCOME_CANCELED);
+    assert_int_equal(find(f, SWKI_AGENT_BEGIN)->operation,
+                     SWK_OPERATION_UPDATE);
+}
+
+static void task_that_had_ended_is_not_begun_anew(void **state)
+{
+    struct f *f = *state;
+
+    assign_ended(f, STATE(COMPLETE));
+    assert_null(find(f, SWKI_AGENT_CONTROLLER_NEW));
+    assert_int_equal(stored(f)->status->state, STATE(COMPLETE));
+    assert_string_equal(stored(f)->status->err, "");
+}
+
 static void an_ended_signature_lets_no_other_spec_in(void **state)
 {
     struct f *f = *state;
@@ -518,6 +582,9 @@ int main(void)
         TEST(a_change_that_also_ends_the_task_is_a_shutdown),
         TEST(the_end_of_a_signature_stops_nothing),
         TEST(an_ended_signature_begins_nothing),
+        TEST(managers_word_that_it_began_does_not_count),
+        TEST(task_unknown_here_goes_on_while_its_signature_holds),
+        TEST(task_that_had_ended_is_not_begun_anew),
         TEST(an_ended_signature_lets_no_other_spec_in),
         TEST(what_an_earlier_agent_began_is_stopped),
         TEST(what_the_policy_does_not_allow_is_rejected),
