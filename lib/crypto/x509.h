@@ -176,8 +176,8 @@ int swki_leaf_check_digest(struct swki_pem chain,
 bool swki_leaf_same(struct swki_pem a, struct swki_pem b);
 
 /*
- * Whether roots that came from nobody in particular may take the place of the
- * trusted ones: one of them signed the leaf itself, and all others are trusted
+ * Whether roots, from whomever they came, may take the place of the trusted
+ * ones: one of them signed the leaf itself, and all others are trusted
  * already. So a genuine root does not bring another one in, and one whose time
  * has passed does not come back by a cross certificate. SWK_EUNAUTHENTICATED
  * if not; dates are not looked at.

@@ -407,6 +407,10 @@ int swki_credentials_switch_roots(struct swki_credentials *c, const char *dir,
     if (rc == 0) {
         rc = swki_chain_verify(&chain, NULL, err);
     }
+    if (rc == 0) {
+        rc = swki_leaf_vouches(chain.certificates, swki_pem_of_buf(&c->roots),
+                               roots, err);
+    }
     if (rc == 0 && set_text(&next, roots.text, roots.len) != 0) {
         rc = swki_fail_nomem(err);
     }

@@ -113,8 +113,8 @@ int swki_credentials_renew(struct swki_credentials *credentials,
 
 /*
  * Trusts another bundle of roots from now on, in the files too: if it may serve
- * as one, and the present certificate leads to one of them, ended or not. On
- * failure nothing has changed.
+ * as one, and the present certificate leads to one of them, ended or not, and
+ * vouches for them (swki_leaf_vouches()). On failure nothing has changed.
  */
 int swki_credentials_switch_roots(struct swki_credentials *credentials,
                                   const char *dir, struct swki_pem roots,

@@ -11,10 +11,10 @@
  * longer speaks for it; the node then proves that it has its key
  * (core/ca/proof.h).
  *
- * Roots come with the session's news, from a manager that was verified: they
- * count if the present certificate leads to them. When managers cannot be
- * verified any more, the node asks for the roots without believing the answer:
- * such roots count only if they signed the present certificate themselves
+ * Roots come with the session's news. When managers cannot be verified any
+ * more, the node asks for the roots. Neither is believed, as a manager that was
+ * verified need not hold the CA's key: roots count if one of them signed the
+ * present certificate itself, and the others are trusted already
  * (crypto/x509.h, swki_leaf_vouches()).
  *
  * Threads: the loop's.

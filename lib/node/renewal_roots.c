@@ -80,19 +80,12 @@ void swki_renewal_take_roots(struct swki_renewal *r, struct swki_pem roots,
 static void take_unverified(struct swki_renewal *r, struct swki_pem roots,
                             swk_time now)
 {
-    const struct swki_credentials *own = r->config.credentials;
     struct swk_error err;
-    int rc;
 
     if (roots.len == 0 || trusts_already(r, roots)) {
         return;
     }
-    rc = swki_leaf_vouches(swki_pem_of_buf(&own->chain),
-                           swki_pem_of_buf(&own->roots), roots, &err);
-    if (rc == 0) {
-        rc = switch_roots(r, roots, now, &err);
-    }
-    if (rc != 0) {
+    if (switch_roots(r, roots, now, &err) != 0) {
         swki_log(r->config.asker.logger, SWK_LOG_ERROR, "node",
                  "managers present another root certificate, which is not "
                  "taken: %s; if the swarm has a new root, and this node was "

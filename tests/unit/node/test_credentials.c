@@ -115,17 +115,53 @@ static int switch_to(struct f *f, const struct swki_buf *roots)
                                          swki_pem_of_buf(roots), PKI_NOW, NULL);
 }
 
-static void roots_are_switched_if_the_certificate_leads_to_them(void **state)
+/* What a node has on its disk while another root replaces its own: a leaf by
+ * the next root's key, and a certificate that leads to its present root. */
+static void put_crossed(struct f *f, struct pki *next)
+{
+    const struct swki_leaf leaf = {
+        .node_id = "crossed",
+        .swarm_id = PKI_SWARM,
+        .role = SWKI_ROLE_WORKER,
+        .now = PKI_NOW,
+        .validity_ns = 90 * 24 * SWK_HOUR,
+    };
+    struct pki_node crossed;
+    struct swki_buf csr;
+
+    pki_request(next, &crossed.key, &csr);
+    swki_buf_init(&crossed.chain, NULL, SIZE_MAX);
+    assert_int_equal(swki_signer_issue(next->signer, swki_pem_of_buf(&csr),
+                                       &leaf, &crossed.chain, NULL),
+                     0);
+    assert_int_equal(swki_signer_cross_sign(f->pki.signer,
+                                            swki_pem_of_buf(&next->root),
+                                            &crossed.chain, NULL),
+                     0);
+    put(f, ROOTS, &f->pki.root);
+    put(f, CHAIN, &crossed.chain);
+    put(f, KEY, &crossed.key);
+    swki_buf_fini(&csr);
+    pki_node_fini(&crossed);
+}
+
+static void join(struct swki_buf *out_both, const struct swki_buf *first,
+                 const struct swki_buf *second)
+{
+    swki_buf_init(out_both, NULL, SIZE_MAX);
+    assert_true(swki_buf_append(out_both, first->data, first->len));
+    assert_true(swki_buf_append(out_both, second->data, second->len));
+}
+
+static void roots_are_switched_if_the_certificate_vouches_for_them(void **state)
 {
     struct f *f = *state;
     struct swki_buf both;
-    struct pki other;
+    struct pki next;
 
-    pki_init(&other, 2);
-    swki_buf_init(&both, NULL, SIZE_MAX);
-    assert_true(swki_buf_append(&both, other.root.data, other.root.len));
-    assert_true(swki_buf_append(&both, f->pki.root.data, f->pki.root.len));
-    put_old(f);
+    pki_init(&next, 2);
+    join(&both, &next.root, &f->pki.root);
+    put_crossed(f, &next);
     assert_int_equal(load(f), 0);
     assert_int_equal(switch_to(f, &both), 0);
     assert_int_equal(f->credentials.roots.len, both.len);
@@ -135,6 +171,36 @@ static void roots_are_switched_if_the_certificate_leads_to_them(void **state)
     swki_credentials_init(&f->credentials, NULL);
     assert_int_equal(load(f), 0);
     assert_memory_equal(f->credentials.roots.data, both.data, both.len);
+    /* The end of the rotation; the past root does not come back. */
+    assert_int_equal(switch_to(f, &next.root), 0);
+    assert_int_equal(load(f), 0);
+    assert_int_equal(switch_to(f, &both), SWK_EUNAUTHENTICATED);
+    assert_int_equal(switch_to(f, &f->pki.root), SWK_EUNAUTHENTICATED);
+    swki_buf_fini(&both);
+    pki_fini(&next);
+}
+
+static void another_root_does_not_come_in_beside_the_own_one(void **state)
+{
+    struct f *f = *state;
+    struct swki_buf both;
+    struct pki other;
+
+    pki_init(&other, 2);
+    put_old(f);
+    assert_int_equal(load(f), 0);
+    join(&both, &other.root, &f->pki.root);
+    assert_int_equal(switch_to(f, &both), SWK_EUNAUTHENTICATED);
+    swki_buf_fini(&both);
+    join(&both, &f->pki.root, &other.root);
+    assert_int_equal(switch_to(f, &both), SWK_EUNAUTHENTICATED);
+    assert_memory_equal(f->credentials.roots.data, f->pki.root.data,
+                        f->pki.root.len);
+    /* One that is trusted may stay, or go. */
+    put(f, ROOTS, &both);
+    assert_int_equal(load(f), 0);
+    assert_int_equal(switch_to(f, &both), 0);
+    assert_int_equal(switch_to(f, &f->pki.root), 0);
     swki_buf_fini(&both);
     pki_fini(&other);
 }
@@ -507,7 +573,8 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(what_was_saved_is_loaded),
-        TEST(roots_are_switched_if_the_certificate_leads_to_them),
+        TEST(roots_are_switched_if_the_certificate_vouches_for_them),
+        TEST(another_root_does_not_come_in_beside_the_own_one),
         TEST(roots_that_make_nobody_of_the_node_are_refused),
         TEST(an_empty_directory_holds_nothing),
         TEST(a_first_pair_half_written_is_whole_or_not_there),

@@ -636,6 +636,36 @@ roots_that_do_not_fit_are_refused_and_that_is_said_once(void **state)
     expect_stored(f);
 }
 
+static void another_root_does_not_come_in_with_the_news(void **state)
+{
+    struct f *f = *state;
+    const struct grant grant = {&f->next_pki, NODE, SWKI_ROLE_WORKER, &f->pki};
+    struct swki_buf both;
+    struct pki other;
+
+    pki_init(&other, 9);
+    swki_buf_init(&both, NULL, SIZE_MAX);
+    assert_true(swki_buf_append(&both, f->pki.root.data, f->pki.root.len));
+    assert_true(swki_buf_append(&both, other.root.data, other.root.len));
+    tell(f, STATE(ISSUED), &both);
+    assert_int_equal(f->changes, 0);
+    assert_non_null(strstr(f->said, "root certificate 2 is not the one"));
+    /* Nor at the end of a rotation. */
+    tell(f, STATE(ROTATE), NULL);
+    issue(f, accept_request(f), &grant, STATE(ISSUED));
+    swki_buf_clear(&both);
+    assert_true(
+        swki_buf_append(&both, f->next_pki.root.data, f->next_pki.root.len));
+    assert_true(swki_buf_append(&both, other.root.data, other.root.len));
+    tell(f, STATE(ISSUED), &both);
+    assert_int_equal(f->changes, 1);
+    assert_memory_equal(f->credentials.roots.data, f->pki.root.data,
+                        f->pki.root.len);
+    expect_stored(f);
+    swki_buf_fini(&both);
+    pki_fini(&other);
+}
+
 static void unverified_roots_count_if_they_signed_the_certificate(void **state)
 {
     struct f *f = *state;
@@ -711,6 +741,7 @@ int main(void)
         TEST(ended_certificate_is_renewed_by_proof),
         TEST(rotation_asks_for_one_renewal),
         TEST(roots_that_do_not_fit_are_refused_and_that_is_said_once),
+        TEST(another_root_does_not_come_in_with_the_news),
         TEST(unverified_roots_count_if_they_signed_the_certificate),
         TEST(stranger_is_asked_for_roots_once_a_minute_at_most),
         TEST(role_is_asked_for_until_it_is_granted),
