@@ -16,6 +16,7 @@
 
 /* What the thread has to do in a round, taken from under the lock. */
 struct round {
+    uint64_t key_changes; /* as of its beginning */
     int fd;
     int retired[SWKI_AUDIT_RETIRED_MAX];
     size_t retired_count;
@@ -150,6 +151,7 @@ static void take_round(struct swki_audit_sync *sync, swk_time now,
                        struct round *r)
 {
     *r = (struct round){
+        .key_changes = sync->key_changes,
         .fd = sync->fd,
         .retired_count = sync->retired_count,
         .remove_from = sync->removed + 1,
@@ -177,7 +179,7 @@ static void note_round(struct swki_audit_sync *sync, const struct round *r,
     if (rc == 0) {
         sync->synced = r->written;
     }
-    if (rc == 0 && r->sign) {
+    if (rc == 0 && r->sign && r->key_changes == sync->key_changes) {
         sync->signed_seq = r->written.link.seq;
         sync->sign_at = began + sync->config.checkpoint_ns;
     }
@@ -358,6 +360,10 @@ int swki_audit_sync_set_key(struct swki_audit_sync *sync, struct swki_pem key,
     ok = swki_buf_append(&sync->certificate, certificate.text,
                          certificate.len) &&
          swki_buf_append(&sync->key, key.text, key.len);
+    /* What the old one signed may lead to a root that is trusted no more. */
+    sync->key_changes++;
+    sync->signed_seq = 0;
+    sync->sign_at = 0;
     pthread_cond_signal(&sync->wakes);
     pthread_mutex_unlock(&sync->lock);
     return ok ? SWK_OK : swki_fail_nomem(err);

@@ -58,8 +58,9 @@ struct swki_audit_sync {
     uint64_t removed; /* files up to it are gone */
     struct swki_audit_point written;
     struct swki_audit_point synced;
-    uint64_t signed_seq; /* of the last checkpoint */
-    swk_time sign_at;    /* the next one is due */
+    uint64_t signed_seq;  /* of the last checkpoint */
+    uint64_t key_changes; /* since it began */
+    swk_time sign_at;     /* the next one is due */
     struct swki_buf key; /* PEM, to sign with; empty: nothing is signed */
     struct swki_buf certificate;
 };
