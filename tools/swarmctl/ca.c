@@ -235,25 +235,6 @@ int run_ca_show(struct ctl *ctl, const struct args *args)
 
 /* -- Changing ------------------------------------------------------------- */
 
-static int update(struct ctl *ctl, Swkpb__Cluster *cluster,
-                  Swkpb__KeyRotation *rotation, Swkpb__Cluster **out_cluster)
-{
-    Swkpb__UpdateClusterRequest request = SWKPB__UPDATE_CLUSTER_REQUEST__INIT;
-    Swkpb__UpdateClusterResponse *reply;
-
-    request.cluster_id = cluster->id;
-    request.cluster_version =
-        cluster->meta != NULL ? cluster->meta->version : NULL;
-    request.spec = cluster->spec;
-    request.rotation = rotation;
-    int rc = ctl_call(ctl, "UpdateCluster", &request.base,
-                      &swkpb__update_cluster_response__descriptor, &reply);
-    if (rc == EXIT_OK) {
-        *out_cluster = reply->cluster;
-    }
-    return rc;
-}
-
 static Swkpb__CAConfig *config_of(struct ctl *ctl, Swkpb__Cluster *cluster)
 {
     if (cluster->spec == NULL) {
@@ -456,7 +437,7 @@ int run_ca_rotate(struct ctl *ctl, const struct args *args)
         rc = read_waiver(ctl, args, NULL, &rotation);
     }
     if (rc == EXIT_OK) {
-        rc = update(ctl, cluster, &rotation, &cluster);
+        rc = update_cluster(ctl, cluster, &rotation, &cluster);
     }
     payload_wipe(&config->signing_ca_key);
     return rc == EXIT_OK ? follow(ctl, args, cluster, timeout_ns) : rc;
@@ -488,7 +469,7 @@ int run_ca_finish(struct ctl *ctl, const struct args *args)
                          &rotation);
     }
     if (rc == EXIT_OK && rotation.finish_without != NULL) {
-        rc = update(ctl, cluster, &rotation, &cluster);
+        rc = update_cluster(ctl, cluster, &rotation, &cluster);
     }
     return rc == EXIT_OK ? follow(ctl, args, cluster, timeout_ns) : rc;
 }
@@ -502,7 +483,7 @@ int run_ca_abort(struct ctl *ctl, const struct args *args)
     (void)args;
     rotation.abort_ca_rotation = true;
     if (rc == EXIT_OK) {
-        rc = update(ctl, cluster, &rotation, &cluster);
+        rc = update_cluster(ctl, cluster, &rotation, &cluster);
     }
     return rc == EXIT_OK && ctl->json ? report(ctl, cluster) : rc;
 }

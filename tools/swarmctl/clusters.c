@@ -163,8 +163,8 @@ static int run_inspect(struct ctl *ctl, const struct args *args)
     return EXIT_OK;
 }
 
-static int update(struct ctl *ctl, Swkpb__Cluster *cluster,
-                  Swkpb__KeyRotation *rotation, Swkpb__Cluster **out_cluster)
+int update_cluster(struct ctl *ctl, Swkpb__Cluster *cluster,
+                   Swkpb__KeyRotation *rotation, Swkpb__Cluster **out_cluster)
 {
     Swkpb__UpdateClusterRequest request = SWKPB__UPDATE_CLUSTER_REQUEST__INIT;
     Swkpb__UpdateClusterResponse *reply;
@@ -400,7 +400,7 @@ static int run_update(struct ctl *ctl, const struct args *args)
         rc = read_roles(args, &rotation);
     }
     if (rc == EXIT_OK) {
-        rc = update(ctl, cluster, &rotation, &cluster);
+        rc = update_cluster(ctl, cluster, &rotation, &cluster);
     }
     if (rc != EXIT_OK) {
         return rc;
@@ -432,7 +432,7 @@ static int run_token(struct ctl *ctl, const struct args *args)
     if (rc == EXIT_OK && args_has(args, "rotate")) {
         rotation.worker_join_token = worker;
         rotation.manager_join_token = !worker;
-        rc = update(ctl, cluster, &rotation, &cluster);
+        rc = update_cluster(ctl, cluster, &rotation, &cluster);
     }
     if (rc != EXIT_OK) {
         return rc;
@@ -509,7 +509,7 @@ static int run_unlock_key(struct ctl *ctl, const struct args *args)
         }
         rotation.manager_unlock_key = true;
         if (rc == EXIT_OK) {
-            rc = update(ctl, cluster, &rotation, &cluster);
+            rc = update_cluster(ctl, cluster, &rotation, &cluster);
         }
     }
     if (rc == EXIT_OK) {

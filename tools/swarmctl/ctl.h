@@ -99,6 +99,9 @@ int find_service(struct ctl *ctl, const char *text,
 int find_task(struct ctl *ctl, const char *text, Swkpb__Task **out_task);
 int find_cluster(struct ctl *ctl, const char *text,
                  Swkpb__Cluster **out_cluster);
+/* Writes the cluster's spec back, and rotates what is named; an exit code. */
+int update_cluster(struct ctl *ctl, Swkpb__Cluster *cluster,
+                   Swkpb__KeyRotation *rotation, Swkpb__Cluster **out_cluster);
 int find_secret(struct ctl *ctl, const char *text, Swkpb__Secret **out_secret);
 int find_config(struct ctl *ctl, const char *text, Swkpb__Config **out_config);
 
