@@ -82,7 +82,7 @@ enum swki_machine_flag {
 enum swki_machine_reject {
     SWKI_MACHINE_REJECT_KIND = 0,       /* unknown, or local */
     SWKI_MACHINE_REJECT_ADDRESS,        /* to, from */
-    SWKI_MACHINE_REJECT_NOT_MEMBER,     /* a response of a stranger */
+    SWKI_MACHINE_REJECT_NOT_MEMBER,     /* a stranger answers, or rules */
     SWKI_MACHINE_REJECT_ENTRIES,        /* not contiguous, terms, types */
     SWKI_MACHINE_REJECT_SIZE,           /* over a limit */
     SWKI_MACHINE_REJECT_SNAPSHOT,       /* position or configuration */

@@ -231,6 +231,29 @@ static int check_stored(const struct swki_machine *m,
     return SWK_OK;
 }
 
+/*
+ * Whether a stranger would rule while a member does. It may be the leader of a
+ * later term, which this member's log is too short to know; then the one it
+ * knows falls silent, and after an election timeout the stranger is heard.
+ * Until then the group has a leader, and needs no other (as in R-MSG-4.1).
+ */
+static bool usurps(const struct swki_machine *m,
+                   const struct swk_raft_message *message)
+{
+    bool rules = message->type == SWK_RAFT_MSG_APP ||
+                 message->type == SWK_RAFT_MSG_HEARTBEAT ||
+                 message->type == SWK_RAFT_MSG_SNAP;
+
+    if (!(rules && message->term > m->term) &&
+        message->type != SWK_RAFT_MSG_TIMEOUT_NOW) {
+        return false;
+    }
+    return swki_machine_has(m, SWKI_MACHINE_CHECK_QUORUM_ON) && m->lead != 0 &&
+           m->election_elapsed < m->config.election_ticks &&
+           swki_machine_peer(m, message->from) == NULL &&
+           swki_machine_peer(m, m->lead) != NULL;
+}
+
 int swki_machine_validate(const struct swki_machine *m,
                           const struct swk_raft_message *message,
                           enum swki_machine_reject *out_reason)
@@ -253,6 +276,10 @@ int swki_machine_validate(const struct swki_machine *m,
     }
     if (is_response(message->type) &&
         swki_machine_peer(m, message->from) == NULL) {
+        *out_reason = SWKI_MACHINE_REJECT_NOT_MEMBER;
+        return SWK_ENOTFOUND;
+    }
+    if (usurps(m, message)) {
         *out_reason = SWKI_MACHINE_REJECT_NOT_MEMBER;
         return SWK_ENOTFOUND;
     }

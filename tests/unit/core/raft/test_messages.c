@@ -340,6 +340,113 @@ static void r_rep_9_answers_of_strangers_count_for_nothing(void **state)
     assert_int_equal(alone_status(a).hard_state.commit, index - 1);
 }
 
+/* With the check for a quorum on, as managers have it. */
+static void ruled(struct alone *a)
+{
+    alone_free(a);
+    alone_init(a,
+               SWKI_MACHINE_FORWARD_PROPOSALS | SWKI_MACHINE_CHECK_QUORUM_ON);
+    alone_start(a, 3);
+}
+
+static const int32_t ruling[] = {SWK_RAFT_MSG_APP, SWK_RAFT_MSG_HEARTBEAT,
+                                 SWK_RAFT_MSG_TIMEOUT_NOW};
+#define RULING (sizeof(ruling) / sizeof(ruling[0]))
+
+static int rule(struct alone *a, int32_t type, uint64_t from, uint64_t term)
+{
+    const struct swk_log_entry entry = {
+        .type = SWK_RAFT_ENTRY_NORMAL,
+        .index = ALONE_INDEX + 1,
+        .term = term,
+        .data = (const uint8_t *)"forged",
+        .data_len = 6,
+    };
+    struct swk_raft_message message = {
+        .type = type, .from = from, .term = term};
+
+    if (type == SWK_RAFT_MSG_APP) {
+        message.index = ALONE_INDEX;
+        message.log_term = ALONE_TERM;
+        message.entries = &entry;
+        message.entries_count = 1;
+        message.commit = ALONE_INDEX + 1;
+    }
+    return alone_step(a, &message);
+}
+
+static void a_stranger_rules_not_while_a_member_does(void **state)
+{
+    struct alone *a = *state;
+    uint64_t term;
+
+    for (size_t i = 0; i < RULING; i++) {
+        for (uint64_t ahead = 0; ahead < 10; ahead += 9) {
+            if (ahead == 0 && ruling[i] != SWK_RAFT_MSG_TIMEOUT_NOW) {
+                continue; /* two leaders of one term are another matter */
+            }
+            ruled(a);
+            follow(a);
+            term = term_of(a);
+            alone_tick(a, ALONE_ELECTION_TICKS - 1);
+            assert_int_equal(rule(a, ruling[i], STRANGER, term + ahead),
+                             SWK_ENOTFOUND);
+            alone_settle(a);
+            assert_int_equal(term_of(a), term);
+            assert_int_equal(alone_status(a).leader, LEADER);
+            assert_int_equal(alone_status(a).applied, ALONE_INDEX);
+            assert_int_equal(
+                alone_status(a).rejected[SWKI_MACHINE_REJECT_NOT_MEMBER], 1);
+        }
+    }
+}
+
+static void a_leader_is_not_deposed_by_a_stranger(void **state)
+{
+    struct alone *a = *state;
+    uint64_t term;
+
+    ruled(a);
+    alone_lead(a);
+    alone_settle(a);
+    term = term_of(a);
+    for (size_t i = 0; i < RULING; i++) {
+        assert_int_equal(rule(a, ruling[i], STRANGER, term + 9), SWK_ENOTFOUND);
+        alone_settle(a);
+        assert_int_equal(alone_status(a).role, SWK_RAFT_LEADER);
+        assert_int_equal(term_of(a), term);
+    }
+}
+
+/* Its log may be too short to know of the leader. */
+static void a_stranger_rules_once_the_leader_is_silent(void **state)
+{
+    struct alone *a = *state;
+
+    ruled(a);
+    follow(a);
+    alone_tick(a, ALONE_ELECTION_TICKS);
+    alone_settle(a);
+    assert_int_equal(rule(a, SWK_RAFT_MSG_HEARTBEAT, STRANGER, term_of(a) + 9),
+                     SWK_OK);
+    alone_settle(a);
+    assert_int_equal(alone_status(a).leader, STRANGER);
+}
+
+/* One that it does not know may be followed by another such. */
+static void a_stranger_that_rules_gives_way_to_another(void **state)
+{
+    struct alone *a = *state;
+
+    ruled(a);
+    assert_int_equal(rule(a, SWK_RAFT_MSG_HEARTBEAT, STRANGER, term_of(a) + 1),
+                     SWK_OK);
+    assert_int_equal(
+        rule(a, SWK_RAFT_MSG_HEARTBEAT, STRANGER + 1, term_of(a) + 1), SWK_OK);
+    alone_settle(a);
+    assert_int_equal(alone_status(a).leader, STRANGER + 1);
+}
+
 /* Witnesses have no meaning yet: a change of another kind than the four is
  * taken from nobody. */
 static void r_ext_2_members_of_other_kinds_are_refused(void **state)
@@ -392,6 +499,10 @@ int main(void)
         TEST(r_msg_3_no_other_message_is_without_term),
         TEST(r_fol_1_whoever_speaks_as_leader_is_it),
         TEST(r_rep_9_answers_of_strangers_count_for_nothing),
+        TEST(a_stranger_rules_not_while_a_member_does),
+        TEST(a_leader_is_not_deposed_by_a_stranger),
+        TEST(a_stranger_rules_once_the_leader_is_silent),
+        TEST(a_stranger_that_rules_gives_way_to_another),
         TEST(r_ext_2_members_of_other_kinds_are_refused),
     };
 
