@@ -160,6 +160,16 @@ bool swki_manager_has_removed(const struct swki_manager *m, const char *node_id)
     return swki_removed_nodes_have(&m->removed_nodes, node_id);
 }
 
+bool swki_manager_knows_no_manager(const struct swki_manager *m,
+                                   const char *node_id)
+{
+    const struct swki_object *node =
+        swki_view_get(swki_store_committed(m->store), SWKI_KIND_NODE, node_id);
+
+    return node != NULL ? swki_node(node)->role == SWKPB__NODE_ROLE__WORKER
+                        : swki_manager_has_cluster(m);
+}
+
 uint64_t swki_manager_removals(const struct swki_manager *m)
 {
     return m->removed_nodes.removals;

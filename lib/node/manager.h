@@ -127,6 +127,11 @@ bool swki_manager_has_removed(const struct swki_manager *manager,
                               const char *node_id);
 uint64_t swki_manager_removals(const struct swki_manager *manager);
 
+/* Whether what is committed has the node as a worker, or has a swarm without
+ * it. A manager that catches up reads what was so in the past. */
+bool swki_manager_knows_no_manager(const struct swki_manager *manager,
+                                   const char *node_id);
+
 /* A call was refused before it came to the manager. */
 void swki_manager_refused(struct swki_manager *manager, const char *path,
                           const struct swki_caller *caller,

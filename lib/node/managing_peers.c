@@ -77,6 +77,21 @@ static bool node_is_removed(void *ctx, const char *node_id)
     return m->manager != NULL && swki_manager_has_removed(m->manager, node_id);
 }
 
+static bool node_is_no_manager(void *ctx, const char *node_id)
+{
+    struct swki_managing *m = ctx;
+
+    return m->manager != NULL &&
+           swki_manager_knows_no_manager(m->manager, node_id);
+}
+
+static uint64_t group_leader(void *ctx)
+{
+    struct swki_managing *m = ctx;
+
+    return m->manager != NULL ? swki_manager_leader(m->manager) : 0;
+}
+
 /* What others try on the calls among managers is to be accounted for, too. */
 static void peer_refused(void *ctx, const struct swki_rpc_call_info *info,
                          const char *text)
@@ -129,6 +144,8 @@ int swki_managing_make_peers(struct swki_managing *m, struct swk_error *err)
         .removed = peer_removed,
         .is_removed = peer_is_removed,
         .generation = group_generation,
+        .is_no_manager = node_is_no_manager,
+        .leader = group_leader,
         .is_blacklisted = node_is_removed,
         .refused = peer_refused,
     };

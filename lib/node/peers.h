@@ -42,6 +42,8 @@ enum {
     SWKI_PEERS_ADDRESS_SIZE = 300,  /* "host:port" and a NUL */
     SWKI_PEERS_QUEUE_MAX = 4096,    /* messages that wait for one member */
     SWKI_PEERS_QUEUE_SIZE_MAX = 32 * 1024 * 1024, /* bytes of them */
+    SWKI_PEERS_TRUST_SECONDS = 30, /* what the log says of who may speak counts
+                                      after a known leader was last heard */
     SWKI_PEERS_SNAPSHOTS_MAX = 2,   /* that are sent at a time */
     SWKI_PEERS_PART_SIZE = 256 * 1024,
 };
@@ -91,6 +93,13 @@ struct swki_peers_config {
      * knows. Who is not in the list and knows of fewer times belongs to the
      * group as it was before, and is not heard; NULL: never. */
     uint64_t (*generation)(void *ctx);
+    /* Whether the log has the node as no manager: as a worker, or not at all.
+     * Asked for members that are not in the list, and only while one that is
+     * leads, since a log that lags tells of the past; may be NULL. */
+    bool (*is_no_manager)(void *ctx, const char *node_id);
+    /* Who leads, 0 for none. If NULL, all members are heard that are not in the
+     * list. */
+    uint64_t (*leader)(void *ctx);
     /* Whether the node may make no calls any more; may be NULL. */
     bool (*is_blacklisted)(void *ctx, const char *node_id);
     /* A call was refused: who makes it is no manager. May be NULL. */

@@ -147,6 +147,8 @@ struct swki_peers {
     swk_raft_decoder *decoder;
     struct swki_snapshot_receive receive;
     bool serving;
+    bool led;        /* a member of the list was heard as the leader */
+    swk_time led_at; /* when it last was */
 };
 
 /* -- peers.c -- */
@@ -222,7 +224,7 @@ void swki_peers_deliver(struct swki_peers *peers, const uint8_t *data,
 enum swki_status swki_peers_check_sender(const struct swki_peers *peers,
                                          const struct swki_rpc_call_info *info,
                                          uint64_t raft_id, uint64_t generation,
-                                         const char **out_text);
+                                         swk_time now, const char **out_text);
 /* That of this member. */
 uint64_t swki_peers_generation(const struct swki_peers *peers);
 

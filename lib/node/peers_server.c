@@ -98,10 +98,64 @@ uint64_t swki_peers_generation(const struct swki_peers *peers)
                : 0;
 }
 
+/* Whether the log is of the present: a member that it knows leads, or did so a
+ * moment ago. */
+static bool knows_who_leads(const struct swki_peers *peers, swk_time now)
+{
+    const struct swki_peers_config *config = &peers->config;
+
+    if (config->leader == NULL) {
+        return false;
+    }
+    return (config->raft_id != 0 &&
+            config->leader(config->ctx) == config->raft_id) ||
+           (peers->led &&
+            now - peers->led_at < SWKI_PEERS_TRUST_SECONDS * SWK_SECOND);
+}
+
+static bool has_other_number(const struct swki_peers *peers,
+                             const char *node_id)
+{
+    for (const struct swki_link *link = peers->members.next;
+         link != &peers->members; link = link->next) {
+        if (strcmp(SWKI_CONTAINER(link, struct swki_peer, link)->node_id,
+                   node_id) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/*
+ * Why a number that is not in the list may not be that of the node, or NULL.
+ * It may be a manager that joined after this member's log ends, and leads: this
+ * member must listen to it, whatever its log says of that node. So it does once
+ * it hears no leader that it knows. Until then the number is made up by one
+ * whose certificate is from before it was demoted, and good to its end.
+ */
+static const char *doubt(const struct swki_peers *peers, const char *node_id,
+                         swk_time now)
+{
+    const struct swki_peers_config *config = &peers->config;
+
+    if (!knows_who_leads(peers, now)) {
+        return NULL;
+    }
+    if (has_other_number(peers, node_id)) {
+        return "Permission denied: the sender is a member by another number";
+    }
+    if (config->is_no_manager != NULL &&
+        config->is_no_manager(config->ctx, node_id)) {
+        return "Permission denied: the sender is no member, and no manager "
+               "any more";
+    }
+    return NULL;
+}
+
 enum swki_status swki_peers_check_sender(const struct swki_peers *peers,
                                          const struct swki_rpc_call_info *info,
                                          uint64_t raft_id, uint64_t generation,
-                                         const char **out_text)
+                                         swk_time now, const char **out_text)
 {
     const struct swki_peers_config *config = &peers->config;
     const struct swki_peer *peer = swki_peers_find(peers, raft_id);
@@ -124,8 +178,8 @@ enum swki_status swki_peers_check_sender(const struct swki_peers *peers,
                     "this one and join it again";
         return SWKI_STATUS_FAILED_PRECONDITION;
     }
-    *out_text = NULL;
-    return SWKI_STATUS_OK;
+    *out_text = peer == NULL ? doubt(peers, info->peer.node_id, now) : NULL;
+    return *out_text == NULL ? SWKI_STATUS_OK : SWKI_STATUS_PERMISSION_DENIED;
 }
 
 /* -- Messages ---------------------------------------------------------------
@@ -202,6 +256,23 @@ void swki_peers_deliver(struct swki_peers *peers, const uint8_t *data,
     }
 }
 
+/* Hands it over, and notes whether a member of the list leads by it. */
+static void hear(struct swki_peers *peers,
+                 const struct swk_raft_message *message, swk_time now)
+{
+    const struct swki_peers_config *config = &peers->config;
+
+    config->received(config->ctx, message);
+    if ((message->type == SWK_RAFT_MSG_APP ||
+         message->type == SWK_RAFT_MSG_HEARTBEAT) &&
+        config->leader != NULL &&
+        config->leader(config->ctx) == message->from &&
+        swki_peers_find(peers, message->from) != NULL) {
+        peers->led = true;
+        peers->led_at = now;
+    }
+}
+
 /*
  * Whether a message may go on to the raft member. A vote is asked for only by a
  * member that can be answered: one that merely can send would make elections
@@ -264,14 +335,14 @@ static bool take_message(struct swki_peers *peers, struct swki_rpc_call *call,
         status = SWKI_STATUS_INVALID_ARGUMENT;
     } else {
         status = swki_peers_check_sender(peers, swki_rpc_call_info(call),
-                                         message.from, generation, &text);
+                                         message.from, generation, now, &text);
     }
     if (text != NULL) {
         swki_rpc_call_end(call, (int)status, text);
         return false;
     }
     if (accept(peers, &message, inner, inner_len, now)) {
-        peers->config.received(peers->config.ctx, &message);
+        hear(peers, &message, now);
     }
     return true;
 }

@@ -365,9 +365,9 @@ static void take_header(struct swki_peers *peers, struct swki_rpc_call *call,
                                        header->message.len, &message,
                                        NULL) == SWK_OK &&
                header_valid(peers, &message, header)) {
-        status =
-            swki_peers_check_sender(peers, swki_rpc_call_info(call),
-                                    message.from, header->generation, &text);
+        status = swki_peers_check_sender(peers, swki_rpc_call_info(call),
+                                         message.from, header->generation, now,
+                                         &text);
     }
     if (text != NULL) {
         swki_rpc_call_end(call, (int)status, text);

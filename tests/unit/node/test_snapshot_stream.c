@@ -292,7 +292,7 @@ uint64_t swki_peers_generation(const struct swki_peers *peers)
 enum swki_status swki_peers_check_sender(const struct swki_peers *peers,
                                          const struct swki_rpc_call_info *info,
                                          uint64_t raft_id, uint64_t generation,
-                                         const char **out_text)
+                                         swk_time now, const char **out_text)
 {
     (void)peers;
     (void)info;
