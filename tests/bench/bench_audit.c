@@ -19,7 +19,7 @@
 #include <swarmkit/posix.h>
 
 #include "base/roles.h"
-#include "node/audit_log.h"
+#include "node/audit/audit_log.h"
 
 enum {
     RECORDS = 200 * 1000,

@@ -21,7 +21,7 @@
 #include "core/ca/bootstrap.h"
 #include "core/ca/server.h"
 #include "crypto/mbed.h"
-#include "node/local_signer.h"
+#include "node/signing/local_signer.h"
 #include "unit/crypto/pki.h"
 
 #define ISSUE "/docker.swarmkit.v1.NodeCA/IssueNodeCertificate"

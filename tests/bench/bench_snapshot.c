@@ -21,7 +21,7 @@
 
 #include "control.pb-c.h"
 #include "core/ca/bootstrap.h"
-#include "node/manager.h"
+#include "node/manager/manager.h"
 #include "unit/crypto/pki.h"
 
 #define FOUNDER "founder000000000000000000"

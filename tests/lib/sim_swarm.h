@@ -19,8 +19,8 @@
 #include "base/rng.h"
 #include "core/agent/agent.h"
 #include "lib/sim_storage.h"
-#include "node/founding.h"
-#include "node/manager.h"
+#include "node/identity/founding.h"
+#include "node/manager/manager.h"
 
 enum {
     SIM_NODES_MAX = 16,

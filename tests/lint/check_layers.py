@@ -31,6 +31,20 @@ IO_HEADERS = {
 CORES = ["agent", "allocator", "audit", "autolock", "ca", "consent", "control",
          "dispatcher", "keymanager", "membership", "orchestrator", "raft",
          "rolemanager", "scheduler", "signer", "trust"]
+# The rooms of lib/node, and the other ones that each may use.
+ROOMS = {
+    "rpc": [],
+    "audit": [],
+    "signing": ["rpc"],
+    "peers": ["rpc"],
+    "identity": ["rpc", "signing"],
+    "agent": ["rpc", "identity"],
+    "signer": ["rpc", "identity"],
+    "manager": ["rpc", "audit", "peers"],
+    "storage": ["identity", "manager"],
+    "host": ["rpc", "audit", "signing", "peers", "identity", "agent",
+             "manager", "storage"],
+}
 MAY_USE = {
     "base": ["base"],
     "wire": ["wire", "base"],
@@ -40,7 +54,9 @@ MAY_USE = {
        for core in CORES},
     **{f"runtime/{part}": [f"runtime/{part}", "base"]
        for part in ["loop", "nng", "file", "posix", "exec"]},
-    "node": ["node", "core", "runtime", "wire", "crypto", "base"],
+    **{f"node/{room}": [f"node/{other}" for other in [room, *others]]
+       + ["core", "runtime", "wire", "crypto", "base"]
+       for room, others in ROOMS.items()},
 }
 
 # Single headers that another folder may use, beyond the table, and why.

@@ -16,7 +16,7 @@
 #include "../crypto/pki.h"
 #include "directory.h"
 #include "lib/disk.h"
-#include "node/audit_log.h"
+#include "node/audit/audit_log.h"
 
 enum {
     FILE_SIZE = 4096,

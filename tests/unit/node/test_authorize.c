@@ -12,8 +12,8 @@
 
 #include "base/error.h"
 #include "base/roles.h"
-#include "node/authorize.h"
-#include "node/front.h"
+#include "node/manager/authorize.h"
+#include "node/manager/front.h"
 
 #define SWARM "swarm0000000000000000000a"
 #define DENIED "Permission denied: "

@@ -5,7 +5,7 @@
 #include "lib/cmocka_all.h"
 
 #include "base/error.h"
-#include "node/clock_skew.h"
+#include "node/identity/clock_skew.h"
 
 /* 2030-01-01T00:00:00Z */
 #define NOW (INT64_C(1893456000) * INT64_C(1000000000))

@@ -8,7 +8,7 @@
 #include <stdio.h>
 
 #include "directory.h"
-#include "node/credentials.h"
+#include "node/identity/credentials.h"
 #include "unit/crypto/pki.h"
 
 #define ROOTS "swarm-root-ca.crt"

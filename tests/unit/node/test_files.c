@@ -7,10 +7,10 @@
 
 #include "directory.h"
 #include "lib/heap.h"
-#include "node/managing.h"
-#include "node/remotes.h"
-#include "node/state_dir.h"
-#include "node/task_files.h"
+#include "node/host/managing.h"
+#include "node/identity/remotes.h"
+#include "node/identity/state_dir.h"
+#include "node/agent/task_files.h"
 
 static int set_up(void **state)
 {

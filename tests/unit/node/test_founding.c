@@ -6,8 +6,8 @@
 
 #include "crypto/job.h"
 #include "directory.h"
-#include "node/founding.h"
-#include "node/state_dir.h"
+#include "node/identity/founding.h"
+#include "node/identity/state_dir.h"
 #include "unit/crypto/pki.h"
 
 #define FOLDER "certificates"

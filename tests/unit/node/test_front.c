@@ -9,7 +9,7 @@
 
 #include "base/error.h"
 #include "lib/heap.h"
-#include "node/front.h"
+#include "node/manager/front.h"
 
 struct swki_rpc_call {
     struct swki_rpc_call_info info;

@@ -12,7 +12,7 @@
 #include "dispatcher.pb-c.h"
 #include "lib/heap.h"
 #include "memory_storage.h"
-#include "node/manager.h"
+#include "node/manager/manager.h"
 #include "unit/crypto/pki.h"
 #include "wire/message.h"
 

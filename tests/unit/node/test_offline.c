@@ -10,9 +10,9 @@
 #include <swarmkit/raft.h>
 
 #include "directory.h"
-#include "node/founding.h"
-#include "node/offline_impl.h"
-#include "node/state_dir.h"
+#include "node/identity/founding.h"
+#include "node/storage/offline_impl.h"
+#include "node/identity/state_dir.h"
 #include "raft.pb-c.h"
 #include "swarmkit/state.pb-c.h"
 #include "unit/crypto/pki.h"

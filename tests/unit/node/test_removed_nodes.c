@@ -7,7 +7,7 @@
 #include <stdio.h>
 
 #include "lib/heap.h"
-#include "node/removed_nodes.h"
+#include "node/manager/removed_nodes.h"
 
 /* A cluster that has removed the nodes n0 to n<count - 1>. */
 static struct swki_object *cluster_without(unsigned count)

@@ -15,8 +15,8 @@
 #include "ca.pb-c.h"
 #include "core/ca/proof.h"
 #include "directory.h"
-#include "node/renewal.h"
-#include "node/state_dir.h"
+#include "node/identity/renewal.h"
+#include "node/identity/state_dir.h"
 #include "unit/crypto/pki.h"
 #include "wire/message.h"
 

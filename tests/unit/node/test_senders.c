@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-#include "node/peers_internal.h"
+#include "node/peers/peers_internal.h"
 
 enum {
     SELF = 1,

@@ -10,7 +10,7 @@
 #include <swarmkit/posix.h>
 
 #include "directory.h"
-#include "node/signer_keys.h"
+#include "node/signer/signer_keys.h"
 
 static const struct swk_bytes no_password;
 static const struct swk_bytes password = {"open sesame", 11};

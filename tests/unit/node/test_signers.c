@@ -11,10 +11,10 @@
 #include <swarmkit/posix.h>
 
 #include "base/error.h"
-#include "node/local_signer.h"
-#include "node/sign_desk.h"
-#include "node/sign_now.h"
-#include "node/sign_worker.h"
+#include "node/signing/local_signer.h"
+#include "node/signing/sign_desk.h"
+#include "node/signing/sign_now.h"
+#include "node/signing/sign_worker.h"
 #include "unit/crypto/pki.h"
 
 enum {

@@ -12,7 +12,7 @@
 
 #include "base/error.h"
 #include "lib/heap.h"
-#include "node/peers_internal.h"
+#include "node/peers/peers_internal.h"
 
 enum {
     PART_SIZE = 1024,

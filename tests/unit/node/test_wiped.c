@@ -21,7 +21,7 @@
 #include "core/store/store.h"
 #include "directory.h"
 #include "lib/storelog.h"
-#include "node/credentials.h"
+#include "node/identity/credentials.h"
 
 enum {
     WANTED_MAX = 4,

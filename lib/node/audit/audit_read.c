@@ -1,0 +1,474 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Reading an audit log, and verifying it: <swarmkit/audit.h>. */
+
+#include <swarmkit/audit.h>
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/error.h"
+#include "base/options.h"
+#include "core/audit/check.h"
+#include "crypto/x509.h"
+#include "node/audit/audit_files.h"
+#include "runtime/file/atomic.h"
+
+enum {
+    PART_SIZE = 1024 * 1024, /* of a file, read at once */
+};
+
+_Static_assert((int)SWK_AUDIT_INTACT == (int)SWKI_AUDIT_INTACT &&
+                   (int)SWK_AUDIT_ALTERED == (int)SWKI_AUDIT_ALTERED &&
+                   (int)SWK_AUDIT_REMOVED == (int)SWKI_AUDIT_REMOVED &&
+                   (int)SWK_AUDIT_REORDERED == (int)SWKI_AUDIT_REORDERED &&
+                   (int)SWK_AUDIT_TRUNCATED == (int)SWKI_AUDIT_TRUNCATED,
+               "findings are the same");
+
+/* A record whose place is known from elsewhere. */
+struct known {
+    struct swki_audit_link link; /* seq 0: none */
+    struct swki_audit_link seen; /* the log's own of that number, or seq 0 */
+};
+
+struct reading {
+    struct swk_audit_options options;
+    struct swk_audit_report *report;
+    struct swki_audit_files files;
+    struct swki_audit_check check;
+    struct known checkpoint;
+    struct known expected;
+    bool has_checkpoint;
+    char checkpoint_fault[160]; /* why it does not count; or "" */
+    struct swki_buf part;
+    uint64_t number; /* of the file */
+    char name[SWKI_AUDIT_NAME_SIZE];
+    uint64_t line;
+    bool verifying; /* nothing was found yet, or more may be */
+    uint64_t done;
+    uint64_t total;
+};
+
+/* -- Lines ---------------------------------------------------------------- */
+
+/* A finding is where it was made. */
+static void place(struct reading *r)
+{
+    struct swk_audit_report *report = r->report;
+
+    if (report->file[0] == '\0') {
+        snprintf(report->file, sizeof(report->file), "%s", r->name);
+        report->line = r->line;
+    }
+}
+
+static void note(struct known *known, const struct swki_audit_link *link)
+{
+    if (known->link.seq == link->seq) {
+        known->seen = *link;
+    }
+}
+
+static void verify_line(struct reading *r, const char *line, size_t len,
+                        struct swki_audit_record *record)
+{
+    bool was_intact = r->check.finding == SWKI_AUDIT_INTACT;
+
+    r->verifying =
+        swki_audit_check_line(&r->check, r->number, line, len, record);
+    if (was_intact && r->check.finding != SWKI_AUDIT_INTACT) {
+        place(r);
+    }
+    if (was_intact && r->check.last.seq == record->link.seq) {
+        r->report->records++;
+        note(&r->checkpoint, &r->check.last);
+        note(&r->expected, &r->check.last);
+    }
+}
+
+static int take_line(struct reading *r, const char *line, size_t len)
+{
+    struct swki_audit_record record = {0};
+    struct swk_audit_record out = {
+        .size = sizeof(out),
+        .file = r->name,
+        .line = ++r->line,
+        .json = line,
+        .json_len = len,
+        .fields = &record.fields,
+    };
+
+    if (r->verifying) {
+        verify_line(r, line, len, &record);
+    }
+    if (r->options.record == NULL ||
+        (record.link.seq == 0 && !swki_audit_record_read(line, len, &record))) {
+        return 0;
+    }
+    out.seq = record.link.seq;
+    out.time = record.time;
+    return r->options.record(r->options.ctx, &out);
+}
+
+/* Takes the whole lines of what was read, and keeps the rest. */
+static int take_lines(struct reading *r)
+{
+    const char *at = (const char *)r->part.data;
+    size_t left = r->part.len;
+    const char *end;
+    int rc = 0;
+
+    while (rc == 0 && left > 0 && (end = memchr(at, '\n', left)) != NULL) {
+        rc = take_line(r, at, (size_t)(end - at));
+        left -= (size_t)(end + 1 - at);
+        at = end + 1;
+    }
+    swki_buf_consume(&r->part, r->part.len - left);
+    return rc;
+}
+
+/* -- Files ---------------------------------------------------------------- */
+
+/* What is behind the last line end: of the newest file a record that is being
+ * written; of another one, or when it is too long for that, no record at all.
+ */
+static int take_rest(struct reading *r)
+{
+    if (r->part.len == 0) {
+        return 0;
+    }
+    if (r->number == r->files.last && r->part.len <= SWKI_AUDIT_LINE_MAX) {
+        r->report->unfinished = r->part.len;
+        return 0;
+    }
+    return take_line(r, (const char *)r->part.data, r->part.len);
+}
+
+static int read_open_file(struct reading *r, int fd, struct swk_error *err)
+{
+    const struct swki_file_io *io = r->files.io;
+    uint64_t offset = 0;
+    int64_t count;
+    int rc = 0;
+
+    do {
+        uint8_t *room = swki_buf_reserve(&r->part, PART_SIZE);
+
+        if (room == NULL) {
+            return swki_fail_nomem(err);
+        }
+        count = swki_io_read_all(io, fd, room, PART_SIZE, offset);
+        if (count < 0) {
+            return swki_io_fail(err, (int)count, "read", r->files.path,
+                                r->name);
+        }
+        r->part.len += (size_t)count;
+        offset += (uint64_t)count;
+        r->done += (uint64_t)count;
+        rc = take_lines(r);
+        if (rc == 0 && r->part.len > PART_SIZE) { /* no line is so long */
+            rc = take_line(r, (const char *)r->part.data, r->part.len);
+            swki_buf_clear(&r->part);
+        }
+        if (r->options.progress != NULL) {
+            r->options.progress(r->options.ctx, r->done, r->total);
+        }
+    } while (rc == 0 && count == PART_SIZE);
+    return rc != 0 ? rc : take_rest(r);
+}
+
+/* A file that is missing shows by its records, as far as it had any. */
+static int read_file(struct reading *r, struct swk_error *err)
+{
+    const struct swki_file_io *io = r->files.io;
+    int fd;
+    int rc;
+
+    swki_audit_file_name(r->number, r->name);
+    r->line = 0;
+    swki_buf_clear(&r->part);
+    fd = io->open_to_read(io->ctx, r->files.dir, r->name);
+    if (fd < 0) {
+        return fd == -ENOENT
+                   ? 0
+                   : swki_io_fail(err, fd, "open", r->files.path, r->name);
+    }
+    rc = read_open_file(r, fd, err);
+    io->close(io->ctx, fd);
+    return rc;
+}
+
+static void add_sizes(struct reading *r)
+{
+    const struct swki_file_io *io = r->files.io;
+    char name[SWKI_AUDIT_NAME_SIZE];
+
+    for (uint64_t n = r->files.first; n <= r->files.last; n++) {
+        int fd;
+
+        swki_audit_file_name(n, name);
+        fd = io->open_to_read(io->ctx, r->files.dir, name);
+        if (fd >= 0) {
+            int64_t size = io->size(io->ctx, fd);
+
+            r->total += size > 0 ? (uint64_t)size : 0;
+            io->close(io->ctx, fd);
+        }
+    }
+}
+
+/* -- Heads that are known ------------------------------------------------- */
+
+static int check_signature(const struct swki_audit_checkpoint *checkpoint,
+                           const struct swki_audit_checkpoint_text *text,
+                           struct swk_error *err)
+{
+    const struct swki_pem chain = {text->certificate, text->certificate_len};
+    uint8_t digest[SWKI_SHA256_SIZE];
+    struct swki_identity identity;
+    int rc;
+
+    if (!swki_audit_checkpoint_digest(text->body, text->body_len, digest)) {
+        return swki_fail_nomem(err);
+    }
+    rc = swki_leaf_check_digest(chain, digest, text->signature,
+                                text->signature_len, err);
+    if (rc == 0) {
+        rc = swki_certificate_identity(chain, &identity, err);
+    }
+    if (rc == 0 && strcmp(identity.node_id, checkpoint->node_id) != 0) {
+        rc = swki_fail(err, SWK_EUNAUTHENTICATED,
+                       "it is signed by another node than it says");
+    }
+    return rc;
+}
+
+/* Whether the roots, if there are any, vouch for who signed. The certificate
+ * may have come to its end since. */
+static int check_signer(struct reading *r,
+                        const struct swki_audit_checkpoint *checkpoint,
+                        const struct swki_audit_checkpoint_text *text,
+                        struct swk_error *err)
+{
+    struct swki_buf roots;
+    int rc;
+
+    if (r->options.roots_file == NULL) {
+        return SWK_OK;
+    }
+    swki_buf_init(&roots, r->options.alloc, SWKI_PEM_LEN_MAX);
+    rc = swki_file_read(r->options.roots_file, SWKI_PEM_LEN_MAX, &roots, err);
+    if (rc == 0) {
+        const struct swki_chain chain = {
+            .certificates = {text->certificate, text->certificate_len},
+            .roots = swki_pem_of_buf(&roots),
+            .now = checkpoint->time,
+            .flags = SWKI_CHAIN_ALLOW_EXPIRED,
+        };
+
+        rc = swki_chain_verify(&chain, NULL, err);
+    }
+    swki_buf_fini(&roots);
+    return rc;
+}
+
+static int take_checkpoint(struct reading *r, const struct swki_buf *text)
+{
+    struct swki_audit_checkpoint_text parts;
+    struct swki_audit_checkpoint checkpoint;
+    struct swk_error err;
+    int rc;
+
+    if (!swki_audit_checkpoint_read((const char *)text->data, text->len,
+                                    &checkpoint, &parts)) {
+        return swki_fail(&err, SWK_EMALFORMED, "it is not one");
+    }
+    r->checkpoint.link = checkpoint.link;
+    r->report->signed_seq = checkpoint.link.seq;
+    r->report->signed_time = checkpoint.time;
+    rc = check_signature(&checkpoint, &parts, &err);
+    if (rc == 0) { /* so the name is well formed */
+        snprintf(r->report->signed_by, sizeof(r->report->signed_by), "%s",
+                 checkpoint.node_id);
+        rc = check_signer(r, &checkpoint, &parts, &err);
+    }
+    if (rc != 0) {
+        snprintf(r->checkpoint_fault, sizeof(r->checkpoint_fault),
+                 "the checkpoint is not the manager's: %s", err.text);
+    }
+    return rc;
+}
+
+/* Before the log is read: so it is not ahead of what is read. */
+static int read_checkpoint(struct reading *r, struct swk_error *err)
+{
+    struct swki_buf text;
+    int rc;
+
+    swki_buf_init(&text, r->options.alloc, SIZE_MAX);
+    rc = swki_audit_files_checkpoint(&r->files, &text, err);
+    r->has_checkpoint = rc == 0 && text.len > 0;
+    if (r->has_checkpoint && take_checkpoint(r, &text) == SWK_EMALFORMED &&
+        r->checkpoint_fault[0] == '\0') {
+        snprintf(r->checkpoint_fault, sizeof(r->checkpoint_fault),
+                 "the checkpoint is damaged");
+    }
+    swki_buf_fini(&text);
+    return rc;
+}
+
+static void find_elsewhere(struct reading *r, enum swki_audit_finding finding,
+                           const char *file, const char *text)
+{
+    r->check.finding = finding;
+    snprintf(r->check.text, sizeof(r->check.text), "%s", text);
+    snprintf(r->report->file, sizeof(r->report->file), "%s", file);
+    r->report->line = 0;
+}
+
+static void compare(struct reading *r, const struct known *known,
+                    const char *whence)
+{
+    if (known->link.seq != 0) {
+        swki_audit_check_known(&r->check, &known->link,
+                               known->seen.seq != 0 ? &known->seen : NULL,
+                               whence);
+    }
+}
+
+/* What the lines alone do not tell. */
+static void compare_all(struct reading *r)
+{
+    bool expects = r->expected.link.seq != 0;
+    char name[SWKI_AUDIT_NAME_SIZE];
+
+    if (r->check.finding == SWKI_AUDIT_INTACT && r->check.oldest_file != 0 &&
+        r->files.first > r->check.oldest_file) {
+        swki_audit_file_name(r->check.oldest_file, name);
+        find_elsewhere(r, SWKI_AUDIT_REMOVED, name,
+                       "this file is missing, which the log has kept");
+    }
+    if (r->check.finding == SWKI_AUDIT_INTACT &&
+        r->checkpoint_fault[0] != '\0') {
+        find_elsewhere(r, SWKI_AUDIT_ALTERED, SWKI_AUDIT_CHECKPOINT_NAME,
+                       r->checkpoint_fault);
+    }
+    if (r->check.finding == SWKI_AUDIT_INTACT && !r->has_checkpoint &&
+        !expects) {
+        find_elsewhere(r, SWKI_AUDIT_TRUNCATED, SWKI_AUDIT_CHECKPOINT_NAME,
+                       "there is no checkpoint to tell where the log ends");
+    }
+    compare(r, &r->checkpoint, "the checkpoint");
+    compare(r, &r->expected, "whoever asks");
+}
+
+/* -- The whole ------------------------------------------------------------ */
+
+static int read_options(const struct swk_audit_options *options,
+                        struct reading *r, struct swk_error *err)
+{
+    int rc = swki_options_read(&r->options, sizeof(r->options), options,
+                               "swk_audit_options", err);
+    const char *hash = r->options.expect_hash;
+
+    if (rc == 0 && r->options.dir == NULL) {
+        rc = swki_fail(err, SWK_EINVAL, "audit: no directory");
+    }
+    if (rc == 0 && (r->options.expect_seq != 0 || hash != NULL)) {
+        r->expected.link.seq = r->options.expect_seq;
+        if (r->options.expect_seq == 0 || hash == NULL ||
+            !swki_audit_hash_read(hash, strlen(hash), r->expected.link.hash)) {
+            rc = swki_fail(err, SWK_EINVAL,
+                           "audit: a head is the number of a record, and its "
+                           "hash of %d digits",
+                           SWK_AUDIT_HASH_LEN);
+        }
+    }
+    return rc;
+}
+
+static int read_files(struct reading *r, struct swk_error *err)
+{
+    int rc = 0;
+
+    if (r->files.last == 0 && !r->has_checkpoint) {
+        return swki_fail(err, SWK_ENOTFOUND, "%s has no audit log",
+                         r->files.path);
+    }
+    if (r->options.progress != NULL) {
+        add_sizes(r);
+    }
+    for (r->number = r->files.first;
+         rc == 0 && r->number != 0 && r->number <= r->files.last; r->number++) {
+        rc = read_file(r, err);
+    }
+    return rc;
+}
+
+static void report(struct reading *r)
+{
+    struct swk_audit_report *out = r->report;
+
+    out->finding = (int32_t)r->check.finding;
+    out->seq = r->check.bad_seq;
+    snprintf(out->text, sizeof(out->text), "%s", r->check.text);
+    out->first_seq = r->check.first_seq;
+    out->last_seq = r->check.last.seq;
+    out->last_time = r->check.last_time;
+    swki_sha256_hex(r->check.last.hash, out->last_hash);
+}
+
+int swk_audit_verify(const struct swk_audit_options *options,
+                     struct swk_audit_report *out_report, struct swk_error *err)
+{
+    struct swk_audit_report found = {.size = sizeof(found)};
+    struct reading r = {.report = &found, .verifying = true};
+    int rc;
+
+    if (options == NULL || out_report == NULL ||
+        out_report->size != sizeof(*out_report)) {
+        return swki_fail(err, SWK_EINVAL, "audit: NULL argument");
+    }
+    rc = read_options(options, &r, err);
+    if (rc == 0) {
+        rc = swki_audit_files_open(&r.files, &swki_file_io_posix, r.options.dir,
+                                   err);
+    }
+    if (rc != 0) {
+        return rc;
+    }
+    swki_audit_check_init(&r.check);
+    swki_buf_init(&r.part, r.options.alloc, SIZE_MAX);
+    rc = read_checkpoint(&r, err);
+    if (rc == 0) {
+        rc = read_files(&r, err);
+    }
+    if (rc == 0) {
+        compare_all(&r);
+        report(&r);
+        *out_report = found;
+    }
+    swki_buf_fini(&r.part);
+    swki_audit_files_close(&r.files);
+    return rc;
+}
+
+int swk_audit_record_text(const struct swk_audit_record *record,
+                          const char *field, char *buf, size_t size)
+{
+    const struct swki_audit_field *found =
+        swki_audit_fields_find(record->fields, field);
+
+    swki_audit_field_text(found, buf, size);
+    return found != NULL ? 1 : 0;
+}
+
+const char *swk_audit_finding_name(int finding)
+{
+    return finding >= SWK_AUDIT_INTACT && finding <= SWK_AUDIT_TRUNCATED
+               ? swki_audit_finding_name((enum swki_audit_finding)finding)
+               : "unknown";
+}

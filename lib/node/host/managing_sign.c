@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Who signs for this manager while it leads. */
+
+#include "base/log.h"
+#include "node/host/managing_impl.h"
+
+static void finished(void *ctx, uint64_t id,
+                     const struct swk_sign_result *result)
+{
+    struct swki_managing *m = ctx;
+
+    if (m->manager != NULL) {
+        swki_manager_signed(m->manager, id, result);
+        swki_loop_wake(m->config.asker.loop);
+    }
+}
+
+int swki_managing_note_identity(struct swki_managing *m, struct swk_error *err)
+{
+    const struct swki_credentials *own = m->config.asker.credentials;
+
+    return swki_external_ca_set_identity(m->external_ca,
+                                         swki_pem_of_buf(&own->chain),
+                                         swki_pem_of_buf(&own->key), err);
+}
+
+static int make_external_ca(struct swki_managing *m, struct swk_error *err)
+{
+    const struct swki_asker *asker = &m->config.asker;
+    const struct swki_https_config config = {
+        .alloc = asker->alloc,
+        .clock = asker->clock,
+        .entropy = asker->entropy,
+        .transport = asker->transport,
+    };
+    int rc = swki_external_ca_new(&config, &m->external_ca, err);
+
+    return rc != 0 ? rc : swki_managing_note_identity(m, err);
+}
+
+int swki_managing_make_desk(struct swki_managing *m, struct swk_error *err)
+{
+    const struct swki_asker *asker = &m->config.asker;
+    struct swki_sign_desk_config config = {
+        .alloc = asker->alloc,
+        .loop = asker->loop,
+        .keeper = m->config.signer,
+        .ctx = m,
+        .finished = finished,
+    };
+    int rc = make_external_ca(m, err);
+
+    if (rc == 0) {
+        rc = swki_local_signer_new(asker->alloc, asker->entropy,
+                                   &m->local_signer, err);
+    }
+    if (rc != 0) {
+        return rc;
+    }
+    config.external = swki_external_ca_port(m->external_ca);
+    config.signer = swki_local_signer_port(m->local_signer);
+    return swki_sign_desk_new(&config, &m->desk, err);
+}
+
+void swki_managing_free_desk(struct swki_managing *m)
+{
+    swki_sign_desk_free(m->desk);
+    swki_external_ca_free(m->external_ca);
+    swki_local_signer_free(m->local_signer);
+}
+
+/* Whoever brings a signer wants no key in the log. One that lies there already
+ * goes on to serve, until the root is another. */
+static void warn_of_key(struct swki_managing *m,
+                        const struct swk_sign_request *request)
+{
+    if (m->config.signer == NULL || request->authority_key.len == 0 ||
+        m->warned_of_key) {
+        return;
+    }
+    m->warned_of_key = true;
+    swki_log(m->config.asker.logger, SWK_LOG_WARN, "ca",
+             "the key of the CA lies in the swarm's log, and is used from "
+             "there; to have one that only the signer holds, rotate the root");
+}
+
+int swki_managing_sign(void *ctx, uint64_t id,
+                       const struct swk_sign_request *request,
+                       struct swk_error *err)
+{
+    struct swki_managing *m = ctx;
+
+    warn_of_key(m, request);
+    return swki_sign_desk_sign(m->desk, id, request, err);
+}

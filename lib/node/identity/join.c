@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include "node/identity/join.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include <swarmkit/join_token.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "ca.pb-c.h"
+#include "crypto/digest.h"
+#include "node/identity/clock_skew.h"
+#include "node/identity/exchange.h"
+#include "node/identity/fips.h"
+#include "runtime/loop/loop.h"
+
+#define CALL_TIMEOUT (5 * SWK_SECOND)
+#define STATUS_TIMEOUT (30 * SWK_SECOND)
+#define ATTEMPT_PAUSE (2 * SWK_SECOND)
+
+enum {
+    ATTEMPTS_MAX = 5,
+    STATUS_POLLS_MAX = 4, /* two minutes for the CA to sign */
+    COMPARISONS_MAX = 3,  /* of clocks */
+    SCHEME_LEN = sizeof("tcp://") - 1,
+};
+
+static swk_wall wall_of(const struct swki_join_config *config)
+{
+    return config->clock->wall(config->clock->ctx);
+}
+
+static struct swki_exchange exchange_of(const struct swki_join_config *config,
+                                        const char *address,
+                                        struct swki_tls_context *context)
+{
+    return (struct swki_exchange){
+        .alloc = config->alloc,
+        .logger = config->logger,
+        .clock = config->clock,
+        .transport = config->transport,
+        .address = address,
+        .context = context,
+        .timeout_ns = CALL_TIMEOUT,
+        .connect_ns = CALL_TIMEOUT,
+    };
+}
+
+/* -- The three steps ------------------------------------------------------ */
+
+static int check_roots(const struct swk_join_token *token, const void *pem,
+                       size_t len, struct swk_error *err)
+{
+    uint8_t digest[SWKI_SHA256_SIZE];
+
+    if (!swki_sha256(pem, len, digest)) {
+        return swki_fail_nomem(err);
+    }
+    if (!swki_ct_equal(digest, token->root_digest, sizeof(digest))) {
+        return swki_fail(err, SWK_EUNAUTHENTICATED,
+                         "remote CA does not match fingerprint: the manager's "
+                         "root certificate is not the one of the join token");
+    }
+    return SWK_OK;
+}
+
+/* Asks somebody unknown for the roots; what it says of the time comes with
+ * them. */
+static int ask_roots(const struct swki_join_config *config, const char *address,
+                     struct swki_arena *arena, struct swki_clock_skew *out_skew,
+                     const Swkpb__GetRootCACertificateResponse **out_response,
+                     struct swk_error *err)
+{
+    Swkpb__GetRootCACertificateRequest request =
+        SWKPB__GET_ROOT_CACERTIFICATE_REQUEST__INIT;
+    swk_time start = config->clock->now(config->clock->ctx);
+    struct swki_exchange exchange;
+    struct swki_credentials nobody;
+    struct swki_tls_context *context;
+    ProtobufCMessage *decoded;
+    int rc;
+
+    swki_credentials_init(&nobody, config->alloc);
+    rc = swki_credentials_tls(&nobody, SWKI_TLS_CLIENT, config->alloc,
+                              config->clock, config->entropy, &context, err);
+    swki_credentials_fini(&nobody);
+    if (rc != 0) {
+        return rc;
+    }
+    exchange = exchange_of(config, address, context);
+    exchange.path = "/docker.swarmkit.v1.CA/GetRootCACertificate";
+    exchange.request = &request.base;
+    exchange.response = &swkpb__get_root_cacertificate_response__descriptor;
+    rc = swki_exchange(&exchange, arena, &decoded, err);
+    swki_tls_context_unref(context);
+    if (rc == 0) {
+        *out_response = (const Swkpb__GetRootCACertificateResponse *)decoded;
+        swki_clock_skew_measure(out_skew, (*out_response)->time,
+                                wall_of(config),
+                                config->clock->now(config->clock->ctx) - start,
+                                address + SCHEME_LEN);
+    }
+    return rc;
+}
+
+/* Fetches the roots, and believes the token alone. */
+static int fetch_roots(const struct swki_join_config *config,
+                       const struct swk_join_token *token, const char *address,
+                       struct swki_credentials *credentials,
+                       struct swki_arena *arena, struct swki_clock_skew *skew,
+                       struct swk_error *err)
+{
+    const Swkpb__GetRootCACertificateResponse *response;
+    int rc = ask_roots(config, address, arena, skew, &response, err);
+
+    if (rc == 0) {
+        rc = check_roots(token, response->certificate.data,
+                         response->certificate.len, err);
+    }
+    return rc != 0 ? rc
+                   : swki_credentials_set_roots(
+                         credentials, response->certificate.data,
+                         response->certificate.len, wall_of(config), err);
+}
+
+static int ask_certificate(const struct swki_join_config *config,
+                           const char *address,
+                           struct swki_tls_context *context,
+                           const struct swki_buf *csr, struct swki_arena *arena,
+                           const char **out_node_id, struct swk_error *err)
+{
+    Swkpb__IssueNodeCertificateRequest request =
+        SWKPB__ISSUE_NODE_CERTIFICATE_REQUEST__INIT;
+    struct swki_exchange exchange = exchange_of(config, address, context);
+    ProtobufCMessage *decoded;
+    int rc;
+
+    request.csr.data = csr->data;
+    request.csr.len = csr->len;
+    request.token = (char *)config->token;
+    exchange.server_name = SWKI_SERVER_NAME_CA;
+    exchange.path = "/docker.swarmkit.v1.NodeCA/IssueNodeCertificate";
+    exchange.request = &request.base;
+    exchange.response = &swkpb__issue_node_certificate_response__descriptor;
+    rc = swki_exchange(&exchange, arena, &decoded, err);
+    if (rc == 0) {
+        *out_node_id =
+            ((const Swkpb__IssueNodeCertificateResponse *)decoded)->node_id;
+    } else if (rc == SWK_EINVAL) {
+        /* What the manager says of a token that it does not know. */
+        swki_error_prefix(err, "the manager does not know the join token, ask "
+                               "it for one by 'swarmctl cluster token worker'");
+        err->code = rc = SWK_EDENIED;
+    }
+    return rc;
+}
+
+static int take_certificate(const struct swki_join_config *config,
+                            const Swkpb__NodeCertificateStatusResponse *status,
+                            const struct swki_buf *csr,
+                            struct swki_credentials *credentials,
+                            struct swk_error *err)
+{
+    const Swkpb__Certificate *certificate = status->certificate;
+
+    if (status->status == NULL || certificate == NULL ||
+        (status->status->state != SWKPB__ISSUANCE_STATUS__STATE__ISSUED &&
+         status->status->state != SWKPB__ISSUANCE_STATUS__STATE__ROTATE)) {
+        return swki_fail(err, SWK_EDENIED,
+                         "the swarm's CA issued no certificate: %s",
+                         status->status != NULL ? status->status->err : "");
+    }
+    if (certificate->csr.len != csr->len ||
+        memcmp(certificate->csr.data, csr->data, csr->len) != 0) {
+        return swki_fail(err, SWK_EUNAUTHENTICATED,
+                         "the certificate is for another request");
+    }
+    return swki_credentials_set_chain(
+        credentials, certificate->certificate.data,
+        certificate->certificate.len, wall_of(config), config->entropy, err);
+}
+
+static bool worth_another_attempt(int rc)
+{
+    return rc == SWK_EUNAVAILABLE || rc == SWK_EABORTED || rc == SWK_EIO ||
+           rc == SWK_ETIMEDOUT;
+}
+
+static int pause_for(const struct swki_join_config *config, swk_time pause_ns,
+                     struct swk_error *err)
+{
+    const swk_time until = config->clock->now(config->clock->ctx) + pause_ns;
+    struct swki_loop *loop;
+    int rc = swki_loop_new(config->alloc, config->clock, &loop, err);
+
+    while (rc == 0 && config->clock->now(config->clock->ctx) < until) {
+        rc = swki_loop_wait(loop, until, err);
+    }
+    if (rc == 0) {
+        swki_loop_free(loop);
+    }
+    return rc;
+}
+
+/* Asks how the request stands. The digest shows that it is ours. An answer that
+ * does not come means that the CA has yet to sign: asking again finds the same
+ * request, where another one would make another node. */
+static int ask_status(const struct swki_join_config *config,
+                      const char *address, struct swki_tls_context *context,
+                      const char *node_id, const struct swki_buf *csr,
+                      struct swki_arena *arena,
+                      const Swkpb__NodeCertificateStatusResponse **out_status,
+                      struct swk_error *err)
+{
+    Swkpb__NodeCertificateStatusRequest request =
+        SWKPB__NODE_CERTIFICATE_STATUS_REQUEST__INIT;
+    struct swki_exchange exchange = exchange_of(config, address, context);
+    uint8_t digest[SWKI_SHA256_SIZE];
+    ProtobufCMessage *decoded;
+    int rc = SWK_ETIMEDOUT;
+
+    if (!swki_sha256(csr->data, csr->len, digest)) {
+        return swki_fail_nomem(err);
+    }
+    request.node_id = (char *)(uintptr_t)node_id;
+    request.csr_digest = (ProtobufCBinaryData){sizeof(digest), digest};
+    exchange.server_name = SWKI_SERVER_NAME_CA;
+    exchange.path = "/docker.swarmkit.v1.NodeCA/NodeCertificateStatus";
+    exchange.request = &request.base;
+    exchange.response = &swkpb__node_certificate_status_response__descriptor;
+    exchange.timeout_ns = STATUS_TIMEOUT;
+    for (int i = 0; i < STATUS_POLLS_MAX && worth_another_attempt(rc); i++) {
+        rc = i > 0 ? pause_for(config, ATTEMPT_PAUSE, err) : SWK_OK;
+        if (rc == 0) {
+            rc = swki_exchange(&exchange, arena, &decoded, err);
+        }
+    }
+    if (rc == 0) {
+        *out_status = (const Swkpb__NodeCertificateStatusResponse *)decoded;
+    }
+    return rc;
+}
+
+/* The request is made once: who asks again after an answer was lost asks for
+ * the same, and is known by it. */
+static int fetch_certificate(const struct swki_join_config *config,
+                             const char *address,
+                             struct swki_credentials *credentials,
+                             struct swki_buf *csr, struct swki_arena *arena,
+                             struct swk_error *err)
+{
+    const Swkpb__NodeCertificateStatusResponse *status = NULL;
+    struct swki_tls_context *context = NULL;
+    const char *node_id = "";
+    int rc;
+
+    /* Without own certificate: a chain from an earlier life does not count. */
+    swki_buf_clear(&credentials->chain);
+    rc = swki_credentials_tls(credentials, SWKI_TLS_CLIENT, config->alloc,
+                              config->clock, config->entropy, &context, err);
+    if (rc == 0 && csr->len == 0) {
+        rc = swki_credentials_new_key(credentials, config->entropy, csr, err);
+    }
+    if (rc == 0) {
+        rc = ask_certificate(config, address, context, csr, arena, &node_id,
+                             err);
+    }
+    if (rc == 0) {
+        rc = ask_status(config, address, context, node_id, csr, arena, &status,
+                        err);
+    }
+    if (rc == 0) {
+        rc = take_certificate(config, status, csr, credentials, err);
+    }
+    swki_tls_context_unref(context);
+    return rc;
+}
+
+/* -- Attempts ------------------------------------------------------------- */
+
+/* Dates that do not fit are the clock's fault, if that is known to be wrong. */
+static int explain(const struct swki_clock_skew *skew, struct swk_error *err)
+{
+    char text[SWKI_CLOCK_SKEW_TEXT_SIZE];
+
+    if (swki_clock_skew_matters(skew)) {
+        swki_clock_skew_text(skew, text);
+        swki_fail(err, SWK_ECLOCK, "%s, then start again", text);
+    }
+    return err->code;
+}
+
+static int attempt(const struct swki_join_config *config,
+                   const struct swk_join_token *token, const char *address,
+                   struct swki_credentials *credentials, struct swki_buf *csr,
+                   struct swk_error *err)
+{
+    struct swki_clock_skew skew = {0};
+    struct swki_arena arena;
+    bool dates;
+    int rc;
+
+    swki_arena_init(&arena, config->alloc, SWKI_PEM_LEN_MAX * 64);
+    rc = fetch_roots(config, token, address, credentials, &arena, &skew, err);
+    dates = rc == SWK_ECLOCK;
+    if (rc == 0) {
+        rc = fetch_certificate(config, address, credentials, csr, &arena, err);
+        /* TLS knows no more than that it does not take a certificate. */
+        dates = rc == SWK_ECLOCK || rc == SWK_EUNAUTHENTICATED;
+    }
+    swki_arena_fini(&arena);
+    return dates ? explain(&skew, err) : rc;
+}
+
+void swki_join_compare_clocks(const struct swki_join_config *config,
+                              struct swk_error *err)
+{
+    char address[SWKI_REMOTE_ADDRESS_SIZE + SCHEME_LEN];
+    const Swkpb__GetRootCACertificateResponse *response;
+
+    for (int i = 0; i < COMPARISONS_MAX; i++) {
+        const struct swki_remote *remote = swki_remotes_pick(config->remotes);
+        struct swki_clock_skew skew = {0};
+        struct swki_arena arena;
+        struct swk_error unused;
+
+        if (remote == NULL) {
+            return;
+        }
+        snprintf(address, sizeof(address), "tcp://%s", remote->address);
+        swki_arena_init(&arena, config->alloc, SWKI_PEM_LEN_MAX * 64);
+        (void)ask_roots(config, address, &arena, &skew, &response, &unused);
+        swki_arena_fini(&arena);
+        if (skew.measured) {
+            (void)explain(&skew, err);
+            return;
+        }
+    }
+}
+
+int swki_join(const struct swki_join_config *config,
+              struct swki_credentials *credentials, struct swk_error *err)
+{
+    char address[SWKI_REMOTE_ADDRESS_SIZE + SCHEME_LEN];
+    struct swk_join_token token;
+    struct swki_buf csr;
+    int rc =
+        swk_join_token_parse(config->token, strlen(config->token), &token, err);
+
+    if (rc != 0) {
+        return rc;
+    }
+    if ((token.flags & SWK_JOIN_TOKEN_FIPS) != 0 && !config->fips) {
+        swki_wipe(&token, sizeof(token));
+        return swki_fips_refuse(err);
+    }
+    if (swki_remotes_pick(config->remotes) == NULL) {
+        return swki_fail(err, SWK_EINVAL, "no manager to join is named");
+    }
+    swki_buf_init(&csr, config->alloc, SWKI_CSR_LEN_MAX);
+    for (int i = 0; i < ATTEMPTS_MAX; i++) {
+        const struct swki_remote *remote = swki_remotes_pick(config->remotes);
+
+        snprintf(address, sizeof(address), "tcp://%s", remote->address);
+        rc = attempt(config, &token, address, credentials, &csr, err);
+        if (!worth_another_attempt(rc)) {
+            break;
+        }
+        swki_log(config->logger, SWK_LOG_WARN, "node", "cannot join at %s: %s",
+                 remote->address, err->text);
+        if (i + 1 < ATTEMPTS_MAX &&
+            pause_for(config, ATTEMPT_PAUSE, err) != 0) {
+            break;
+        }
+    }
+    if (rc == 0) {
+        rc = swki_fips_check(credentials->identity.swarm_id, config->fips, err);
+    }
+    if (rc != 0) {
+        swki_error_prefix(err, "cannot join the swarm at %s",
+                          address + SCHEME_LEN);
+    }
+    swki_buf_fini(&csr);
+    swki_wipe(&token, sizeof(token));
+    return rc;
+}

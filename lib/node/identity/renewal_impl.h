@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The inside of a renewal, for its own files. */
+
+#ifndef SWKI_NODE_RENEWAL_IMPL_H
+#define SWKI_NODE_RENEWAL_IMPL_H
+
+#include "core/ca/renewer.h"
+#include "node/identity/clock_skew.h"
+#include "node/identity/renewal.h"
+
+/* One certificate, from the request on. */
+struct swki_renewal_attempt {
+    struct swki_ask *ask;          /* under way, or NULL */
+    struct swki_credentials fresh; /* being made: key, and then chain */
+    struct swki_buf csr;
+    bool by_proof;                    /* the old certificate has ended */
+    char node_id[SWK_ID_LEN_MAX + 1]; /* whose certificate is asked about */
+    uint32_t polls;                   /* that brought nothing */
+    swk_time poll_due;                /* SWK_NEVER */
+    swk_time give_up;                 /* SWK_NEVER while there is no attempt */
+    struct swki_clock_skew skew;      /* as the answer to the request tells */
+};
+
+/* Why managers and this node do not understand each other. */
+struct swki_renewal_inquiry {
+    struct swki_ask *ask; /* under way, or NULL */
+    swk_time not_before;  /* so that it is not asked all the time */
+};
+
+struct swki_renewal {
+    struct swki_renewal_config config;
+    struct swki_loop_member member;
+    struct swki_renewer renewer;
+    struct swki_rng rng; /* of the pauses between polls */
+    struct swki_renewal_attempt attempt;
+    struct swki_renewal_inquiry inquiry;
+    /* The last news: what is new in the next ones. */
+    uint32_t seen_role; /* that the swarm grants */
+    bool seen_rotate;
+    bool told_kind; /* that this program cannot manage */
+    uint8_t refused_roots[SWKI_SHA256_SIZE]; /* said once */
+};
+
+swk_wall swki_renewal_wall(const struct swki_renewal *renewal);
+
+/* ---- roots (renewal_roots.c) ---- */
+
+/* Roots from a manager that was verified. */
+void swki_renewal_take_roots(struct swki_renewal *renewal,
+                             struct swki_pem roots, swk_time now);
+
+/* Asks a manager for the roots, and for the time, without believing it. */
+void swki_renewal_inquire(struct swki_renewal *renewal, swk_time now);
+
+#endif

@@ -1,0 +1,759 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Calls come in, the notary decides, the key signs, the log tells of it, and
+ * then the answers leave: those of a turn share one sync of the log.
+ */
+
+#include <swarmkit/signer_service.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/options.h"
+#include "core/signer/notary.h"
+#include "node/rpc/server.h"
+#include "node/signer/signer_keys.h"
+#include "node/signer/signer_log.h"
+#include "node/signer/signer_paths.h"
+#include "runtime/loop/loop.h"
+#include "wire/message.h"
+#include "wire/status.h"
+#include "wire/time.h"
+
+enum {
+    JOBS_MAX = 4096,
+    JOBS_PER_TURN = 16, /* some 40 ms */
+    REQUEST_MAX = 256 * 1024,
+    ARENA_MAX = 1024 * 1024,
+    CONNECTIONS_MAX = 64,
+};
+
+struct job {
+    struct swki_link link; /* among those that wait, or that are answered */
+    struct swki_rpc_call *call;
+    struct swki_arena arena;
+    const char *name; /* of the method */
+    const ProtobufCMessage *message;
+    struct swki_buf answer;
+    int status; /* enum swki_status */
+    char text[SWK_ERROR_TEXT_SIZE];
+};
+
+struct swk_signer_service {
+    struct swk_signer_service_config config;
+    struct swk_signer_keys *keys;
+    struct swki_notary notary;
+    struct swki_signer_log log;
+    struct swki_loop *loop;
+    struct swki_loop_member member;
+    struct swki_rpc_server *server;
+    struct swki_link waiting;
+    struct swki_link answered; /* before the log is on the disk */
+    size_t jobs_count;
+    swk_time reload_at; /* not before */
+    int lock_fd;
+};
+
+/* -- Jobs -------------------------------------------------------------------
+ */
+
+static struct job *first_job(struct swki_link *list)
+{
+    return SWKI_CONTAINER(list->next, struct job, link);
+}
+
+static void free_job(struct swk_signer_service *service, struct job *job)
+{
+    swki_list_remove(&job->link);
+    swki_buf_fini(&job->answer);
+    swki_arena_fini(&job->arena);
+    swki_free(service->config.alloc, job);
+    service->jobs_count--;
+}
+
+static const ProtobufCMessageDescriptor *type_of(const char *path)
+{
+    static const struct {
+        const char *path;
+        const ProtobufCMessageDescriptor *type;
+    } methods[] = {
+        {SWKI_SIGNER_SIGN_NODE, &swkpb__rpc__sign_node_request__descriptor},
+        {SWKI_SIGNER_CREATE_ROOT, &swkpb__rpc__create_root_request__descriptor},
+        {SWKI_SIGNER_CROSS_SIGN, &swkpb__rpc__cross_sign_request__descriptor},
+        {SWKI_SIGNER_CHECK_AUTHORITY,
+         &swkpb__rpc__check_authority_request__descriptor},
+        {SWKI_SIGNER_DESCRIBE,
+         &swkpb__rpc__describe_signer_request__descriptor},
+    };
+
+    for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++) {
+        if (strcmp(methods[i].path, path) == 0) {
+            return methods[i].type;
+        }
+    }
+    return NULL;
+}
+
+static int read_request(struct job *job, const uint8_t *data, size_t len,
+                        struct swk_error *err)
+{
+    const char *path = swki_rpc_call_info(job->call)->path;
+    const ProtobufCMessageDescriptor *type = type_of(path);
+    ProtobufCMessage *message = NULL;
+    int rc;
+
+    if (type == NULL) {
+        return swki_fail(err, SWK_ENOTSUP, "a signer does not serve %s", path);
+    }
+    job->name = strrchr(path, '/') + 1;
+    rc = swki_message_unpack(type, data, len, &job->arena, &message, err);
+    job->message = message;
+    return rc;
+}
+
+static void on_request(void *ctx, struct swki_rpc_call *call,
+                       const uint8_t *data, size_t len, swk_time now)
+{
+    struct swk_signer_service *service = ctx;
+    const struct swk_alloc *alloc = service->config.alloc;
+    struct job *job = service->jobs_count < JOBS_MAX
+                          ? swki_calloc(alloc, 1, sizeof(*job))
+                          : NULL;
+    struct swk_error err;
+
+    (void)now;
+    swki_rpc_call_set_ctx(call, job);
+    if (job == NULL) {
+        swki_rpc_call_end(call, SWKI_STATUS_RESOURCE_EXHAUSTED,
+                          "the signer has too much to do");
+        return;
+    }
+    service->jobs_count++;
+    job->call = call;
+    swki_arena_init(&job->arena, alloc, ARENA_MAX);
+    swki_buf_init(&job->answer, alloc, REQUEST_MAX);
+    swki_list_append(&service->waiting, &job->link);
+    if (read_request(job, data, len, &err) != 0) {
+        swki_list_remove(&job->link); /* it only waits for its closed() */
+        swki_rpc_call_end(call, (int)swki_status_from_error(err.code),
+                          err.text);
+    }
+    swki_loop_wake(service->loop);
+}
+
+static void on_closed(void *ctx, struct swki_rpc_call *call, swk_time now)
+{
+    struct job *job = swki_rpc_call_ctx(call);
+
+    (void)now;
+    if (job != NULL) {
+        free_job(ctx, job);
+    }
+}
+
+/* -- Signing ----------------------------------------------------------------
+ */
+
+static struct swki_pem pem_of(const ProtobufCBinaryData *data)
+{
+    return (struct swki_pem){data->data, data->len};
+}
+
+static void read_node(const Swkpb__Rpc__SignNodeRequest *message,
+                      struct swki_notary_request *out_request)
+{
+    *out_request = (struct swki_notary_request){
+        .kind = SWKI_NOTARY_NODE,
+        .now = swki_timestamp_get(message->now),
+        .swarm_id = message->swarm_id,
+        .authority = pem_of(&message->authority),
+        .node_id = message->node_id,
+        .role = message->role == SWKPB__NODE_ROLE__MANAGER  ? SWKI_ROLE_MANAGER
+                : message->role == SWKPB__NODE_ROLE__WORKER ? SWKI_ROLE_WORKER
+                                                            : SWKI_ROLE_NONE,
+        .validity_ns = swki_duration_get(message->validity, 0),
+        .previous = pem_of(&message->previous),
+    };
+}
+
+static void read_root(const Swkpb__Rpc__CreateRootRequest *message,
+                      struct swki_notary_request *out_request)
+{
+    *out_request = (struct swki_notary_request){
+        .kind = SWKI_NOTARY_ROOT,
+        .now = swki_timestamp_get(message->now),
+        .swarm_id = message->swarm_id,
+        .node_id = "",
+    };
+}
+
+static void read_cross(const Swkpb__Rpc__CrossSignRequest *message,
+                       struct swki_notary_request *out_request)
+{
+    *out_request = (struct swki_notary_request){
+        .kind = SWKI_NOTARY_CROSS,
+        .now = swki_timestamp_get(message->now),
+        .swarm_id = message->swarm_id,
+        .node_id = "",
+        .authority = pem_of(&message->authority),
+        .root = pem_of(&message->root),
+    };
+}
+
+static void read_check(const Swkpb__Rpc__CheckAuthorityRequest *message,
+                       struct swki_notary_request *out_request)
+{
+    *out_request = (struct swki_notary_request){
+        .kind = SWKI_NOTARY_CHECK,
+        .now = swki_timestamp_get(message->now),
+        .swarm_id = message->swarm_id,
+        .node_id = "",
+        .authority = pem_of(&message->authority),
+    };
+}
+
+/* What tools brought since is looked for, but not at a stranger's pace. */
+static int decide(struct swk_signer_service *service, swk_time now,
+                  swk_wall wall, const struct swki_notary_request *request,
+                  struct swki_notary_decision *decision, struct swk_error *err)
+{
+    int rc =
+        swki_notary_decide(&service->notary, now, wall, request, decision, err);
+
+    bool unknown = rc == SWK_EUNAVAILABLE ||
+                   (rc == SWK_EDENIED && request->previous.len > 0);
+
+    if (!unknown || now < service->reload_at) {
+        return rc;
+    }
+    service->reload_at = now + SWK_SECOND;
+    rc = swki_signer_keys_reload(service->keys, err);
+    if (rc != 0) {
+        swki_log(service->config.logger, SWK_LOG_WARN, "signer", "%s",
+                 err->text);
+    }
+    return swki_notary_decide(&service->notary, now, wall, request, decision,
+                              err);
+}
+
+static int sign_node(const Swkpb__Rpc__SignNodeRequest *message, swk_wall wall,
+                     const struct swki_notary_request *request,
+                     const struct swki_notary_decision *decision,
+                     struct swki_buf *out_pem, struct swk_error *err)
+{
+    const struct swki_leaf leaf = {
+        .node_id = request->node_id,
+        .swarm_id = request->swarm_id,
+        .role = request->role,
+        .now = wall,
+        .validity_ns = request->validity_ns,
+    };
+
+    return swki_signer_issue(decision->authority->signer, pem_of(&message->csr),
+                             &leaf, out_pem, err);
+}
+
+static int give_root(struct swk_signer_service *service,
+                     struct swki_notary_decision *decision,
+                     struct swki_buf *out_pem, struct swk_error *err)
+{
+    int rc =
+        decision->authority != NULL
+            ? SWK_OK
+            : swki_signer_keys_make(service->keys, &decision->authority, err);
+
+    if (rc == 0 &&
+        !swki_buf_append(out_pem, decision->authority->certificate.data,
+                         decision->authority->certificate.len)) {
+        rc = swki_fail_nomem(err);
+    }
+    return rc;
+}
+
+static int sign(struct swk_signer_service *service, const struct job *job,
+                swk_wall wall, const struct swki_notary_request *request,
+                struct swki_notary_decision *decision, struct swki_buf *out_pem,
+                struct swk_error *err)
+{
+    switch (request->kind) {
+    case SWKI_NOTARY_NODE:
+        return sign_node((const Swkpb__Rpc__SignNodeRequest *)job->message,
+                         wall, request, decision, out_pem, err);
+    case SWKI_NOTARY_ROOT:
+        return give_root(service, decision, out_pem, err);
+    case SWKI_NOTARY_CROSS:
+        return swki_signer_cross_sign(decision->authority->signer,
+                                      swki_pem_first(request->root), out_pem,
+                                      err);
+    case SWKI_NOTARY_CHECK:
+        return SWK_OK;
+    }
+    return swki_fail(err, SWK_EINVAL, "nothing to sign");
+}
+
+static int mark_used(struct swk_signer_service *service,
+                     const struct swki_authority *authority,
+                     struct swk_error *err)
+{
+    return authority == NULL || authority->used
+               ? SWK_OK
+               : swki_signer_keys_mark_used(service->keys, authority, err);
+}
+
+/* What must be known after a restart too. */
+static int remember(struct swk_signer_service *service,
+                    const struct swki_notary_request *request,
+                    const struct swki_notary_decision *decision,
+                    struct swk_error *err)
+{
+    int rc = SWK_OK;
+
+    if (request->kind == SWKI_NOTARY_ROOT ||
+        request->kind == SWKI_NOTARY_CHECK) {
+        return SWK_OK;
+    }
+    if (service->keys->swarm_id[0] == '\0') {
+        rc = swki_signer_keys_bind(service->keys, request->swarm_id, err);
+    }
+    if (rc == 0) {
+        rc = mark_used(service, decision->authority, err);
+    }
+    return rc != 0 ? rc : mark_used(service, decision->subject, err);
+}
+
+/* -- The log ----------------------------------------------------------------
+ */
+
+static const char *role_name(enum swki_role role)
+{
+    return role == SWKI_ROLE_MANAGER  ? "manager"
+           : role == SWKI_ROLE_WORKER ? "worker"
+                                      : NULL;
+}
+
+static char *hex_text(const struct swki_buf *bytes, struct swki_arena *arena)
+{
+    char *text = swki_arena_alloc(arena, 2 * bytes->len + 1);
+
+    for (size_t i = 0; text != NULL && i < bytes->len; i++) {
+        snprintf(text + 2 * i, 3, "%02x", bytes->data[i]);
+    }
+    return text;
+}
+
+static void describe_certificate(Swkpb__Rpc__SignerRecord *record,
+                                 const struct swki_buf *pem,
+                                 struct swki_arena *arena)
+{
+    char hex[SWKI_SHA256_HEX_LEN + 1];
+    uint8_t digest[SWKI_SHA256_SIZE];
+    struct swki_certificate_info info;
+
+    if (pem->len == 0 || swki_certificate_info_init(
+                             &info, NULL, swki_pem_of_buf(pem), NULL) != 0) {
+        return;
+    }
+    record->serial = hex_text(&info.serial, arena);
+    record->not_before = swki_timestamp_from_wall(info.not_before, arena);
+    record->not_after = swki_timestamp_from_wall(info.not_after, arena);
+    if (swki_sha256(info.public_key.data, info.public_key.len, digest)) {
+        swki_sha256_hex(digest, hex);
+        record->public_key = swki_arena_strdup(arena, hex);
+    }
+    swki_certificate_info_fini(&info);
+}
+
+/* Strings of a record are only read. */
+static char *text_of(const char *text)
+{
+    return text == NULL ? (char *)(uintptr_t)protobuf_c_empty_string
+                        : (char *)(uintptr_t)text;
+}
+
+static void write_record(struct swk_signer_service *service, struct job *job,
+                         swk_wall wall,
+                         const struct swki_notary_request *request,
+                         const struct swki_notary_decision *decision,
+                         const struct swki_buf *pem,
+                         const struct swk_error *why, uint64_t left_out)
+{
+    const struct swki_rpc_call_info *info = swki_rpc_call_info(job->call);
+    Swkpb__Rpc__SignerRecord record = SWKPB__RPC__SIGNER_RECORD__INIT;
+    bool failed = why->code == SWK_ENOMEM || why->code == SWK_EIO;
+    char uid[24];
+    char pid[24];
+
+    record.time = swki_timestamp_from_wall(wall, &job->arena);
+    record.call = text_of(job->name);
+    record.outcome = text_of(why->code == 0 ? "signed"
+                             : failed       ? "failed"
+                                            : "refused");
+    record.reason = text_of(why->code == 0 ? NULL : why->text);
+    record.swarm_id = text_of(request->swarm_id);
+    record.node_id = text_of(request->node_id);
+    record.role = text_of(role_name(request->role));
+    record.previous_role = text_of(role_name(decision->previous_role));
+    snprintf(uid, sizeof(uid), "%lld", (long long)info->uid);
+    snprintf(pid, sizeof(pid), "%lld", (long long)info->pid);
+    record.left_out = left_out;
+    record.uid = uid;
+    record.pid = pid;
+    if (decision->authority != NULL) {
+        record.authority = decision->authority->fingerprint;
+    }
+    if (why->code == 0) {
+        describe_certificate(&record, pem, &job->arena);
+    }
+    swki_signer_log_add(&service->log, &record);
+    swki_log(service->config.logger,
+             why->code == 0 ? SWK_LOG_DEBUG : SWK_LOG_WARN, "signer",
+             "%s %s%s%s%s%s", job->name, request->node_id,
+             request->node_id[0] == '\0' ? "" : ": ", record.outcome,
+             why->code == 0 ? "" : ": ", record.reason);
+}
+
+/* -- Answers ----------------------------------------------------------------
+ */
+
+static void set_failure(struct job *job, const struct swk_error *why)
+{
+    /* A disk that is full now need not be so for ever. */
+    job->status = why->code == SWK_EIO ? SWKI_STATUS_UNAVAILABLE
+                                       : (int)swki_status_from_error(why->code);
+    snprintf(job->text, sizeof(job->text), "%s", why->text);
+}
+
+static int put_answer(struct job *job, enum swki_notary_kind kind,
+                      const struct swki_buf *pem, struct swk_error *err)
+{
+    const ProtobufCBinaryData bytes = {.len = pem->len, .data = pem->data};
+    Swkpb__Rpc__SignNodeResponse node = SWKPB__RPC__SIGN_NODE_RESPONSE__INIT;
+    Swkpb__Rpc__CreateRootResponse root =
+        SWKPB__RPC__CREATE_ROOT_RESPONSE__INIT;
+    Swkpb__Rpc__CrossSignResponse cross = SWKPB__RPC__CROSS_SIGN_RESPONSE__INIT;
+    const Swkpb__Rpc__CheckAuthorityResponse check =
+        SWKPB__RPC__CHECK_AUTHORITY_RESPONSE__INIT;
+    const ProtobufCMessage *answer = NULL;
+
+    node.certificate = root.certificate = cross.certificate = bytes;
+    switch (kind) {
+    case SWKI_NOTARY_NODE:
+        answer = &node.base;
+        break;
+    case SWKI_NOTARY_ROOT:
+        answer = &root.base;
+        break;
+    case SWKI_NOTARY_CROSS:
+        answer = &cross.base;
+        break;
+    case SWKI_NOTARY_CHECK:
+        answer = &check.base;
+        break;
+    }
+    return swki_message_pack(answer, &job->answer, err);
+}
+
+static void serve(struct swk_signer_service *service, struct job *job,
+                  swk_time now, const struct swki_notary_request *request)
+{
+    const struct swk_clock *clock = service->config.clock;
+    swk_wall wall = clock->wall(clock->ctx);
+    struct swki_notary_decision decision = {0};
+    struct swk_error why = {0};
+    uint64_t left_out = 0;
+    struct swki_buf pem;
+    bool told;
+    int rc;
+
+    swki_buf_init(&pem, service->config.alloc, SWKI_PEM_LEN_MAX);
+    rc = decide(service, now, wall, request, &decision, &why);
+    if (rc == 0) {
+        rc = sign(service, job, wall, request, &decision, &pem, &why);
+    }
+    if (rc == 0) {
+        rc = remember(service, request, &decision, &why);
+    }
+    if (rc == 0) {
+        rc = put_answer(job, request->kind, &pem, &why);
+    }
+    if (rc == 0) {
+        swki_notary_signed(&service->notary, request, &decision);
+        why = (struct swk_error){0};
+        told = request->kind != SWKI_NOTARY_CHECK;
+    } else {
+        told = swki_notary_refused(&service->notary, now, rc, &left_out);
+        set_failure(job, &why);
+    }
+    if (told) {
+        write_record(service, job, wall, request, &decision, &pem, &why,
+                     left_out);
+    }
+    swki_buf_fini(&pem);
+}
+
+static void describe(struct swk_signer_service *service, struct job *job)
+{
+    const struct swk_clock *clock = service->config.clock;
+    Swkpb__Rpc__DescribeSignerResponse *response = swki_notary_describe(
+        &service->notary, clock->wall(clock->ctx), &job->arena);
+    struct swk_error err = {0};
+
+    if (response == NULL) {
+        swki_fail_nomem(&err);
+    } else if (swki_message_pack(&response->base, &job->answer, &err) == 0) {
+        return;
+    }
+    set_failure(job, &err);
+}
+
+static void do_job(struct swk_signer_service *service, struct job *job,
+                   swk_time now)
+{
+    const ProtobufCMessageDescriptor *type = job->message->descriptor;
+    struct swki_notary_request request;
+
+    if (type == &swkpb__rpc__describe_signer_request__descriptor) {
+        describe(service, job);
+        return;
+    }
+    if (type == &swkpb__rpc__sign_node_request__descriptor) {
+        read_node((const Swkpb__Rpc__SignNodeRequest *)job->message, &request);
+    } else if (type == &swkpb__rpc__create_root_request__descriptor) {
+        read_root((const Swkpb__Rpc__CreateRootRequest *)job->message,
+                  &request);
+    } else if (type == &swkpb__rpc__cross_sign_request__descriptor) {
+        read_cross((const Swkpb__Rpc__CrossSignRequest *)job->message,
+                   &request);
+    } else {
+        read_check((const Swkpb__Rpc__CheckAuthorityRequest *)job->message,
+                   &request);
+    }
+    serve(service, job, now, &request);
+}
+
+/* Nothing leaves of which the log does not tell. */
+static void send_answers(struct swk_signer_service *service)
+{
+    struct swk_error err = {0};
+    bool kept = swki_signer_log_sync(&service->log, &err) == 0;
+
+    if (!kept) {
+        swki_log(service->config.logger, SWK_LOG_ERROR, "signer", "%s",
+                 err.text);
+    }
+    while (!swki_list_empty(&service->answered)) {
+        struct job *job = first_job(&service->answered);
+
+        swki_list_remove(&job->link);
+        if (!kept) {
+            set_failure(job, &err);
+        }
+        if (job->status == SWKI_STATUS_OK) {
+            swki_rpc_call_send(job->call, job->answer.data, job->answer.len);
+        }
+        swki_rpc_call_end(job->call, job->status, job->text);
+    }
+}
+
+static swk_time turn(void *ctx, swk_time now)
+{
+    struct swk_signer_service *service = ctx;
+
+    for (int i = 0; i < JOBS_PER_TURN && !swki_list_empty(&service->waiting);
+         i++) {
+        struct job *job = first_job(&service->waiting);
+
+        do_job(service, job, now);
+        swki_list_remove(&job->link);
+        swki_list_append(&service->answered, &job->link);
+    }
+    if (!swki_list_empty(&service->answered)) {
+        send_answers(service);
+    }
+    return swki_list_empty(&service->waiting) ? SWK_NEVER : now;
+}
+
+/* -- Life -------------------------------------------------------------------
+ */
+
+static int lock_service(struct swk_signer_service *service,
+                        struct swk_error *err)
+{
+    char path[PATH_MAX];
+    int fd;
+
+    snprintf(path, sizeof(path), "%s/service.lock", service->keys->dir);
+    fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
+              S_IRUSR | S_IWUSR);
+    if (fd < 0) {
+        return swki_fail(err, errno == EACCES ? SWK_EDENIED : SWK_EIO,
+                         "cannot open %s: %s", path, strerror(errno));
+    }
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        close(fd);
+        return swki_fail(err, SWK_EBUSY,
+                         "another signer serves with the keys in %s",
+                         service->keys->dir);
+    }
+    service->lock_fd = fd;
+    return SWK_OK;
+}
+
+static int open_log(struct swk_signer_service *service, struct swk_error *err)
+{
+    const char *path = service->config.log_path;
+    char usual[PATH_MAX];
+
+    snprintf(usual, sizeof(usual), "%s/signatures.log", service->keys->dir);
+    return swki_signer_log_open(&service->log, service->config.alloc,
+                                path != NULL ? path : usual, err);
+}
+
+static int open_socket(struct swk_signer_service *service,
+                       struct swk_error *err)
+{
+    const struct swk_signer_service_config *config = &service->config;
+    const char *path = config->socket_path;
+    const struct swki_rpc_server_config server = {
+        .alloc = config->alloc,
+        .logger = config->logger,
+        .clock = config->clock,
+        .transport = config->transport,
+        .loop = service->loop,
+        .handler = {.ctx = service, .request = on_request, .closed = on_closed},
+        .request_max = REQUEST_MAX,
+        .connections_max = CONNECTIONS_MAX,
+        .local_users = config->users,
+        .local_users_count = config->users_count,
+    };
+    int rc = swki_rpc_server_new(&server, &service->server, err);
+
+    if (rc == 0) {
+        rc = swki_rpc_server_listen_local(service->server, path, err);
+    }
+    if (rc == 0 && config->group >= 0 &&
+        (chown(path, (uid_t)-1, (gid_t)config->group) != 0 ||
+         chmod(path, S_IRUSR | S_IWUSR | S_IRGRP | S_IWGRP) != 0)) {
+        rc = swki_fail(err, SWK_EDENIED, "cannot give %s to group %lld: %s",
+                       path, (long long)config->group, strerror(errno));
+    }
+    return rc;
+}
+
+static int open_service(struct swk_signer_service *service,
+                        struct swk_error *err)
+{
+    struct swk_signer_policy policy = SWK_SIGNER_POLICY_INIT;
+    int rc = SWK_OK;
+
+    if (service->config.policy != NULL) {
+        rc = swki_options_read(&policy, sizeof(policy), service->config.policy,
+                               "swk_signer_policy", err);
+    }
+    if (rc == 0) {
+        rc =
+            swki_notary_init(&service->notary, &policy, service->keys->swarm_id,
+                             &service->keys->authorities, err);
+    }
+    if (rc == 0) {
+        rc = lock_service(service, err);
+    }
+    if (rc == 0) {
+        rc = open_log(service, err);
+    }
+    if (rc == 0) {
+        rc = swki_loop_new(service->config.alloc, service->config.clock,
+                           &service->loop, err);
+    }
+    if (rc != 0) {
+        return rc;
+    }
+    service->member = (struct swki_loop_member){.ctx = service, .turn = turn};
+    swki_loop_add(service->loop, &service->member);
+    return open_socket(service, err);
+}
+
+static int check_config(const struct swk_signer_service_config *config,
+                        struct swk_error *err)
+{
+    if (config->clock == NULL || config->entropy == NULL ||
+        config->transport == NULL || config->keys == NULL ||
+        config->socket_path == NULL ||
+        (config->users == NULL && config->users_count > 0)) {
+        return swki_fail(err, SWK_EINVAL, "signer: NULL in the configuration");
+    }
+    return SWK_OK;
+}
+
+int swk_signer_service_new(const struct swk_signer_service_config *options,
+                           swk_signer_service **out_service,
+                           struct swk_error *err)
+{
+    struct swk_signer_service_config config;
+    struct swk_signer_service *service;
+    int rc;
+
+    if (options == NULL || out_service == NULL) {
+        return swki_fail(err, SWK_EINVAL, "signer: NULL argument");
+    }
+    rc = swki_options_read(&config, sizeof(config), options,
+                           "swk_signer_service_config", err);
+    if (rc == 0) {
+        rc = check_config(&config, err);
+    }
+    if (rc != 0) {
+        return rc;
+    }
+    service = swki_calloc(config.alloc, 1, sizeof(*service));
+    if (service == NULL) {
+        return swki_fail_nomem(err);
+    }
+    service->config = config;
+    service->keys = config.keys;
+    service->lock_fd = -1;
+    service->log.fd = -1;
+    swki_list_init(&service->waiting);
+    swki_list_init(&service->answered);
+    rc = open_service(service, err);
+    if (rc != 0) {
+        swk_signer_service_free(service);
+        return rc;
+    }
+    *out_service = service;
+    return SWK_OK;
+}
+
+int swk_signer_service_process(swk_signer_service *service, swk_time timeout_ns,
+                               struct swk_error *err)
+{
+    const struct swk_clock *clock = service->config.clock;
+
+    return swki_loop_wait(service->loop, clock->now(clock->ctx) + timeout_ns,
+                          err);
+}
+
+void swk_signer_service_free(swk_signer_service *service)
+{
+    if (service == NULL) {
+        return;
+    }
+    swki_rpc_server_free(service->server); /* every job is closed */
+    if (service->loop != NULL) {
+        swki_loop_remove(service->loop, &service->member);
+    }
+    swki_loop_free(service->loop);
+    swki_signer_log_close(&service->log);
+    if (service->lock_fd >= 0) {
+        close(service->lock_fd);
+    }
+    swki_free(service->config.alloc, service);
+}
