@@ -11,7 +11,8 @@
  *
  *     set KEY VALUE    ok; or leader N: ask that one (0: nobody knows)
  *     get KEY          value VALUE, or none: with all that was set before
- *     status           id, leader, term, applied index, snapshot's index
+ *     status           id, leader, term, applied index, oldest entry,
+ *                      snapshot's index
  *
  * This file drives the member; the others are what it needs beside: the
  * application (raft_kv_app), a network (_net) and a mailbox (_mail).

@@ -223,9 +223,11 @@ static void command_status(const struct app *app)
     struct swk_raft_status status = {.size = sizeof(status)};
 
     swk_raft_status(app->raft, &status);
-    printf("id %llu leader %llu term %llu applied %llu snapshot %llu\n",
+    printf("id %llu leader %llu term %llu applied %llu first %llu"
+           " snapshot %llu\n",
            (unsigned long long)status.id, (unsigned long long)status.leader,
            (unsigned long long)status.term, (unsigned long long)status.applied,
+           (unsigned long long)status.first_index,
            (unsigned long long)status.snapshot_index);
     fflush(stdout);
 }
