@@ -215,7 +215,8 @@ def among_managers(method):
 def a_demoted_manager_rules_no_more():
     """With a certificate from before, which is good to its end. Only the leader
     is sure of a node's role; others do nothing for it but pass its calls on,
-    and listen to members of the group, by their numbers in it."""
+    and listen to members of the group, by their numbers in it. None listens to
+    a number that it made up."""
     outcome = Outcome()
 
     def judge(method, answer):
@@ -231,6 +232,10 @@ def a_demoted_manager_rules_no_more():
         for where, port in (("leader", swarm.port), ("follower", second.port)):
             with swarm.talk(files, at="tcp://127.0.0.1:%d" % port) as talk:
                 try_all(talk, where, "a demoted manager", outcome, judge)
+                answer = talk.call("Raft/ProcessRaftMessage", {"message": {
+                    "type": "MsgHeartbeat", "to": 1, "from": 777, "term": 99}})
+                expect(answer.denied() and "no manager any more" in
+                       answer.text, "%s: it leads: %s" % (where, answer))
         with swarm.talk(files) as talk:
             for path in ("Control/ListNodes", "CA/GetUnlockKey",
                          "RaftMembership/Join"):
