@@ -208,6 +208,34 @@ def sessions_are_for_those_with_certificates():
         expect(again is None, "an expired certificate is let in")
 
 
+def garbage_right_behind_a_handshake_does_no_harm():
+    """The end of the handshake, data and what is no record come at once, so
+    that the connection has failed before it was ready."""
+    with Attacked(drained=True) as swarm:
+        context = context_of(swarm, swarm.issue("someone", WORKER))
+        first = tls_to(swarm, context=context)
+        session = first.session
+        first.close()
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        client = context.wrap_bio(incoming, outgoing, session=session,
+                                  server_hostname="swarm-manager")
+        with socket.create_connection(("127.0.0.1", swarm.port),
+                                      PATIENCE_S) as connection:
+            while True:
+                try:
+                    client.do_handshake()
+                    break
+                except ssl.SSLWantReadError:
+                    connection.sendall(outgoing.read())
+                    incoming.write(connection.recv(65536))
+            expect(client.session_reused, "its end would wait for the server's")
+            client.write(b"data")
+            connection.sendall(outgoing.read() + b"what is no record")
+            expect(hung_up(connection), "it goes on")
+        expect(swarm.manager.running(), "it took the manager down")
+        swarm.ctl("node", "ls")
+
+
 def a_connection_ends_with_its_certificate():
     with Attacked(drained=True) as swarm:
         now = int(time.time())
@@ -421,6 +449,7 @@ def another_server_in_between_is_found_out():
 main([only_recent_versions_and_ciphers_are_accepted,
       it_asks_for_certificates_and_never_negotiates_anew,
       sessions_are_for_those_with_certificates,
+      garbage_right_behind_a_handshake_does_no_harm,
       a_connection_ends_with_its_certificate,
       what_is_no_tls_gets_no_answer,
       chains_that_are_too_much_are_refused,

@@ -109,6 +109,10 @@ static void feed(struct swki_rpc_link *link, const void *data, size_t len)
     }
     if (swki_tls_feed(link->tls, data, len, &link->inbox, &err) != SWK_OK) {
         fail(link, &err);
+        if (!link->ready) {
+            /* Its end came with the handshake's: nobody was told of it. */
+            swki_buf_clear(&link->inbox);
+        }
     } else if (!link->ready && swki_tls_established(link->tls)) {
         link->ready = true;
         link->ready_due = true;
