@@ -106,8 +106,10 @@ static bool check_executor(const Consent *consent, const Swkpb__Task *task,
         break;
     case SWKPB__TASK_SPEC__RUNTIME_GENERIC:
         kind = text_of(spec->generic->kind);
-        hidden = takes_a_name(kind) ||
-                 (consent->executors == NULL && judges_containers(consent));
+        hidden = takes_a_name(kind) ? consent->executors != NULL ||
+                                          judges_containers(consent)
+                                    : consent->executors == NULL &&
+                                          judges_containers(consent);
         break;
     default:
         hidden = consent->executors != NULL || judges_containers(consent);

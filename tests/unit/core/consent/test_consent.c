@@ -97,6 +97,7 @@ static void without_a_rule_everything_is_allowed(void **state)
            "'mounts':[{'source':'/','target':'/h'}]"),
          OK},
         {"{}", "{'spec':{'generic':{'kind':'vm'}}}", OK},
+        {"{}", "{'spec':{'generic':{'kind':'container'}}}", OK},
         {"{}", "{'spec':{'attachment':{}}}", OK},
         {"{}", "{'spec':{}}", OK},
         {"{}", "{}", NO(EXECUTOR)},
