@@ -246,7 +246,7 @@ static void ask(struct bench *b, uint64_t call_id)
 
     request.csr = (ProtobufCBinaryData){b->csr.len, b->csr.data};
     request.token = swki_cluster(cluster)->root_ca->join_tokens->worker;
-    swki_ca_server_call(b->server, PKI_NOW, &call, &b->answers);
+    swki_ca_server_call(b->server, 0, PKI_NOW, &call, &b->answers);
 }
 
 /* What the certificates of all nodes took. */

@@ -218,7 +218,7 @@ static uint64_t call(struct ca_swarm *s, size_t number,
     if (number == CALL_OF_ADMIN) {
         swki_control_call(s->control, s->wall, &c, &s->answers);
     } else {
-        swki_ca_server_call(s->server, s->wall, &c, &s->answers);
+        swki_ca_server_call(s->server, s->now, s->wall, &c, &s->answers);
     }
     commit(s);
     return c.id;

@@ -219,13 +219,42 @@ static void answer_issue(struct swki_answers *answers, swk_wall wall,
     swki_answer_reply(answers, call_id, &response.base, index);
 }
 
+/* A request, and when it came. */
+struct asked {
+    const struct swki_call *call;
+    swk_time now;
+    swk_wall wall;
+};
+
+/* Whether the node did not choose to ask: its role has changed since its last
+ * request, or it was told to renew. */
+static bool is_called_for(const Swkpb__Node *node)
+{
+    const Swkpb__Certificate *record = node->certificate;
+
+    return record == NULL || record->role != node->role ||
+           (record->status != NULL &&
+            record->status->state == SWKPB__ISSUANCE_STATUS__STATE__ROTATE);
+}
+
+/* One whose certificate has ended is counted like others: it has not asked for
+ * so long that it has its whole share. */
+static int check_share(struct swki_ca_server *server, const struct asked *asked,
+                       const Swkpb__Node *node, struct swk_error *err)
+{
+    return asked->call->caller->local || is_called_for(node)
+               ? SWK_OK
+               : swki_renewal_limit_take(&server->renewals, asked->now,
+                                         node->id, err);
+}
+
 /* The role granted is the one observed, whatever the old certificate says. */
-static int renew(struct swki_ca_server *server, swk_wall wall,
-                 const struct swki_call *call, const char *node_id,
-                 struct swki_answers *answers, struct swk_error *err)
+static int renew(struct swki_ca_server *server, const struct asked *asked,
+                 const char *node_id, struct swki_answers *answers,
+                 struct swk_error *err)
 {
     const Swkpb__IssueNodeCertificateRequest *request =
-        (const Swkpb__IssueNodeCertificateRequest *)call->request;
+        (const Swkpb__IssueNodeCertificateRequest *)asked->call->request;
     const struct swki_object *old =
         swki_view_get(swki_store_head(server->store), SWKI_KIND_NODE, node_id);
     Swkpb__NodeSpec__Membership membership;
@@ -237,6 +266,10 @@ static int renew(struct swki_ca_server *server, swk_wall wall,
         return swki_fail(
             err, SWK_ENOTFOUND,
             "node %s not found when attempting to renew certificate", node_id);
+    }
+    rc = check_share(server, asked, swki_node(old), err);
+    if (rc != 0) {
+        return rc;
     }
     membership = swki_node(old)->spec != NULL
                      ? swki_node(old)->spec->membership
@@ -251,9 +284,10 @@ static int renew(struct swki_ca_server *server, swk_wall wall,
         swki_object_unref(object);
         return rc;
     }
-    rc = update_node(server, wall, object, &index, err);
+    rc = update_node(server, asked->wall, object, &index, err);
     if (rc == 0) {
-        answer_issue(answers, wall, call->id, node_id, membership, index);
+        answer_issue(answers, asked->wall, asked->call->id, node_id, membership,
+                     index);
     }
     return rc;
 }
@@ -443,10 +477,11 @@ static int check_request(const Swkpb__IssueNodeCertificateRequest *request,
     }
 }
 
-static int serve_issue(struct swki_ca_server *server, swk_wall wall,
-                       const struct swki_call *call,
+static int serve_issue(struct swki_ca_server *server, const struct asked *asked,
                        struct swki_answers *answers, struct swk_error *err)
 {
+    const struct swki_call *call = asked->call;
+    const swk_wall wall = asked->wall;
     const Swkpb__IssueNodeCertificateRequest *request =
         (const Swkpb__IssueNodeCertificateRequest *)call->request;
     const char *node_id = renewer(server, call->caller);
@@ -462,7 +497,7 @@ static int serve_issue(struct swki_ca_server *server, swk_wall wall,
         return rc;
     }
     if (node_id != NULL) {
-        return renew(server, wall, call, node_id, answers, err);
+        return renew(server, asked, node_id, answers, err);
     }
     if (!find_admission(server, request->token, &admission)) {
         return swki_fail(err, SWK_EINVAL,
@@ -491,10 +526,10 @@ static int find_material(struct swki_ca_server *server,
     return SWK_OK;
 }
 
-static int serve(struct swki_ca_server *server, swk_wall wall,
-                 const struct swki_call *call, struct swki_answers *answers,
-                 struct swk_error *err)
+static int serve(struct swki_ca_server *server, const struct asked *asked,
+                 struct swki_answers *answers, struct swk_error *err)
 {
+    const struct swki_call *call = asked->call;
     bool issue =
         strcmp(call->path, SERVICES "NodeCA/IssueNodeCertificate") == 0;
     const struct swki_object *cluster = NULL;
@@ -511,13 +546,13 @@ static int serve(struct swki_ca_server *server, swk_wall wall,
         return rc;
     }
     if (issue) {
-        return serve_issue(server, wall, call, answers, err);
+        return serve_issue(server, asked, answers, err);
     }
     if (strcmp(call->path, SERVICES "NodeCA/NodeCertificateStatus") == 0) {
         return serve_status(server, call, answers, err);
     }
     if (strcmp(call->path, SERVICES "CA/GetRootCACertificate") == 0) {
-        return serve_root(server, wall, call, cluster, answers);
+        return serve_root(server, asked->wall, call, cluster, answers);
     }
     if (strcmp(call->path, SERVICES "CA/GetUnlockKey") == 0) {
         return serve_unlock_key(server, call, cluster, answers);
@@ -525,13 +560,14 @@ static int serve(struct swki_ca_server *server, swk_wall wall,
     return swki_fail(err, SWK_ENOTSUP, "no such call");
 }
 
-void swki_ca_server_call(struct swki_ca_server *server, swk_wall wall,
-                         const struct swki_call *call,
+void swki_ca_server_call(struct swki_ca_server *server, swk_time now,
+                         swk_wall wall, const struct swki_call *call,
                          struct swki_answers *answers)
 {
+    const struct asked asked = {.call = call, .now = now, .wall = wall};
     struct swk_error err = {0};
 
-    if (serve(server, wall, call, answers, &err) != 0) {
+    if (serve(server, &asked, answers, &err) != 0) {
         swki_answer_fail(answers, call->id, &err);
     }
 }

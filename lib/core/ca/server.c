@@ -40,6 +40,7 @@ int swki_ca_server_new(const struct swki_ca_server_config *config,
     swki_ca_waiting_init(&server->waiting, server->alloc,
                          config->waiting_max != 0 ? config->waiting_max
                                                   : SWKI_CA_WAITING_MAX);
+    swki_renewal_limit_init(&server->renewals, server->alloc);
     swki_reconcile_init(&server->reconcile, server->alloc, server->logger,
                         server->store, &server->entropy);
     *out_server = server;
@@ -59,6 +60,7 @@ static void forget(struct swki_ca_server *server)
     server->signing.probing = false;
     swki_ca_server_forget_material(server);
     swki_reconcile_fini(&server->reconcile);
+    swki_renewal_limit_fini(&server->renewals);
     server->running = false;
 }
 

@@ -25,6 +25,10 @@
  * While a certificate is asked for, or was refused, the node's record keeps the
  * one that was issued before.
  *
+ * A node that renews of its own accord may do so only so often
+ * (renewal_limit.h); what the server asked it for, and a new role, are not
+ * counted.
+ *
  * While the root is rotated, what signs is the next root, and the server leads
  * all nodes to it (reconcile.h).
  */
@@ -87,8 +91,8 @@ void swki_ca_server_stop(struct swki_ca_server *server,
  * it was decided before. The answer is appended at once, except that of
  * NodeCertificateStatus, which may come from a later step.
  */
-void swki_ca_server_call(struct swki_ca_server *server, swk_wall wall,
-                         const struct swki_call *call,
+void swki_ca_server_call(struct swki_ca_server *server, swk_time now,
+                         swk_wall wall, const struct swki_call *call,
                          struct swki_answers *answers);
 
 /* The caller has gone: forgets a call that waits, if there is such a one. */

@@ -12,6 +12,7 @@
 #include "core/ca/external.h"
 #include "core/ca/issuer.h"
 #include "core/ca/reconcile.h"
+#include "core/ca/renewal_limit.h"
 #include "core/ca/server.h"
 
 enum {
@@ -176,6 +177,7 @@ struct swki_ca_server {
     struct swki_ca_work work;         /* that was given out last */
     struct swki_ca_signing signing;
     struct swki_ca_waiting waiting;
+    struct swki_renewal_limit renewals;
     struct swki_reconcile reconcile; /* of a rotation of the root */
     swk_time now;                    /* of the last step */
 };

@@ -360,7 +360,7 @@ void swki_leader_call(struct swki_leader *leader, swk_time now, swk_wall wall,
         swki_dispatcher_call(leader->dispatcher, now, call, answers);
     } else if (in_service(call->path, "/docker.swarmkit.v1.CA") ||
                in_service(call->path, "/docker.swarmkit.v1.NodeCA")) {
-        swki_ca_server_call(leader->ca, wall, call, answers);
+        swki_ca_server_call(leader->ca, now, wall, call, answers);
     } else if (in_service(call->path, "/docker.swarmkit.v1.RaftMembership")) {
         swki_requests_call(leader->requests, now, call, answers);
     } else {

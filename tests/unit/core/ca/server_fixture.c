@@ -284,7 +284,7 @@ uint64_t call_as(struct f *f, const struct swki_caller *caller,
         .request = request,
     };
 
-    swki_ca_server_call(f->server, f->wall, &call, &f->answers);
+    swki_ca_server_call(f->server, f->now, f->wall, &call, &f->answers);
     return call.id;
 }
 

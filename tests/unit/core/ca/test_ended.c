@@ -11,6 +11,7 @@
 #include "ca.pb-c.h"
 #include "core/ca/bootstrap.h"
 #include "core/ca/proof.h"
+#include "core/ca/renewal_limit.h"
 #include "core/ca/server.h"
 #include "lib/storelog.h"
 #include "unit/crypto/pki.h"
@@ -44,6 +45,7 @@ struct f {
     struct swki_buf key;   /* of the next certificate */
     struct swki_buf csr;
     struct sent sent;
+    swk_time now;
     swk_wall wall;
     uint64_t calls;
 };
@@ -186,7 +188,7 @@ static const struct swki_answer *call_as(struct f *f, bool local,
     };
 
     swki_answers_reset(&f->answers);
-    swki_ca_server_call(f->server, f->wall, &call, &f->answers);
+    swki_ca_server_call(f->server, f->now, f->wall, &call, &f->answers);
     assert_non_null(f->answers.first);
     return f->answers.first;
 }
@@ -437,6 +439,25 @@ chain_of_another_root_is_refused_even_if_it_is_recorded(void **state)
     pki_node_fini(&stranger);
 }
 
+/* By it a node could otherwise get around its share. A proof that is refused
+ * does not count, since anybody may send one. */
+static void proofs_count_as_renewals_and_refused_ones_do_not(void **state)
+{
+    struct f *f = *state;
+
+    f->sent.key = &f->other.key;
+    for (int i = 0; i < 2 * SWKI_CA_RENEWALS_AT_ONCE; i++) {
+        expect_refused(f, SWKI_STATUS_PERMISSION_DENIED, "not by its key");
+    }
+    f->sent.key = &f->worker.key;
+    for (int i = 0; i < SWKI_CA_RENEWALS_AT_ONCE; i++) {
+        expect_taken(f);
+    }
+    expect_refused(f, SWKI_STATUS_RESOURCE_EXHAUSTED, "too often");
+    f->now += SWKI_CA_RENEWAL_INTERVAL;
+    expect_taken(f);
+}
+
 static void proof_without_form_is_a_bad_request(void **state)
 {
     struct f *f = *state;
@@ -528,6 +549,7 @@ int main(void)
         TEST(node_that_is_gone_is_not_renewed),
         TEST(blacklisted_node_is_not_renewed),
         TEST(chain_of_another_root_is_refused_even_if_it_is_recorded),
+        TEST(proofs_count_as_renewals_and_refused_ones_do_not),
         TEST(proof_without_form_is_a_bad_request),
         TEST(manager_renews_from_itself_within_the_grace),
         TEST(answers_tell_the_time),

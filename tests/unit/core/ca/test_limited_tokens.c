@@ -138,7 +138,7 @@ static const struct swki_answer *call(struct f *f, const char *path,
     caller.request_id = f->request_id;
     swki_answers_reset(&f->answers);
     if (strcmp(path, ISSUE) == 0) {
-        swki_ca_server_call(f->server, f->wall, &call, &f->answers);
+        swki_ca_server_call(f->server, 0, f->wall, &call, &f->answers);
     } else {
         caller.local = true;
         swki_control_call(f->control, f->wall, &call, &f->answers);

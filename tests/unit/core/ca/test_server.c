@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "core/ca/issuer.h"
+#include "core/ca/renewal_limit.h"
 #include "server_fixture.h"
 #include "wire/message.h"
 
@@ -249,6 +250,87 @@ static void rotate_is_left_alone_and_answers_pollers(void **state)
     assert_true(response->certificate->certificate.len > 0);
 }
 
+static enum swki_status renew_as(struct f *f, const char *id)
+{
+    struct swki_caller caller = caller_of(id, PKI_SWARM, SWKI_ROLE_WORKER);
+
+    return issue_as(f, &caller, "").answer->status;
+}
+
+/* As often as a node may at once. */
+static void use_up_renewals(struct f *f, const char *id)
+{
+    for (int i = 0; i < SWKI_CA_RENEWALS_AT_ONCE; i++) {
+        assert_int_equal(renew_as(f, id), SWKI_STATUS_OK);
+        settle(f);
+    }
+}
+
+static void node_that_renews_without_end_is_stopped_alone(void **state)
+{
+    struct f *f = *state;
+    char id[SWK_ID_LEN_MAX + 1];
+    char other[SWK_ID_LEN_MAX + 1];
+    struct swki_caller caller;
+    struct reply reply;
+    size_t asked;
+
+    join_swarm(f, tokens_of(f)->worker, id);
+    join_swarm(f, tokens_of(f)->worker, other);
+    settle(f);
+    use_up_renewals(f, id);
+    asked = f->signer.asked_count;
+    caller = caller_of(id, PKI_SWARM, SWKI_ROLE_WORKER);
+    reply = issue_as(f, &caller, "");
+    assert_int_equal(reply.answer->status, SWKI_STATUS_RESOURCE_EXHAUSTED);
+    assert_non_null(strstr(reply.answer->text, "try again in 180 seconds"));
+    settle(f);
+    assert_int_equal(f->signer.asked_count, asked);
+    assert_int_equal(state_of(f, id), STATE(ISSUED));
+    assert_int_equal(renew_as(f, other), SWKI_STATUS_OK);
+    f->now += SWKI_CA_RENEWAL_INTERVAL;
+    assert_int_equal(renew_as(f, id), SWKI_STATUS_OK);
+    assert_int_equal(renew_as(f, id), SWKI_STATUS_RESOURCE_EXHAUSTED);
+}
+
+/* Once for each time; then it is the node's own wish again. */
+static void rotation_and_new_role_get_through_beyond_the_share(void **state)
+{
+    struct f *f = *state;
+    struct swki_object *object;
+    char id[SWK_ID_LEN_MAX + 1];
+
+    join_swarm(f, tokens_of(f)->worker, id);
+    settle(f);
+    use_up_renewals(f, id);
+    set_state(f, id, STATE(ROTATE));
+    assert_int_equal(renew_as(f, id), SWKI_STATUS_OK);
+    assert_int_equal(renew_as(f, id), SWKI_STATUS_RESOURCE_EXHAUSTED);
+    settle(f);
+    object = swki_object_edit(
+        swki_view_get(swki_store_head(f->store), SWKI_KIND_NODE, id));
+    swki_node_edit(object)->role = SWKPB__NODE_ROLE__MANAGER;
+    change(f, SWKI_ACTOR_ROLE_MANAGER, object);
+    assert_int_equal(renew_as(f, id), SWKI_STATUS_OK);
+    assert_int_equal(renew_as(f, id), SWKI_STATUS_RESOURCE_EXHAUSTED);
+    settle(f);
+    assert_int_equal(
+        identity_of(&node_of(f, id)->certificate->certificate).role,
+        SWKI_ROLE_MANAGER);
+}
+
+static void administrator_of_a_manager_is_not_limited(void **state)
+{
+    struct f *f = *state;
+    struct swki_caller caller = nobody;
+
+    caller.local = true;
+    for (int i = 0; i < 2 * SWKI_CA_RENEWALS_AT_ONCE; i++) {
+        assert_int_equal(issue_as(f, &caller, "").answer->status,
+                         SWKI_STATUS_OK);
+    }
+}
+
 static void without_a_cluster_the_server_is_still_starting(void **state)
 {
     struct f *f = *state;
@@ -376,25 +458,32 @@ static void unlock_key_is_served_only_while_managers_are_locked(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(
-            token_decides_the_role_of_a_new_node, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(token_decides_the_role_of_a_new_node,
+                                        set_up, tear_down),
         cmocka_unit_test_setup_teardown(
             status_waits_until_the_certificate_is_committed, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(
-            wrong_token_is_refused_in_these_words, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(wrong_token_is_refused_in_these_words,
+                                        set_up, tear_down),
         cmocka_unit_test_setup_teardown(
             rotated_token_counts_at_once_and_the_old_one_no_more, set_up,
             tear_down),
         cmocka_unit_test_setup_teardown(
             certificate_of_this_swarm_renews_without_a_token, set_up,
             tear_down),
+        cmocka_unit_test_setup_teardown(renewals_are_refused_as_documented,
+                                        set_up, tear_down),
         cmocka_unit_test_setup_teardown(
-            renewals_are_refused_as_documented, set_up, tear_down),
+            node_that_renews_without_end_is_stopped_alone, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            rotation_and_new_role_get_through_beyond_the_share, set_up,
+            tear_down),
+        cmocka_unit_test_setup_teardown(
+            administrator_of_a_manager_is_not_limited, set_up, tear_down),
         cmocka_unit_test_setup_teardown(
             blacklisted_node_needs_a_token_and_is_a_new_node, set_up,
             tear_down),
-        cmocka_unit_test_setup_teardown(
-            local_socket_renews_the_manager_itself, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(local_socket_renews_the_manager_itself,
+                                        set_up, tear_down),
         cmocka_unit_test_setup_teardown(empty_request_is_refused, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(
