@@ -80,8 +80,10 @@ struct swk_sign_result {
     size_t size; /**< sizeof(struct swk_sign_result). */
     /**
      * 0, or enum swk_error_code. SWK_EDENIED, SWK_EMALFORMED, SWK_EINVAL and
-     * SWK_ENOTSUP are final: the same job would fail again. All others may
-     * pass, so that it is tried again later.
+     * SWK_ENOTSUP are final: the same job would fail again. SWK_ELIMIT and
+     * SWK_EABORTED are about this job alone, such as a limit of its kind: it is
+     * tried again later, and others go on. All others may pass, too, but say
+     * that nothing can be signed now: all jobs wait.
      */
     int32_t code;
     uint32_t reserved;
@@ -107,7 +109,8 @@ struct swk_signer {
      * Takes a job and returns at once; done is called exactly once for each
      * job that was taken. id is any number, which is handed back. Returns 0,
      * or a negative code with the meaning of swk_sign_result.code, and done is
-     * not called: SWK_ELIMIT when it has too many jobs already.
+     * not called: SWK_ELIMIT when it has too many jobs already, which is about
+     * all of them then.
      */
     int (*sign)(void *ctx, uint64_t id, const struct swk_sign_request *request,
                 swk_sign_done_fn done, void *done_ctx, struct swk_error *err);

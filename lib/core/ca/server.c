@@ -248,6 +248,7 @@ void swki_ca_server_step(struct swki_ca_server *server, swk_time now,
         swki_reconcile_step(&server->reconcile, now, wall);
     }
     swki_ca_server_expire(server, now);
+    swki_ca_signing_wake(&server->signing, now);
     swki_ca_server_write(server, now, wall);
     follow_committed(server, answers);
 }
@@ -302,6 +303,7 @@ swk_time swki_ca_server_deadline(const struct swki_ca_server *server)
     if (!swki_list_empty(&signing->done)) {
         deadline = earlier(deadline, signing->write_at);
     }
+    deadline = earlier(deadline, swki_ca_signing_wake_at(signing));
     return oldest != NULL ? earlier(deadline, oldest->limit) : deadline;
 }
 

@@ -19,8 +19,9 @@
  * A few pieces are under way at a time; what came back is checked, and written
  * in one transaction a step, to nodes that still ask for just that. A failure
  * that may pass, such as a signer that is away, changes nothing: after a pause
- * it is tried again. One that is final makes the node FAILED, until it sends
- * another request.
+ * it is tried again. If it is about one request alone, such as a limit of the
+ * signer's, only that one waits, each time for longer. A failure that is final
+ * makes the node FAILED, until it sends another request.
  *
  * While a certificate is asked for, or was refused, the node's record keeps the
  * one that was issued before.
@@ -54,7 +55,8 @@ enum {
     SWKI_CA_EVENTS_MAX = 65536,   /* a watch may fall behind so far */
 };
 
-/* After a failure that may pass, all that is outstanding is tried again. */
+/* After a failure that may pass, all that is outstanding is tried again; what
+ * failed by itself is at first. */
 #define SWKI_CA_RETRY_INTERVAL (10 * SWK_SECOND)
 /* A signer that has not answered by then will not. */
 #define SWKI_CA_WORK_LIMIT SWK_MINUTE

@@ -17,6 +17,7 @@
 
 enum {
     SWKI_CA_CALL_KEY_SIZE = 24, /* a call's number as text */
+    SWKI_CA_PAUSES = 5,         /* each twice as long as the one before */
 };
 
 /* ---- calls that wait for a node's certificate (waiting.c) ---- */
@@ -62,6 +63,7 @@ void swki_ca_answer_status(struct swki_answers *answers, uint64_t call_id,
 
 enum swki_ca_job_state {
     SWKI_CA_JOB_QUEUED, /* to be given to the signer */
+    SWKI_CA_JOB_PAUSED, /* refused for now; the others go on */
     SWKI_CA_JOB_FLYING, /* with the signer */
     SWKI_CA_JOB_DONE,   /* to be written to the store */
 };
@@ -71,9 +73,12 @@ struct swki_ca_job {
     struct swki_link link; /* in the list of its state */
     enum swki_ca_job_state state;
     char node_id[SWK_ID_LEN_MAX + 1];
+    unsigned pauses;      /* so far */
+    swk_time pause_until; /* paused */
+    /* As it asked, counted: from flying on, and while it is paused. */
+    const struct swki_object *node;
     /* From flying on: */
     uint64_t id;
-    const struct swki_object *node; /* as it asked; counted */
     swk_wall asked;                 /* when; so far the certificate reaches */
     uint64_t expiry_ns;
     swk_time limit; /* without an answer until then it is given up */
@@ -86,7 +91,8 @@ struct swki_ca_signing {
     const struct swk_alloc *alloc;
     struct swki_map jobs; /* node ID -> struct swki_ca_job */
     struct swki_link queued;
-    struct swki_link flying; /* the oldest first */
+    struct swki_link paused[SWKI_CA_PAUSES]; /* by length; soonest first */
+    struct swki_link flying;                 /* the oldest first */
     struct swki_link done;
     size_t flying_count;
     size_t flying_max;
@@ -129,6 +135,15 @@ void swki_ca_signing_requeue(struct swki_ca_signing *signing,
                              struct swki_ca_job *job);
 void swki_ca_signing_drop(struct swki_ca_signing *signing,
                           struct swki_ca_job *job);
+
+/* Keeps one job back for a while, each time for longer, until its node asks
+ * for something else. */
+void swki_ca_signing_pause(struct swki_ca_signing *signing,
+                           struct swki_ca_job *job, swk_time now);
+/* Queues those whose pause is over. */
+void swki_ca_signing_wake(struct swki_ca_signing *signing, swk_time now);
+/* When the next pause is over, or SWK_NEVER. */
+swk_time swki_ca_signing_wake_at(const struct swki_ca_signing *signing);
 
 /* ---- certificates that have ended (ended.c) ---- */
 

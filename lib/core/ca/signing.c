@@ -21,6 +21,9 @@ void swki_ca_signing_init(struct swki_ca_signing *signing,
     };
     swki_map_init(&signing->jobs, alloc);
     swki_list_init(&signing->queued);
+    for (size_t i = 0; i < SWKI_CA_PAUSES; i++) {
+        swki_list_init(&signing->paused[i]);
+    }
     swki_list_init(&signing->flying);
     swki_list_init(&signing->done);
 }
@@ -78,6 +81,9 @@ static void drop_all(struct swki_ca_signing *signing, struct swki_link *list)
 void swki_ca_signing_fini(struct swki_ca_signing *signing)
 {
     drop_all(signing, &signing->queued);
+    for (size_t i = 0; i < SWKI_CA_PAUSES; i++) {
+        drop_all(signing, &signing->paused[i]);
+    }
     drop_all(signing, &signing->flying);
     drop_all(signing, &signing->done);
     swki_map_fini(&signing->jobs);
@@ -110,6 +116,47 @@ void swki_ca_signing_finish(struct swki_ca_signing *signing,
     land(signing, job);
     job->state = SWKI_CA_JOB_DONE;
     swki_list_append(&signing->done, &job->link);
+}
+
+void swki_ca_signing_pause(struct swki_ca_signing *signing,
+                           struct swki_ca_job *job, swk_time now)
+{
+    unsigned length =
+        job->pauses < SWKI_CA_PAUSES ? job->pauses : SWKI_CA_PAUSES - 1;
+
+    land(signing, job);
+    swki_buf_clear(&job->pem);
+    job->state = SWKI_CA_JOB_PAUSED;
+    job->pauses++;
+    job->pause_until = now + (SWKI_CA_RETRY_INTERVAL << length);
+    swki_list_append(&signing->paused[length], &job->link);
+}
+
+void swki_ca_signing_wake(struct swki_ca_signing *signing, swk_time now)
+{
+    struct swki_ca_job *job;
+
+    for (size_t i = 0; i < SWKI_CA_PAUSES; i++) {
+        while ((job = swki_ca_signing_first(&signing->paused[i])) != NULL &&
+               job->pause_until <= now) {
+            swki_ca_signing_requeue(signing, job);
+        }
+    }
+}
+
+swk_time swki_ca_signing_wake_at(const struct swki_ca_signing *signing)
+{
+    swk_time at = SWK_NEVER;
+
+    for (size_t i = 0; i < SWKI_CA_PAUSES; i++) {
+        const struct swki_ca_job *job =
+            swki_ca_signing_first(&signing->paused[i]);
+
+        if (job != NULL && job->pause_until < at) {
+            at = job->pause_until;
+        }
+    }
+    return at;
 }
 
 struct swki_ca_job *swki_ca_signing_find(const struct swki_ca_signing *signing,

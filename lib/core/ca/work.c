@@ -180,6 +180,12 @@ static bool is_final(int code)
            code == SWK_EINVAL || code == SWK_ENOTSUP;
 }
 
+/* Failures of one request that say nothing of the others: it alone waits. */
+static bool is_its_own(int code)
+{
+    return code == SWK_ELIMIT || code == SWK_EABORTED;
+}
+
 /* The chain as it is to be stored; it must lead to what nodes trust. */
 static int make_chain(struct swki_ca_server *server, struct swki_pem leaf,
                       swk_wall wall, struct swki_buf *out_pem,
@@ -250,6 +256,16 @@ void swki_ca_server_worked(struct swki_ca_server *server, swk_time now,
                          result->text != NULL ? result->text : "no reason")
              : take_certificate(server, job, wall, result->certificate, &err);
     swki_utf8_repair(err.text); /* its words go into an object */
+    if (is_its_own(rc)) {
+        if (job->pauses == 0) {
+            swki_log(server->logger, SWK_LOG_WARN, "ca",
+                     "the certificate of node %s has to wait: %s", job->node_id,
+                     err.text);
+        }
+        note_success(server); /* somebody is there */
+        swki_ca_signing_pause(&server->signing, job, now);
+        return;
+    }
     if (rc != 0 && !is_final(rc)) {
         swki_ca_signing_requeue(&server->signing, job);
         swki_ca_server_pause(server, now, err.text);

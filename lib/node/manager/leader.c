@@ -434,11 +434,12 @@ static int give(struct swki_leader *leader, uint64_t id, uint64_t owner,
     return c->sign(c->sign_ctx, id << JOB_OWNER_BITS | owner, request, err);
 }
 
+/* A signer that takes no more jobs would take no other either. */
 static struct swk_sign_result refused(const struct swk_error *err)
 {
     return (struct swk_sign_result){
         .size = sizeof(struct swk_sign_result),
-        .code = err->code,
+        .code = err->code == SWK_ELIMIT ? SWK_EUNAVAILABLE : err->code,
         .text = err->text,
     };
 }

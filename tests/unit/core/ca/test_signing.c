@@ -361,8 +361,8 @@ static void garbage_request_ends_as_failed_with_a_reason(void **state)
 
 static void failure_that_may_pass_is_tried_again_every_ten_seconds(void **state)
 {
-    static const int codes[] = {SWK_EUNAVAILABLE, SWK_EIO, SWK_ELIMIT,
-                                SWK_ETIMEDOUT, SWK_ENOMEM};
+    static const int codes[] = {SWK_EUNAVAILABLE, SWK_EIO, SWK_ETIMEDOUT,
+                                SWK_ENOMEM};
     struct f *f = *state;
 
     for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
@@ -431,6 +431,93 @@ static void one_node_that_fails_does_not_hold_up_the_others(void **state)
     f->now += SWKI_CA_RETRY_INTERVAL;
     step(f);
     assert_string_equal(f->signer.held[3].node_id, fine);
+}
+
+/* A limit of the signer's, or a refusal that may pass. */
+static void failure_of_one_request_leaves_the_others_alone(void **state)
+{
+    static const int codes[] = {SWK_ELIMIT, SWK_EABORTED};
+    struct f *f = *state;
+
+    for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
+        size_t first = f->signer.held_count;
+        char id[SWK_ID_LEN_MAX + 1];
+        char other[SWK_ID_LEN_MAX + 1];
+
+        f->signer.mood = SIGNER_HOLDS;
+        join_swarm(f, tokens_of(f)->worker, id);
+        commit(f);
+        step(f);
+        answer_held(f, first, codes[i]);
+        f->signer.mood = SIGNER_SIGNS;
+        join_swarm(f, tokens_of(f)->worker, other);
+        settle(f);
+        assert_int_equal(state_of(f, other), STATE(ISSUED));
+        assert_int_equal(state_of(f, id), STATE(PENDING));
+        assert_int_equal(swki_ca_server_deadline(f->server),
+                         f->now + SWKI_CA_RETRY_INTERVAL);
+        f->now += SWKI_CA_RETRY_INTERVAL;
+        settle(f);
+        assert_int_equal(state_of(f, id), STATE(ISSUED));
+    }
+}
+
+static void request_that_fails_by_itself_waits_longer_each_time(void **state)
+{
+    struct f *f = *state;
+    swk_time pause = SWKI_CA_RETRY_INTERVAL;
+
+    f->signer.mood = SIGNER_FAILS;
+    f->signer.code = SWK_ELIMIT;
+    join_many(f, 1);
+    settle(f);
+    for (size_t i = 1; i < 8; i++) {
+        assert_int_equal(f->signer.asked_count, i);
+        assert_int_equal(swki_ca_server_deadline(f->server), f->now + pause);
+        f->now += pause;
+        settle(f);
+        pause = pause < SWKI_CA_RETRY_INTERVAL * 16 ? pause * 2 : pause;
+    }
+}
+
+static void paused_node_that_asks_for_something_else_is_heard(void **state)
+{
+    struct f *f = *state;
+    struct swki_object *object;
+    char id[SWK_ID_LEN_MAX + 1];
+
+    f->signer.mood = SIGNER_FAILS;
+    f->signer.code = SWK_ELIMIT;
+    join_swarm(f, tokens_of(f)->worker, id);
+    settle(f);
+    f->signer.mood = SIGNER_SIGNS;
+    renew(f, id); /* the same request */
+    settle(f);
+    assert_int_equal(state_of(f, id), STATE(RENEW));
+    object = swki_object_edit(
+        swki_view_get(swki_store_head(f->store), SWKI_KIND_NODE, id));
+    swki_node_edit(object)->role = SWKPB__NODE_ROLE__MANAGER;
+    change(f, SWKI_ACTOR_ROLE_MANAGER, object);
+    settle(f);
+    assert_int_equal(state_of(f, id), STATE(ISSUED));
+}
+
+/* A signer that was away and refuses one request is there again. */
+static void refusal_of_one_request_ends_the_wait_of_all(void **state)
+{
+    struct f *f = *state;
+
+    f->signer.mood = SIGNER_FAILS;
+    f->signer.code = SWK_EUNAVAILABLE;
+    join_many(f, 5);
+    settle(f);
+    f->signer.mood = SIGNER_HOLDS;
+    f->now += SWKI_CA_RETRY_INTERVAL;
+    step(f);
+    assert_int_equal(f->signer.held_count, 1);
+    answer_held(f, 0, SWK_ELIMIT);
+    step(f);
+    assert_int_equal(f->signer.held_count, 5);
 }
 
 static void
@@ -980,6 +1067,16 @@ int main(void)
                                         set_up, tear_down),
         cmocka_unit_test_setup_teardown(
             one_node_that_fails_does_not_hold_up_the_others, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            failure_of_one_request_leaves_the_others_alone, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            request_that_fails_by_itself_waits_longer_each_time, set_up,
+            tear_down),
+        cmocka_unit_test_setup_teardown(
+            paused_node_that_asks_for_something_else_is_heard, set_up,
+            tear_down),
+        cmocka_unit_test_setup_teardown(
+            refusal_of_one_request_ends_the_wait_of_all, set_up, tear_down),
         cmocka_unit_test_setup_teardown(
             final_failure_is_recorded_and_a_new_request_starts_again, set_up,
             tear_down),
