@@ -106,6 +106,10 @@ int swki_mbed_parse_chain(mbedtls_x509_crt *chain, struct swki_pem pem,
     }
     rc = mbedtls_x509_crt_parse(chain, text, pem.len + 1);
     mbedtls_free(text);
+    if (rc == MBEDTLS_ERR_X509_ALLOC_FAILED ||
+        rc == MBEDTLS_ERR_PEM_ALLOC_FAILED) {
+        return swki_fail_nomem(err);
+    }
     /* Above 0: that many of them could not be read, which is too many. */
     if (rc != 0) {
         return swki_fail(err, SWK_EMALFORMED, "certificate cannot be read");

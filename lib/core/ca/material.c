@@ -26,7 +26,8 @@ static void replace(const struct swki_object **place,
     *place = object != NULL ? swki_object_ref(object) : NULL;
 }
 
-/* Without memory for that, the key signs, or nobody if there is none. */
+/* Without memory for that nobody signs, until all is read again: the swarm's
+ * own key must not stand in for an external CA. */
 static void find_external(struct swki_ca_server *server)
 {
     const Swkpb__ClusterSpec *spec = swki_cluster(server->cluster)->spec;
@@ -39,7 +40,7 @@ static void find_external(struct swki_ca_server *server)
                               spec != NULL ? spec->ca_config : NULL,
                               &server->authority, &err) != 0) {
         swki_log(server->logger, SWK_LOG_ERROR, "ca",
-                 "external CAs are not asked: %s", err.text);
+                 "nothing is signed for the moment: %s", err.text);
         server->stale = true;
     }
 }

@@ -127,7 +127,7 @@ swki_ca_server_next_work(struct swki_ca_server *server, swk_time now,
         return NULL;
     }
     swki_ca_server_try_candidate(server, now, wall);
-    if (server->material == NULL) {
+    if (server->material == NULL || server->stale) {
         return NULL;
     }
     job = next_job(server, &node);

@@ -1010,6 +1010,55 @@ static void issue_on_heap(struct f *f)
                      STATE(ISSUED));
 }
 
+/* A server on that heap, from its start to what the signer is asked. */
+static void ask_on_heap(struct f *f)
+{
+    const struct swki_ca_server_config config = {
+        .alloc = &f->alloc,
+        .store = f->store,
+        .node_id = "m1",
+        .entropy = &f->pki.entropy,
+    };
+
+    if (swki_ca_server_new(&config, &f->server, NULL) != 0 ||
+        swki_ca_server_start(f->server, NULL) != 0) {
+        return;
+    }
+    settle(f);
+    f->now += SWKI_CA_RETRY_INTERVAL; /* what failed is tried again */
+    settle(f);
+    assert_true(f->signer.held_count > 0);
+}
+
+static void
+want_of_memory_never_makes_the_key_sign_for_an_external_ca(void **state)
+{
+    struct f *f = *state;
+
+    name_external(f, NULL);
+    join_many(f, 2);
+    f->signer.mood = SIGNER_HOLDS;
+    f->alloc = (struct swk_alloc){sizeof(f->alloc), &f->heap, heap_alloc,
+                                  heap_realloc, heap_free};
+    f->heap.failed = true;
+    for (size_t n = 0; f->heap.failed; n++) {
+        swki_ca_server_free(f->server);
+        f->server = NULL;
+        f->heap = (struct heap){.left = n};
+        ask_on_heap(f);
+        while (f->signer.held_count > 0) {
+            struct held *held = &f->signer.held[--f->signer.held_count];
+
+            assert_int_equal(held->urls_count, 1);
+            assert_int_equal(held->key_len, 0);
+            swki_buf_fini(&held->certificate);
+        }
+        assert_true(n < 300);
+    }
+    swki_ca_server_free(f->server);
+    f->server = NULL;
+}
+
 static void want_of_memory_delays_but_loses_nothing(void **state)
 {
     struct f *f = *state;
@@ -1108,6 +1157,9 @@ int main(void)
             external_ca_is_preferred_and_sees_no_key, set_up, tear_down),
         cmocka_unit_test_setup_teardown(
             external_ca_of_another_root_is_not_asked, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            want_of_memory_never_makes_the_key_sign_for_an_external_ca, set_up,
+            tear_down),
         cmocka_unit_test_setup_teardown(want_of_memory_delays_but_loses_nothing,
                                         set_up, tear_down),
         cmocka_unit_test_setup_teardown(
