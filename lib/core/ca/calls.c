@@ -347,40 +347,67 @@ static int write_new_node(struct swki_ca_server *server, swk_wall wall,
     return swki_tx_commit(tx, NULL, NULL, out_index, err);
 }
 
+/* Whether no node has, or had, that ID. */
+static bool is_free(const struct swki_ca_server *server, const char *id)
+{
+    return swki_view_get(swki_store_head(server->store), SWKI_KIND_NODE, id) ==
+               NULL &&
+           !swki_ca_is_blacklisted(swki_cluster(server->cluster), id);
+}
+
 /* A node ID that is not taken; false if chance will not give one. */
 static bool draw_id(struct swki_ca_server *server, char out_id[SWK_ID_LEN + 1])
 {
     for (int i = 0; i < ID_ATTEMPTS; i++) {
         swki_rng_id(&server->rng, out_id);
-        if (swki_view_get(swki_store_head(server->store), SWKI_KIND_NODE,
-                          out_id) == NULL) {
+        if (is_free(server, out_id)) {
             return true;
         }
     }
     return false;
 }
 
-/* Whether the call was answered: it is a repeated one, and its node is there.
- */
+/* Whether the call was answered: it is a repeated one, and its node, of this
+ * ID, is there. */
 static bool join_again(struct swki_ca_server *server, swk_wall wall,
                        const struct swki_call *call,
-                       const struct admission *admission,
+                       const struct admission *admission, const char *id,
                        struct swki_answers *answers)
 {
     const Swkpb__IssueNodeCertificateRequest *request =
         (const Swkpb__IssueNodeCertificateRequest *)call->request;
     const struct swki_object *node =
-        admission->token != NULL
-            ? swki_limited_token_node(swki_store_head(server->store),
-                                      admission->token, &request->csr)
-            : NULL;
+        swki_view_get(swki_store_head(server->store), SWKI_KIND_NODE, id);
 
-    if (node == NULL) {
+    if (node == NULL || !swki_limited_token_made(
+                            swki_node(node), admission->token, &request->csr)) {
         return false;
     }
-    answer_issue(answers, wall, call->id, swki_object_id(node),
-                 swki_node(node)->spec->membership, swki_object_version(node));
+    answer_issue(answers, wall, call->id, id, swki_node(node)->spec->membership,
+                 swki_object_version(node));
     return true;
+}
+
+/* The ID for a node that comes by a limited token, unless it was given to it
+ * already: then *out_answered. */
+static int find_limited_id(struct swki_ca_server *server, swk_wall wall,
+                           const struct swki_call *call,
+                           const struct admission *admission,
+                           struct swki_answers *answers, bool *out_answered,
+                           char out_id[SWK_ID_LEN + 1], struct swk_error *err)
+{
+    const Swkpb__IssueNodeCertificateRequest *request =
+        (const Swkpb__IssueNodeCertificateRequest *)call->request;
+    int rc = swki_limited_token_node_id(admission->token, &request->csr, out_id,
+                                        err);
+
+    if (rc != 0) {
+        return rc;
+    }
+    *out_answered = join_again(server, wall, call, admission, out_id, answers);
+    return *out_answered
+               ? SWK_OK
+               : swki_limited_token_check(admission->token, wall, err);
 }
 
 static int join(struct swki_ca_server *server, swk_wall wall,
@@ -390,20 +417,19 @@ static int join(struct swki_ca_server *server, swk_wall wall,
     const Swkpb__IssueNodeCertificateRequest *request =
         (const Swkpb__IssueNodeCertificateRequest *)call->request;
     struct swki_object *object;
-    char id[SWK_ID_LEN + 1];
+    char id[SWK_ID_LEN + 1] = "";
+    bool answered = false;
     uint64_t index = 0;
     int rc = SWK_OK;
 
-    if (join_again(server, wall, call, admission, answers)) {
-        return SWK_OK;
-    }
     if (admission->token != NULL) {
-        rc = swki_limited_token_check(admission->token, wall, err);
+        rc = find_limited_id(server, wall, call, admission, answers, &answered,
+                             id, err);
     }
-    if (rc != 0) {
+    if (rc != 0 || answered) {
         return rc;
     }
-    if (!draw_id(server, id)) {
+    if ((id[0] == '\0' || !is_free(server, id)) && !draw_id(server, id)) {
         return swki_fail(err, SWK_EUNAVAILABLE, "no free node ID was found");
     }
     object = swki_object_new(server->alloc, SWKI_KIND_NODE);

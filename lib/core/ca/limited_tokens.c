@@ -6,7 +6,9 @@
 
 #include <swarmkit/join_token.h>
 
+#include "base/buf.h"
 #include "base/error.h"
+#include "base/rng.h"
 #include "crypto/digest.h"
 #include "wire/message.h"
 #include "wire/rfc3339.h"
@@ -53,34 +55,38 @@ int swki_limited_token_check(const Swkpb__Rpc__LimitedJoinToken *token,
     return SWK_OK;
 }
 
-static bool is_for(const Swkpb__Node *node,
-                   const Swkpb__Rpc__LimitedJoinToken *token,
-                   const ProtobufCBinaryData *csr)
+int swki_limited_token_node_id(const Swkpb__Rpc__LimitedJoinToken *token,
+                               const ProtobufCBinaryData *csr,
+                               char out_id[SWK_ID_LEN + 1],
+                               struct swk_error *err)
+{
+    static const char domain[] = "swarmkit: node by a limited join token, 1";
+    uint8_t digest[SWKI_SHA256_SIZE];
+    struct swki_buf made_of;
+    bool done = swki_sha256(csr->data, csr->len, digest);
+
+    swki_buf_init(&made_of, NULL, SIZE_MAX);
+    swki_buf_append(&made_of, domain, sizeof(domain));
+    swki_buf_append(&made_of, digest, sizeof(digest));
+    swki_buf_append_text(&made_of, token->id);
+    done = done && !made_of.failed &&
+           swki_sha256(made_of.data, made_of.len, digest);
+    swki_buf_fini(&made_of);
+    if (!done) {
+        return swki_fail_nomem(err);
+    }
+    swki_id_from_bytes(digest, out_id);
+    return SWK_OK;
+}
+
+bool swki_limited_token_made(const Swkpb__Node *node,
+                             const Swkpb__Rpc__LimitedJoinToken *token,
+                             const ProtobufCBinaryData *csr)
 {
     return node->description == NULL && node->certificate != NULL &&
            strcmp(node->join_token, token->id) == 0 &&
            node->certificate->csr.len == csr->len &&
            memcmp(node->certificate->csr.data, csr->data, csr->len) == 0;
-}
-
-const struct swki_object *
-swki_limited_token_node(const struct swki_view *view,
-                        const Swkpb__Rpc__LimitedJoinToken *token,
-                        const ProtobufCBinaryData *csr)
-{
-    const struct swki_selector all = {.by = SWKI_BY_ALL};
-    const struct swki_object *node;
-    struct swki_cursor cursor;
-
-    if (token->uses == 0 ||
-        swki_view_find(view, SWKI_KIND_NODE, &all, &cursor, NULL) != 0) {
-        return NULL;
-    }
-    do {
-        node = swki_cursor_next(&cursor);
-    } while (node != NULL && !is_for(swki_node(node), token, csr));
-    swki_cursor_close(&cursor);
-    return node;
 }
 
 static bool copy_label(struct swki_arena *arena,

@@ -19,6 +19,7 @@
 #include "wire/message.h"
 
 #define ISSUE "/docker.swarmkit.v1.NodeCA/IssueNodeCertificate"
+#define CONTROL "/docker.swarmkit.v1.Control/"
 #define TOKENS "/swarmkit.v1.JoinTokens/"
 #define MANAGER SWKPB__RPC__JOIN_TOKEN_ROLE__JOIN_TOKEN_MANAGER
 
@@ -345,6 +346,35 @@ static void a_repeated_request_is_known_to_the_next_leader(void **state)
     swki_buf_fini(&csr);
 }
 
+/* With its leader, and another one leads. */
+static void lose_what_is_not_committed(struct f *f)
+{
+    resign(f);
+    for (; f->log.last > f->log.committed; f->log.last--) {
+        free(f->log.entries[f->log.last].data);
+        f->log.entries[f->log.last].data = NULL;
+    }
+    swki_store_lose_leadership(f->store);
+    lead(f);
+}
+
+/* Nobody looks through all nodes for it. */
+static void id_of_a_node_follows_from_token_and_request(void **state)
+{
+    struct f *f = *state;
+    char *token = token_for(f, 2)->join_token;
+    char *other = token_for(f, 2)->join_token;
+    struct swki_buf csr;
+
+    make_csr(f, &csr);
+    const char *first = join_again(f, token, &csr);
+    assert_string_not_equal(join_again(f, other, &csr), first);
+    lose_what_is_not_committed(f);
+    assert_int_equal(count_nodes(f), 0);
+    assert_string_equal(join_again(f, token, &csr), first);
+    swki_buf_fini(&csr);
+}
+
 /* What a leader proposed and lost neither made a node nor counted. */
 static void a_use_that_was_lost_with_its_leader_is_free_again(void **state)
 {
@@ -355,13 +385,7 @@ static void a_use_that_was_lost_with_its_leader_is_free_again(void **state)
     make_csr(f, &csr);
     join_again(f, token, &csr);
     assert_int_equal(count_nodes(f), 1);
-    resign(f);
-    for (; f->log.last > f->log.committed; f->log.last--) {
-        free(f->log.entries[f->log.last].data);
-        f->log.entries[f->log.last].data = NULL;
-    }
-    swki_store_lose_leadership(f->store);
-    lead(f);
+    lose_what_is_not_committed(f);
     assert_int_equal(count_nodes(f), 0);
     join_again(f, token, &csr);
     assert_int_equal(count_nodes(f), 1);
@@ -370,14 +394,8 @@ static void a_use_that_was_lost_with_its_leader_is_free_again(void **state)
 }
 
 /* Whoever has seen the request of a node that is there gets nothing by it. */
-static void a_node_that_came_is_not_given_again(void **state)
+static void see_node(struct f *f, const char *id)
 {
-    struct f *f = *state;
-    char *token = token_for(f, 1)->join_token;
-    struct swki_buf csr;
-
-    make_csr(f, &csr);
-    const char *id = join_again(f, token, &csr);
     struct swki_object *object = swki_object_edit(
         swki_view_get(swki_store_head(f->store), SWKI_KIND_NODE, id));
     struct swki_tx *tx =
@@ -389,8 +407,54 @@ static void a_node_that_came_is_not_given_again(void **state)
     swki_node_edit(object)->description = description;
     assert_int_equal(swki_tx_update(tx, object, NULL), 0);
     assert_int_equal(swki_tx_commit(tx, NULL, NULL, NULL, NULL), 0);
+}
+
+static void a_node_that_came_is_not_given_again(void **state)
+{
+    struct f *f = *state;
+    char *token = token_for(f, 1)->join_token;
+    struct swki_buf csr;
+
+    make_csr(f, &csr);
+    see_node(f, join_again(f, token, &csr));
     assert_int_equal(try_join(f, token, &csr)->status,
                      SWKI_STATUS_PERMISSION_DENIED);
+    swki_buf_fini(&csr);
+}
+
+static void a_request_of_a_node_that_came_makes_another_node(void **state)
+{
+    struct f *f = *state;
+    char *token = token_for(f, 2)->join_token;
+    struct swki_buf csr;
+
+    make_csr(f, &csr);
+    const char *id = join_again(f, token, &csr);
+    see_node(f, id);
+    assert_string_not_equal(join_again(f, token, &csr), id);
+    assert_int_equal(count_nodes(f), 2);
+    swki_buf_fini(&csr);
+}
+
+/* The ID of one that was removed is locked out. */
+static void
+a_request_of_a_node_that_was_removed_makes_another_node(void **state)
+{
+    struct f *f = *state;
+    char *token = token_for(f, 2)->join_token;
+    Swkpb__RemoveNodeRequest request = SWKPB__REMOVE_NODE_REQUEST__INIT;
+    struct swki_buf csr;
+
+    make_csr(f, &csr);
+    const char *id = join_again(f, token, &csr);
+    storelog_commit_all(&f->log, f->store);
+    request.node_id = swki_arena_strdup(&f->arena, id);
+    request.force = true;
+    assert_int_equal(call(f, CONTROL "RemoveNode", &request.base)->status,
+                     SWKI_STATUS_OK);
+    storelog_commit_all(&f->log, f->store);
+    assert_int_equal(count_nodes(f), 0);
+    assert_string_not_equal(join_again(f, token, &csr), id);
     swki_buf_fini(&csr);
 }
 
@@ -599,8 +663,11 @@ int main(void)
         TEST(uses_are_counted_before_they_are_committed),
         TEST(a_repeated_request_does_not_count_again),
         TEST(a_repeated_request_is_known_to_the_next_leader),
+        TEST(id_of_a_node_follows_from_token_and_request),
         TEST(a_use_that_was_lost_with_its_leader_is_free_again),
         TEST(a_node_that_came_is_not_given_again),
+        TEST(a_request_of_a_node_that_came_makes_another_node),
+        TEST(a_request_of_a_node_that_was_removed_makes_another_node),
         TEST(a_token_ends_with_its_time),
         TEST(role_labels_and_token_are_the_nodes),
         TEST(a_removed_token_is_unknown),
