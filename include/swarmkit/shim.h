@@ -28,6 +28,8 @@
  *     user NAME|UID[:NAME|GID]   group NAME|GID
  *     hostname NAME              in a UTS namespace of its own
  *     image PATH                 root directory; absent: the host's
+ *     nolinks WHAT               WHAT: SWK_SHIM_NOLINKS_*; no symbolic link may
+ *                                be in the path of the image, of bind sources
  *     readonly 1                 the root directory is not writable
  *     bind SOURCE TARGET FLAGS   FLAGS: any of SWK_SHIM_BIND_*
  *     tmpfs TARGET OPTIONS FLAGS OPTIONS: for mount(2); FLAGS: r, x
@@ -49,8 +51,8 @@
  * 1 if the kernel killed a process of it for lack of memory; `log_lost`,
  * bytes of output that could not be stored. The last line is `end`.
  *
- * **log** holds records: a struct swk_task_log_record header, little-endian, then
- * `data_len` bytes of output.
+ * **log** holds records: a struct swk_task_log_record header, little-endian,
+ * then `data_len` bytes of output.
  */
 
 #ifndef SWARMKIT_SHIM_H
@@ -70,6 +72,10 @@ SWK_BEGIN_DECLS
 #define SWK_SHIM_BIND_NONRECURSIVE 'n'
 #define SWK_SHIM_BIND_CREATE 'c'
 #define SWK_SHIM_TMPFS_EXEC 'x'
+
+/** Paths in which symbolic links are refused. */
+#define SWK_SHIM_NOLINKS_IMAGE "image"
+#define SWK_SHIM_NOLINKS_BINDS "binds"
 
 enum {
     SWK_SHIM_INSTRUCTIONS_MAX = 1 << 20, /**< Bytes of the file. */

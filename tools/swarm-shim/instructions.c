@@ -20,6 +20,7 @@ static const struct key {
     {"group", 1, offsetof(struct shim_instructions, groups)},
     {"hostname", 1, offsetof(struct shim_instructions, hostname)},
     {"image", 1, offsetof(struct shim_instructions, image)},
+    {"nolinks", 1, offsetof(struct shim_instructions, nolinks)},
     {"readonly", 1, offsetof(struct shim_instructions, readonly)},
     {"bind", 3, offsetof(struct shim_instructions, binds)},
     {"tmpfs", 3, offsetof(struct shim_instructions, tmpfs)},

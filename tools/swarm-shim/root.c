@@ -4,8 +4,9 @@
  * The root directory of a workload with an image directory, in a mount
  * namespace of its own: the kernel removes all of it with the last process.
  *
- * What can be is mounted after the change of root, so that links in the image
- * cannot lead a mount, or a directory made for it, out of the image.
+ * What can be is mounted after the change of root, and by descriptors, so that
+ * links in the image cannot lead a mount, or a directory made for it, out of
+ * the image, and what a source leads to is looked at once (path.c).
  */
 
 #include "shim.h"
@@ -22,6 +23,10 @@
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
+
+enum {
+    FD_PATH_SIZE = 32, /* of "/proc/self/fd/NUMBER" */
+};
 
 bool shim_directory_make(const char *path, mode_t mode)
 {
@@ -50,6 +55,51 @@ bool shim_directory_make(const char *path, mode_t mode)
     return true;
 }
 
+/* What to do about a link in a path that may have none. */
+static bool fail_link(char *failure, const char *what, const char *path)
+{
+    char link[SHIM_LINK_SIZE];
+
+    if (!shim_path_find_link(path, link)) {
+        return shim_fail(failure, ELOOP, "%s %s", what, path);
+    }
+    return shim_fail(failure, 0,
+                     "%s: %s is a symbolic link, and this node's policy takes "
+                     "none in a path: name the real path",
+                     what, link);
+}
+
+/* Links in a path lead past a policy that speaks of paths. */
+static enum shim_links links_in(const struct shim_instructions *in,
+                                const char *what)
+{
+    for (size_t i = 0; i < in->nolinks.count; i++) {
+        if (strcmp(in->nolinks.items[i], what) == 0) {
+            return SHIM_LINKS_REFUSE;
+        }
+    }
+    return SHIM_LINKS_FOLLOW;
+}
+
+/* Whatever the path leads to later, what was opened is what is mounted: "by"
+ * receives a name for it. */
+static bool open_image(const struct shim_instructions *in,
+                       char by[FD_PATH_SIZE], struct stat *out_st,
+                       char *failure)
+{
+    const char *image = shim_text(&in->image, "");
+    int fd = shim_path_open(image, links_in(in, SWK_SHIM_NOLINKS_IMAGE));
+
+    if (fd < 0 && errno == ELOOP) {
+        return fail_link(failure, "image", image);
+    }
+    if (fd < 0 || fstat(fd, out_st) != 0 || !S_ISDIR(out_st->st_mode)) {
+        return shim_fail(failure, ENOTDIR, "image %s", image);
+    }
+    snprintf(by, FD_PATH_SIZE, "/proc/self/fd/%d", fd);
+    return true;
+}
+
 /*
  * Puts the image at "root": changes go to "upper", so that the image stays as
  * it is. Where overlays do not work, an image that is not written to will do.
@@ -57,11 +107,12 @@ bool shim_directory_make(const char *path, mode_t mode)
 static bool mount_image(const struct shim_instructions *in, char *failure)
 {
     const char *image = shim_text(&in->image, "");
-    char options[PATH_MAX + 64];
+    char by[FD_PATH_SIZE];
+    char options[FD_PATH_SIZE + 64];
     struct stat st;
 
-    if (stat(image, &st) != 0 || !S_ISDIR(st.st_mode)) {
-        return shim_fail(failure, ENOTDIR, "image %s", image);
+    if (!open_image(in, by, &st, failure)) {
+        return false;
     }
     if ((mkdir("root", 0755) != 0 && errno != EEXIST) ||
         (mkdir("upper", 0755) != 0 && errno != EEXIST) ||
@@ -74,7 +125,7 @@ static bool mount_image(const struct shim_instructions *in, char *failure)
         return shim_fail(failure, errno, "making the root directory");
     }
     snprintf(options, sizeof(options),
-             "lowerdir=%s,upperdir=upper,workdir=work", image);
+             "lowerdir=%s,upperdir=upper,workdir=work", by);
     if (mount("overlay", "root", "overlay", MS_NODEV, options) == 0) {
         return true;
     }
@@ -84,7 +135,7 @@ static bool mount_image(const struct shim_instructions *in, char *failure)
                          "system may not hold one; read_only needs none)",
                          image);
     }
-    if (mount(image, "root", NULL, MS_BIND, NULL) != 0 ||
+    if (mount(by, "root", NULL, MS_BIND, NULL) != 0 ||
         mount(NULL, "root", NULL, MS_BIND | MS_REMOUNT | MS_RDONLY | MS_NODEV,
               NULL) != 0) {
         return shim_fail(failure, errno, "mounting image %s", image);
@@ -94,24 +145,15 @@ static bool mount_image(const struct shim_instructions *in, char *failure)
 
 /* A detached copy of a bind mount's source, to be attached in the new root;
  * -1 on failure. */
-static int open_source(const char *source, const char *flags, char *failure)
+static int clone_source(int source_fd, const char *flags)
 {
     bool recursive = strchr(flags, SWK_SHIM_BIND_NONRECURSIVE) == NULL;
     unsigned deep = recursive ? AT_RECURSIVE : 0;
     struct mount_attr attributes = {.attr_set = MOUNT_ATTR_RDONLY};
-    int fd;
+    int fd =
+        open_tree(source_fd, "",
+                  AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | deep);
 
-    if (strchr(flags, SWK_SHIM_BIND_CREATE) != NULL) {
-        shim_directory_make(source, 0755);
-    }
-    fd =
-        open_tree(AT_FDCWD, source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | deep);
-    if (fd < 0 && errno == ENOENT) {
-        shim_fail(failure, 0,
-                  "invalid bind mount source, source path not found: %s",
-                  source);
-        return -1;
-    }
     if (fd >= 0 && strchr(flags, SWK_SHIM_BIND_READONLY) != NULL &&
         mount_setattr(fd, "", AT_EMPTY_PATH | deep, &attributes,
                       sizeof(attributes)) != 0) {
@@ -121,46 +163,54 @@ static int open_source(const char *source, const char *flags, char *failure)
         fd = -1;
         errno = error;
     }
+    return fd;
+}
+
+/* The same of the source's path. */
+static int open_source(const char *source, enum shim_links links,
+                       const char *flags, char *failure)
+{
+    int source_fd = strchr(flags, SWK_SHIM_BIND_CREATE) != NULL
+                        ? shim_path_make(source, true, links)
+                        : shim_path_open(source, links);
+    int fd;
+
+    if (source_fd < 0 && errno == ELOOP && links == SHIM_LINKS_REFUSE) {
+        fail_link(failure, "bind mount source", source);
+        return -1;
+    }
+    if (source_fd < 0 && errno == ENOENT) {
+        shim_fail(failure, 0,
+                  "invalid bind mount source, source path not found: %s",
+                  source);
+        return -1;
+    }
+    fd = source_fd >= 0 ? clone_source(source_fd, flags) : -1;
     if (fd < 0) {
         shim_fail(failure, errno, "bind mount source %s", source);
+    }
+    if (source_fd >= 0) {
+        close(source_fd);
     }
     return fd;
 }
 
-/* Makes what a mount goes on: a directory, or a file for a file. */
-static bool make_target(const char *target, bool directory)
-{
-    char parent[PATH_MAX];
-    char *slash;
-    int fd;
-
-    if (directory) {
-        return shim_directory_make(target, 0755);
-    }
-    snprintf(parent, sizeof(parent), "%s", target);
-    slash = strrchr(parent, '/');
-    if (slash != NULL && slash != parent) {
-        *slash = '\0';
-        shim_directory_make(parent, 0755);
-    }
-    fd = open(target, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY, 0644);
-    if (fd < 0 && errno != EROFS) {
-        return false;
-    }
-    if (fd >= 0) {
-        close(fd);
-    }
-    return true;
-}
-
-static bool attach_bind(int fd, const char *target, char *failure)
+/* Puts a mount on the target, which is made if it is not there: a directory, or
+ * a file for a file. Its links are the image's, or a task's, so they are
+ * followed as far as they lead within the root. */
+static bool attach(int fd, const char *target, char *failure)
 {
     struct stat st;
+    int on = fstat(fd, &st) == 0 ? shim_path_make(target, S_ISDIR(st.st_mode),
+                                                  SHIM_LINKS_INSIDE)
+                                 : -1;
 
-    if (fstat(fd, &st) != 0 || !make_target(target, S_ISDIR(st.st_mode)) ||
-        move_mount(fd, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH) != 0) {
-        return shim_fail(failure, errno, "bind mount on %s", target);
+    if (on < 0 ||
+        move_mount(fd, "", on, "",
+                   MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) != 0) {
+        return shim_fail(failure, errno, "mount on %s", target);
     }
+    close(on);
     close(fd);
     return true;
 }
@@ -238,22 +288,53 @@ static bool mount_dev(char *failure)
     return true;
 }
 
+/* A new tmpfs with "NAME=VALUE,..." for options. */
+static int make_tmpfs(const char *options, unsigned attributes)
+{
+    int fs = fsopen("tmpfs", FSOPEN_CLOEXEC);
+    char text[128];
+    char *rest = text;
+    bool ok =
+        fs >= 0 && fsconfig(fs, FSCONFIG_SET_STRING, "source", "tmpfs", 0) == 0;
+    int fd = -1;
+    int error;
+
+    snprintf(text, sizeof(text), "%s", options);
+    while (ok && rest != NULL) {
+        char *value = strsep(&rest, ",");
+        const char *name = strsep(&value, "=");
+
+        ok = value != NULL &&
+             fsconfig(fs, FSCONFIG_SET_STRING, name, value, 0) == 0;
+    }
+    if (ok && fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) == 0) {
+        fd = fsmount(fs, FSMOUNT_CLOEXEC, attributes);
+    }
+    error = errno;
+    if (fs >= 0) {
+        close(fs);
+    }
+    errno = error;
+    return fd;
+}
+
 static bool mount_tmpfs(const char *target, const char *options,
                         const char *flags, char *failure)
 {
-    unsigned long mode = MS_NOSUID | MS_NODEV;
+    unsigned attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
+    int fd;
 
     if (strchr(flags, SWK_SHIM_TMPFS_EXEC) == NULL) {
-        mode |= MS_NOEXEC;
+        attributes |= MOUNT_ATTR_NOEXEC;
     }
     if (strchr(flags, SWK_SHIM_BIND_READONLY) != NULL) {
-        mode |= MS_RDONLY;
+        attributes |= MOUNT_ATTR_RDONLY;
     }
-    if (!shim_directory_make(target, 0755) ||
-        mount("tmpfs", target, "tmpfs", mode, options) != 0) {
+    fd = make_tmpfs(options, attributes);
+    if (fd < 0) {
         return shim_fail(failure, errno, "tmpfs on %s", target);
     }
-    return true;
+    return attach(fd, target, failure);
 }
 
 static bool change_root(char *failure)
@@ -279,13 +360,18 @@ static bool mount_all(const struct shim_instructions *in, const int *sources,
         }
     }
     for (size_t i = 0; i + 2 < in->binds.count; i += 3) {
-        if (!attach_bind(sources[i / 3], in->binds.items[i + 1], failure)) {
+        if (!attach(sources[i / 3], in->binds.items[i + 1], failure)) {
             return false;
         }
     }
     if (in->dir.count > 0) {
         /* As images expect it; an error shows when it is entered. */
-        shim_directory_make(shim_text(&in->dir, "/"), 0755);
+        int fd =
+            shim_path_make(shim_text(&in->dir, "/"), true, SHIM_LINKS_INSIDE);
+
+        if (fd >= 0) {
+            close(fd);
+        }
     }
     if (in->readonly.count > 0 &&
         mount(NULL, "/", NULL, MS_BIND | MS_REMOUNT | MS_RDONLY | MS_NODEV,
@@ -310,8 +396,9 @@ bool shim_root_enter(const struct shim_instructions *in, char *failure)
         return false;
     }
     for (size_t i = 0; i + 2 < in->binds.count; i += 3) {
-        sources[i / 3] =
-            open_source(in->binds.items[i], in->binds.items[i + 2], failure);
+        sources[i / 3] = open_source(in->binds.items[i],
+                                     links_in(in, SWK_SHIM_NOLINKS_BINDS),
+                                     in->binds.items[i + 2], failure);
         if (sources[i / 3] < 0) {
             return false;
         }

@@ -35,6 +35,7 @@ struct shim_instructions {
     struct shim_list groups;
     struct shim_list hostname;
     struct shim_list image;
+    struct shim_list nolinks;
     struct shim_list readonly;
     struct shim_list binds;
     struct shim_list tmpfs;
@@ -86,9 +87,30 @@ void shim_session_write(pid_t pid);
 /* SIGKILL to all that is left of the session noted in that file. */
 void shim_session_kill(void);
 
+/* Paths that others chose (path.c). */
+enum shim_links {
+    SHIM_LINKS_FOLLOW, /* wherever they lead */
+    SHIM_LINKS_REFUSE, /* symbolic links are an error: ELOOP */
+    SHIM_LINKS_INSIDE, /* as if the root directory were all there is */
+};
+
+enum {
+    SHIM_LINK_SIZE = 96,
+};
+
+/* Opens an absolute path, to name it by the descriptor; -1 and errno. */
+int shim_path_open(const char *path, enum shim_links links);
+/* The same, to read it. */
+int shim_path_read(const char *path, enum shim_links links);
+/* The same as the first, after making what is missing: directories, and at the
+ * end maybe a file. */
+int shim_path_make(const char *path, bool directory, enum shim_links links);
+/* Finds the first symbolic link in a path, for people to read. */
+bool shim_path_find_link(const char *path, char link[SHIM_LINK_SIZE]);
+
 /* The root directory of a workload with an image (root.c). */
 bool shim_root_enter(const struct shim_instructions *in, char *failure);
-/* Makes a directory and its parents. */
+/* Makes a directory and its parents; of paths that nobody else chose. */
 bool shim_directory_make(const char *path, mode_t mode);
 
 /* Who the workload runs as (user.c). */

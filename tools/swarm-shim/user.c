@@ -26,6 +26,18 @@ struct entry {
     size_t count;
 };
 
+/* A link of an image must not lead out of it. */
+static FILE *open_list(const char *path)
+{
+    int fd = shim_path_read(path, SHIM_LINKS_INSIDE);
+    FILE *file = fd >= 0 ? fdopen(fd, "r") : NULL;
+
+    if (fd >= 0 && file == NULL) {
+        close(fd);
+    }
+    return file;
+}
+
 static bool next_entry(FILE *file, struct entry *entry)
 {
     char *rest;
@@ -64,7 +76,7 @@ static bool parse_id(const char *text, unsigned *out_id)
 static bool find_user(struct shim_user *user, const char *name,
                       const char **out_name, struct entry *entry)
 {
-    FILE *file = fopen("/etc/passwd", "re");
+    FILE *file = open_list("/etc/passwd");
     unsigned uid = 0;
     unsigned gid;
     bool is_number = parse_id(name, &uid);
@@ -99,7 +111,7 @@ static bool find_user(struct shim_user *user, const char *name,
 
 static bool find_group(const char *name, gid_t *out_gid)
 {
-    FILE *file = fopen("/etc/group", "re");
+    FILE *file = open_list("/etc/group");
     struct entry entry = {0};
     unsigned gid = 0;
     bool found = false;
@@ -150,7 +162,7 @@ static bool is_member(char *members, const char *name)
 /* The groups that list the user as a member. */
 static bool add_memberships(struct shim_user *user, const char *name)
 {
-    FILE *file = fopen("/etc/group", "re");
+    FILE *file = open_list("/etc/group");
     struct entry entry = {0};
     unsigned gid;
     bool ok = true;

@@ -141,14 +141,18 @@ static bool switch_user(const struct shim_user *user, char *failure)
     return true;
 }
 
+/* Of an image, links cannot lead out of it: /proc has some to everywhere. */
 static bool enter_directory(const struct shim_instructions *in, char *failure)
 {
     const char *dir = shim_text(&in->dir, "/");
+    int fd = shim_path_open(dir, in->image.count > 0 ? SHIM_LINKS_INSIDE
+                                                     : SHIM_LINKS_FOLLOW);
 
     umask(022);
-    if (chdir(dir) != 0) {
+    if (fd < 0 || fchdir(fd) != 0) {
         return shim_fail(failure, errno, "container.dir %s", dir);
     }
+    close(fd);
     return true;
 }
 

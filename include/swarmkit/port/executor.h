@@ -82,6 +82,12 @@ struct swk_network_key {
     size_t key_len;        /**< Bytes of it. */
 };
 
+/** Paths of a task, for swk_executor.refuse_links. */
+enum {
+    SWK_EXECUTOR_IMAGE_PATHS = 1 << 0, /**< Images that are directories. */
+    SWK_EXECUTOR_BIND_PATHS = 1 << 1,  /**< Sources of bind mounts. */
+};
+
 struct swk_executor {
     size_t size; /**< sizeof(struct swk_executor). */
     void *ctx;   /**< Passed to each function. */
@@ -128,6 +134,15 @@ struct swk_executor {
      */
     void (*set_network_keys)(void *ctx, const struct swk_network_key *keys,
                              size_t keys_count);
+    /**
+     * The node's policy judges tasks by these paths (SWK_EXECUTOR_*_PATHS), and
+     * a symbolic link leads past it: from now on a task fails to start if there
+     * is one anywhere in such a path, in the moment in which it is used. Comes
+     * before the first controller_new(), or never. NULL if the executor uses
+     * no path of this machine; an agent with such a policy does not start with
+     * one that has no field for it.
+     */
+    void (*refuse_links)(void *ctx, uint32_t paths);
 };
 
 SWK_END_DECLS

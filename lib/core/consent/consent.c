@@ -123,11 +123,15 @@ static bool check_executor(const Consent *consent, const Swkpb__Task *task,
     return false;
 }
 
-/* A directory that goes elsewhere than it seems to. */
-static bool is_detour(const Swkpb__Rpc__NodeConsent__Names *names,
-                      const char *image)
+bool swki_consent_bounds_images(const Consent *consent)
 {
-    return names != NULL && !swki_names_allow_all(names) && image[0] == '/' &&
+    return !swki_names_allow_all(consent->images);
+}
+
+/* A directory that goes elsewhere than it seems to. */
+static bool is_detour(const Consent *consent, const char *image)
+{
+    return swki_consent_bounds_images(consent) && image[0] == '/' &&
            !swki_path_is_plain(image);
 }
 
@@ -138,7 +142,7 @@ static bool check_image(const Consent *consent, const Swkpb__Task *task,
     const char *image = c != NULL ? text_of(c->image) : "";
 
     if (c == NULL || (swki_names_allow(consent->images, image) &&
-                      !is_detour(consent->images, image))) {
+                      !is_detour(consent, image))) {
         return true;
     }
     deny(out_why, "image", image);
@@ -222,6 +226,19 @@ static const char *mount_type(const Swkpb__Mount *mount)
     size_t type = (size_t)mount->type;
 
     return type < sizeof(names) / sizeof(names[0]) ? names[type] : "?";
+}
+
+bool swki_consent_bounds_binds(const Consent *consent)
+{
+    const Swkpb__Rpc__NodeConsent__Mounts *rules = consent->mounts;
+
+    for (size_t i = 0; rules != NULL && i < rules->n_allow; i++) {
+        if (strcmp(rules->allow[i]->type, "bind") == 0 &&
+            rules->allow[i]->source[0] != '\0') {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* The driver of a volume can be told to mount any place of the node. */

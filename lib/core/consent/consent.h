@@ -48,6 +48,11 @@ enum swki_consent_reason
 swki_consent_check(const Swkpb__Rpc__NodeConsent *consent,
                    const Swkpb__Task *task, struct swk_error *out_why);
 
+/* Whether it judges images, or bind mounts, by where they are, so that a link
+ * in their paths could lead past it. */
+bool swki_consent_bounds_images(const Swkpb__Rpc__NodeConsent *consent);
+bool swki_consent_bounds_binds(const Swkpb__Rpc__NodeConsent *consent);
+
 /* Whether it is well formed and within bounds: SWK_EINVAL with the place. */
 int swki_consent_validate(const Swkpb__Rpc__NodeConsent *consent,
                           struct swk_error *err);

@@ -12,6 +12,7 @@
 #include "base/map.h"
 #include "core/agent/agent.h"
 #include "core/agent/network_keys.h"
+#include "core/consent/consent.h"
 #include "dispatcher.pb-c.h"
 #include "node/rpc/client.h"
 #include "node/agent/task_files.h"
@@ -297,7 +298,7 @@ static void take_keys(struct swki_agent_runner *r,
     size_t count = 0;
 
     if (!swki_known_keys_take(&r->known_keys, news) ||
-        executor->size < sizeof(*executor) ||
+        executor->size < offsetof(struct swk_executor, refuse_links) ||
         executor->set_network_keys == NULL) {
         return;
     }
@@ -577,6 +578,35 @@ static int sweep(struct swki_agent_runner *r, struct swk_error *err)
     return SWK_OK;
 }
 
+/* A policy that speaks of paths is kept to only if they lead where they seem
+ * to. */
+static int bound_paths(const struct swki_agent_runner *r, struct swk_error *err)
+{
+    const struct swk_executor *executor = r->config.executor;
+    const Swkpb__Rpc__NodeConsent *consent = r->agreement.consent;
+    uint32_t paths = 0;
+
+    if (consent != NULL && swki_consent_bounds_images(consent)) {
+        paths |= SWK_EXECUTOR_IMAGE_PATHS;
+    }
+    if (consent != NULL && swki_consent_bounds_binds(consent)) {
+        paths |= SWK_EXECUTOR_BIND_PATHS;
+    }
+    if (paths == 0) {
+        return SWK_OK;
+    }
+    if (executor->size < sizeof(*executor)) {
+        return swki_fail(err, SWK_ENOTSUP,
+                         "policy: it bounds images or mounts, and this "
+                         "executor does not say that it can refuse links in "
+                         "their paths");
+    }
+    if (executor->refuse_links != NULL) {
+        executor->refuse_links(executor->ctx, paths);
+    }
+    return SWK_OK;
+}
+
 static int make_agent(struct swki_agent_runner *r, struct swk_error *err)
 {
     const struct swki_identity *identity = &r->config.credentials->identity;
@@ -591,6 +621,9 @@ static int make_agent(struct swki_agent_runner *r, struct swk_error *err)
 
     config.trust = r->agreement.trust;
     config.consent = r->agreement.consent;
+    if (rc == 0) {
+        rc = bound_paths(r, err);
+    }
     return rc == 0 ? swki_agent_new(&config, &r->agent, err) : rc;
 }
 

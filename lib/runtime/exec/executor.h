@@ -69,7 +69,7 @@ struct swk_controller {
 
 struct swki_process_executor {
     struct swki_machine machine;      /* not changed */
-    struct swki_plan_options options; /* not changed */
+    struct swki_plan_options options; /* not changed after the first task */
     struct swki_buf description;      /* not changed */
     struct swki_task_dirs dirs;       /* not changed */
     const struct swk_logger *logger;

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <swarmkit/port/executor.h>
 #include <swarmkit/shim.h>
 
 #include "runtime/exec/names.h"
@@ -398,6 +399,16 @@ static int check_task(const Swkpb__Task *task, struct swk_error *err)
     return SWK_OK;
 }
 
+static void add_link_rules(struct swki_plan *plan, uint32_t paths)
+{
+    if ((paths & SWK_EXECUTOR_IMAGE_PATHS) != 0) {
+        swki_plan_add(plan, "nolinks", SWK_SHIM_NOLINKS_IMAGE);
+    }
+    if ((paths & SWK_EXECUTOR_BIND_PATHS) != 0) {
+        swki_plan_add(plan, "nolinks", SWK_SHIM_NOLINKS_BINDS);
+    }
+}
+
 static int fill(struct swki_plan *plan, const Swkpb__Task *task,
                 const struct swki_machine *machine,
                 const struct swki_plan_options *options, struct swk_error *err)
@@ -416,6 +427,7 @@ static int fill(struct swki_plan *plan, const Swkpb__Task *task,
         (rc = add_cgroups(plan, task, &machine->cgroups, err)) != SWK_OK) {
         return rc;
     }
+    add_link_rules(plan, options->paths_without_links);
     add_number(plan, "log_size", (int64_t)options->log_file_size);
     add_number(plan, "log_files", options->log_files_count);
     swki_plan_add_value(plan, "end");

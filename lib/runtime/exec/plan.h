@@ -24,6 +24,7 @@ enum {
 struct swki_plan_options {
     uint64_t log_file_size;
     uint32_t log_files_count;
+    uint32_t paths_without_links; /* SWK_EXECUTOR_*_PATHS */
 };
 
 struct swki_plan {

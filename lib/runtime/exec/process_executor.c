@@ -429,6 +429,13 @@ static void set_done(void *ctx, swk_operation_done_fn done, void *done_ctx)
     pthread_mutex_unlock(&x->done_lock);
 }
 
+static void refuse_links(void *ctx, uint32_t paths)
+{
+    struct swki_process_executor *x = ctx;
+
+    x->options.paths_without_links = paths;
+}
+
 /* Making and releasing. */
 
 static int read_config(const struct swk_process_executor_config *config,
@@ -599,6 +606,7 @@ int swk_process_executor_new(const struct swk_process_executor_config *config,
         .controller_free = controller_free,
         .sweep = sweep_tasks,
         .set_done = set_done,
+        .refuse_links = refuse_links,
     };
     return SWK_OK;
 }

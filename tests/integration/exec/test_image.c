@@ -5,6 +5,8 @@
 #include "fixture.h"
 
 #include <fcntl.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -14,6 +16,10 @@ struct f {
     struct node node;
     char image[128];
     struct task t;
+    /* of a thread of the test's */
+    atomic_bool stop;
+    char real[256];
+    char link[256];
 };
 
 static void write_text(const char *path, const char *text)
@@ -238,6 +244,172 @@ static void mount_targets_stay_inside_the_image(void **state)
     task_close(&f->t);
 }
 
+/* /proc shows the whole machine to root, by links that are not paths. */
+static void mount_targets_do_not_leave_through_proc(void **state)
+{
+    struct f *f = *state;
+    Swkpb__Mount mount = SWKPB__MOUNT__INIT;
+    Swkpb__Mount *list[1] = {&mount};
+    char outside[256];
+
+    snprintf(outside, sizeof(outside), "/proc/%d/root%s", getpid(),
+             f->node.top_dir);
+    assert_int_equal(symlink(outside, in_dir(&f->node, "image/out")), 0);
+    mount.source = (char *)"/etc";
+    mount.target = (char *)"/out/made";
+    init(f, "pwd", NULL, NULL, NULL, NULL);
+    f->t.container.mounts = list;
+    f->t.container.n_mounts = 1;
+    task_open(&f->t);
+    (void)task_do(&f->t, SWK_OPERATION_START);
+    (void)task_do(&f->t, SWK_OPERATION_WAIT);
+    assert_int_not_equal(access(in_dir(&f->node, "made"), F_OK), 0);
+    task_close(&f->t);
+}
+
+static void working_directories_do_not_leave_through_proc(void **state)
+{
+    struct f *f = *state;
+    char dir[64];
+
+    snprintf(dir, sizeof(dir), "/proc/%d/root", getpid());
+    init(f, "ls", ".", NULL, NULL, NULL);
+    f->t.container.dir = dir;
+    task_open(&f->t);
+    assert_int_equal(task_do(&f->t, SWK_OPERATION_START), SWK_OUTCOME_FATAL);
+    assert_non_null(strstr(f->t.result.text, "container.dir /proc/"));
+    task_close(&f->t);
+}
+
+/* Starts a task that shows a file of the mounted source; whether it ran. */
+static bool shows_file(struct f *f, const char *id, const char *source)
+{
+    Swkpb__Mount mount = SWKPB__MOUNT__INIT;
+    Swkpb__Mount *list[1] = {&mount};
+    bool runs;
+
+    mount.source = (char *)(uintptr_t)source;
+    mount.target = (char *)"/mnt";
+    init(f, "cat", "/mnt/file", NULL, NULL, NULL);
+    f->t.message.id = (char *)(uintptr_t)id;
+    f->t.container.mounts = list;
+    f->t.container.n_mounts = 1;
+    task_open(&f->t);
+    assert_int_equal(task_do(&f->t, SWK_OPERATION_PREPARE), SWK_OUTCOME_DONE);
+    runs = task_do(&f->t, SWK_OPERATION_START) == SWK_OUTCOME_DONE;
+    if (runs) {
+        assert_int_equal(task_do(&f->t, SWK_OPERATION_WAIT), SWK_OUTCOME_DONE);
+    }
+    task_close(&f->t);
+    return runs;
+}
+
+static void make_directories(struct f *f)
+{
+    mkdir(in_dir(&f->node, "data"), 0755);
+    mkdir(in_dir(&f->node, "data/real"), 0755);
+    mkdir(in_dir(&f->node, "secret"), 0755);
+    write_text(in_dir(&f->node, "data/real/file"), "public\n");
+    write_text(in_dir(&f->node, "secret/file"), "secret\n");
+    assert_int_equal(
+        symlink(in_dir(&f->node, "secret"), in_dir(&f->node, "data/link")), 0);
+}
+
+static void links_lead_to_sources_without_a_policy(void **state)
+{
+    struct f *f = *state;
+    char source[256];
+
+    make_directories(f);
+    snprintf(source, sizeof(source), "%s", in_dir(&f->node, "data/link"));
+    assert_true(shows_file(f, "t1", source));
+    assert_string_equal(task_output(&f->t, 0), "secret\n");
+}
+
+static void a_policy_on_mounts_takes_no_links_in_sources(void **state)
+{
+    struct f *f = *state;
+    char source[256];
+    char says[512];
+
+    make_directories(f);
+    f->node.executor.refuse_links(f->node.executor.ctx,
+                                  SWK_EXECUTOR_BIND_PATHS);
+    snprintf(source, sizeof(source), "%s", in_dir(&f->node, "data/real"));
+    assert_true(shows_file(f, "t1", source));
+    assert_string_equal(task_output(&f->t, 0), "public\n");
+
+    snprintf(source, sizeof(source), "%s", in_dir(&f->node, "data/link"));
+    assert_false(shows_file(f, "t2", source));
+    snprintf(says, sizeof(says),
+             "starting task failed: bind mount source: %s is a symbolic link, "
+             "and this node's policy takes none in a path: name the real path",
+             source);
+    assert_string_equal(f->t.result.text, says);
+
+    assert_int_equal(symlink("data", in_dir(&f->node, "other")), 0);
+    snprintf(source, sizeof(source), "%s", in_dir(&f->node, "other/real"));
+    assert_false(shows_file(f, "t3", source)); /* in the middle */
+    assert_non_null(strstr(f->t.result.text, "/other is a symbolic link"));
+}
+
+/* What a source leads to is changed all the time, as a task could that writes
+ * to the directory above. */
+static void *exchange_all_the_time(void *arg)
+{
+    struct f *f = arg;
+
+    while (!atomic_load(&f->stop)) {
+        (void)renameat2(AT_FDCWD, f->real, AT_FDCWD, f->link, RENAME_EXCHANGE);
+        sched_yield();
+    }
+    return NULL;
+}
+
+static void a_link_put_in_place_meanwhile_leads_nowhere(void **state)
+{
+    struct f *f = *state;
+    pthread_t thread;
+
+    make_directories(f);
+    f->node.executor.refuse_links(f->node.executor.ctx,
+                                  SWK_EXECUTOR_BIND_PATHS);
+    snprintf(f->real, sizeof(f->real), "%s", in_dir(&f->node, "data/real"));
+    snprintf(f->link, sizeof(f->link), "%s", in_dir(&f->node, "data/link"));
+    assert_int_equal(pthread_create(&thread, NULL, exchange_all_the_time, f),
+                     0);
+    for (int i = 0; i < 30; i++) {
+        char id[16];
+
+        snprintf(id, sizeof(id), "t%d", i);
+        if (shows_file(f, id, f->real)) {
+            assert_string_equal(task_output(&f->t, 0), "public\n");
+        }
+    }
+    atomic_store(&f->stop, true);
+    pthread_join(thread, NULL);
+}
+
+static void a_policy_on_images_takes_no_links_to_them(void **state)
+{
+    struct f *f = *state;
+
+    assert_int_equal(symlink("image", in_dir(&f->node, "alias")), 0);
+    snprintf(f->image, sizeof(f->image), "%s", in_dir(&f->node, "alias"));
+    init(f, "cat", "/etc/mark", NULL, NULL, NULL);
+    assert_string_equal(output(f), "of the image\n");
+
+    f->node.executor.refuse_links(f->node.executor.ctx,
+                                  SWK_EXECUTOR_IMAGE_PATHS);
+    init(f, "cat", "/etc/mark", NULL, NULL, NULL);
+    f->t.message.id = (char *)"t2";
+    task_open(&f->t);
+    assert_int_equal(task_do(&f->t, SWK_OPERATION_PREPARE), SWK_OUTCOME_DONE);
+    assert_int_equal(task_do(&f->t, SWK_OPERATION_START), SWK_OUTCOME_FATAL);
+    assert_non_null(strstr(f->t.result.text, "/alias is a symbolic link"));
+    task_close(&f->t);
+}
+
 static void an_image_that_is_no_directory_is_refused_by_prepare(void **state)
 {
     struct f *f = *state;
@@ -308,6 +480,12 @@ int main(void)
         TEST(bind_and_tmpfs_mounts_appear),
         TEST(a_missing_bind_source_is_named),
         TEST(mount_targets_stay_inside_the_image),
+        TEST(mount_targets_do_not_leave_through_proc),
+        TEST(working_directories_do_not_leave_through_proc),
+        TEST(links_lead_to_sources_without_a_policy),
+        TEST(a_policy_on_mounts_takes_no_links_in_sources),
+        TEST(a_link_put_in_place_meanwhile_leads_nowhere),
+        TEST(a_policy_on_images_takes_no_links_to_them),
         TEST(an_image_that_is_no_directory_is_refused_by_prepare),
         TEST(failed_starts_leave_no_mounts_and_no_files),
     };

@@ -109,6 +109,31 @@ def policies_are_checked_before_anything_else():
         done.says("users: anything, but not root\n", "images: anything\n")
 
 
+def links_do_not_lead_past_a_policy():
+    """Tasks of an image with nothing in it get as far as looking for their
+    program, if their mount is one that the node takes."""
+    with Swarm(drained=True) as swarm:
+        for name in ("image", "srv", "srv/data", "other"):
+            os.mkdir(swarm.path(name))
+        os.symlink(swarm.path("other"), swarm.path("srv", "link"))
+        swarm.worker("w1", "--policy", policy(swarm, {"mounts": {"allow": [
+            {"type": "bind", "source": swarm.path("srv")}]}}))
+
+        def create(name, source):
+            swarm.create_detached(
+                name, "--image", swarm.path("image"), "--read-only",
+                "--restart-condition", "none", "--bind",
+                swarm.path(*source) + ":/tmp/mnt")
+
+        create("real", ("srv", "data"))
+        wait_error(swarm, "real", "starting task failed: exec ")
+        create("link", ("srv", "link"))
+        wait_error(swarm, "link", swarm.path("srv", "link") +
+                   " is a symbolic link, and this node's policy takes none")
+        create("other", ("other",))
+        wait_error(swarm, "other", "mount not allowed on 1 node")
+
+
 def the_node_of_a_manager_has_a_policy_too():
     with Swarm() as swarm:
         swarm.manager.stop()
@@ -124,4 +149,5 @@ main([tasks_run_where_the_policy_lets_them,
       another_policy_stops_what_runs_and_it_moves,
       signatures_and_policies_go_together,
       policies_are_checked_before_anything_else,
+      links_do_not_lead_past_a_policy,
       the_node_of_a_manager_has_a_policy_too])

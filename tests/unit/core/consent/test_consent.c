@@ -551,6 +551,39 @@ static void a_policy_is_put_in_words(void **state)
     swki_arena_fini(&arena);
 }
 
+static void links_matter_where_paths_are_judged(void **state)
+{
+    static const struct {
+        const char *policy;
+        bool images;
+        bool binds;
+    } cases[] = {
+        {"{}", false, false},
+        {"{'users':{'allow':['www']}}", false, false},
+        {"{'images':{'allow':['*']}}", false, false},
+        {"{'images':{'allow':['/srv/*']}}", true, false},
+        {"{'images':{'allow':['*'],'deny':['/root/*']}}", true, false},
+        {"{'mounts':{'allow':[{'type':'bind'}]}}", false, false},
+        {"{'mounts':{'allow':[{'type':'volume','source':'v'}]}}", false, false},
+        {"{'mounts':{'allow':[{'type':'bind','source':'/srv'}]}}", false, true},
+        {"{'mounts':{'allow':[{'type':'*'}]}}", false, false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        Swkpb__Rpc__NodeConsent *consent;
+        struct swki_arena arena;
+
+        swki_arena_init(&arena, NULL, SIZE_MAX);
+        consent = policy_of(cases[i].policy, &arena);
+        if (swki_consent_bounds_images(consent) != cases[i].images ||
+            swki_consent_bounds_binds(consent) != cases[i].binds) {
+            fail_msg("%s", cases[i].policy);
+        }
+        swki_arena_fini(&arena);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -570,6 +603,7 @@ int main(void)
         cmocka_unit_test(what_makes_no_sense_is_refused_with_its_place),
         cmocka_unit_test(lists_have_a_limit),
         cmocka_unit_test(a_policy_is_put_in_words),
+        cmocka_unit_test(links_matter_where_paths_are_judged),
     };
 
     return cmocka_run_group_tests_name("consent", tests, NULL, NULL);
