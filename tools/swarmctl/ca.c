@@ -36,6 +36,8 @@ const struct flag ca_rotate_flags[] = {
      .list = true},
     {.name = "without-down",
      .help = "do not wait for workers that are down once all others are done"},
+    {.name = "replace",
+     .help = "turn a rotation that is under way to this root"},
     {.name = "detach", .letter = 'd', .help = "do not wait for the nodes"},
     {.name = "quiet", .letter = 'q', .help = "show no progress"},
     {.name = "timeout",
@@ -414,6 +416,48 @@ static int follow(struct ctl *ctl, const struct args *args,
     return rc == EXIT_OK ? report(ctl, after) : rc;
 }
 
+static bool same_certificate(const ProtobufCBinaryData *a,
+                             const ProtobufCBinaryData *b)
+{
+    struct swk_certificate x = {.size = sizeof(x)};
+    struct swk_certificate y = {.size = sizeof(y)};
+
+    return swk_certificate_read(a->data, a->len, &x, NULL) == 0 &&
+           swk_certificate_read(b->data, b->len, &y, NULL) == 0 &&
+           memcmp(x.fingerprint, y.fingerprint, sizeof(x.fingerprint)) == 0;
+}
+
+/* Half a swarm may have gone over to the root that would be dropped. Saying
+ * once more where to go, with a key perhaps, drops nothing. */
+static int check_replaces(struct ctl *ctl, const struct args *args,
+                          const Swkpb__Cluster *cluster,
+                          const Swkpb__CAConfig *config)
+{
+    const Swkpb__RootRotation *rotation =
+        cluster->root_ca != NULL ? cluster->root_ca->root_rotation : NULL;
+    Swkpb__ListNodesResponse *nodes;
+    struct ca_progress progress;
+    struct swk_error err = {0};
+
+    if (rotation == NULL || args_has(args, "replace") ||
+        (args_has(args, "cert") &&
+         same_certificate(&config->signing_ca_cert, &rotation->ca_cert))) {
+        return EXIT_OK;
+    }
+    err.code = list_nodes(ctl, &ctl->pool, &nodes, &err);
+    if (err.code != 0) {
+        return ctl_fail(&err);
+    }
+    ca_progress_read(&ctl->pool, rotation, nodes, &progress);
+    return ctl_error(
+        EXIT_CONFLICT,
+        "a rotation of the root CA is under way: %zu of %zu nodes have "
+        "renewed.\n\"swarmctl cluster ca finish\" follows it, or lets it end "
+        "without some workers; \"swarmctl\ncluster ca abort\" gives it up; "
+        "--replace turns it to another root",
+        progress.renewed, progress.nodes);
+}
+
 int run_ca_rotate(struct ctl *ctl, const struct args *args)
 {
     Swkpb__KeyRotation rotation = SWKPB__KEY_ROTATION__INIT;
@@ -432,6 +476,9 @@ int run_ca_rotate(struct ctl *ctl, const struct args *args)
     rc = read_target(ctl, args, config);
     if (rc == EXIT_OK) {
         rc = read_externals(ctl, args, config);
+    }
+    if (rc == EXIT_OK) {
+        rc = check_replaces(ctl, args, cluster, config);
     }
     if (rc == EXIT_OK) {
         rc = read_waiver(ctl, args, NULL, &rotation);

@@ -21,6 +21,11 @@
 #define DOWN_NS INT64_C(30000000000)
 #define STATE(name) SWKPB__ISSUANCE_STATUS__STATE__##name
 
+/* For who looks away from a rotation. */
+#define GOES_ON                                                                \
+    "the swarm goes on with the rotation. \"swarmctl cluster ca finish\" "     \
+    "follows it\nagain, \"swarmctl cluster ca\" shows how far it is"
+
 enum {
     NODES_SHOWN = 20,
 };
@@ -154,6 +159,8 @@ struct follow {
     const ProtobufCBinaryData *target;
     int64_t start;
     int64_t seen; /* when the manager answered last */
+    char **ids;   /* of the nodes at the first look, sorted; NULL before */
+    size_t ids_count;
     bool quiet;
     bool terminal;
     int lines;       /* drawn on the terminal */
@@ -192,15 +199,61 @@ static bool is_target(const struct follow *f, const ProtobufCBinaryData *root)
            memcmp(root->data, f->target->data, root->len) == 0;
 }
 
-static char *describe(struct pool *pool, const struct ca_progress *progress,
-                      int *out_lines)
+static int by_text(const void *a, const void *b)
 {
-    char *text = pool_printf(pool, "overall progress: %zu out of %zu nodes",
-                             progress->renewed, progress->nodes);
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
 
+static void note_ids(struct follow *f, const Swkpb__ListNodesResponse *nodes)
+{
+    struct pool *pool = &f->ctl->pool;
+
+    f->ids = pool_alloc(pool, (nodes->n_nodes + 1) * sizeof(*f->ids));
+    f->ids_count = nodes->n_nodes;
+    for (size_t i = 0; i < nodes->n_nodes; i++) {
+        f->ids[i] = pool_strdup(pool, nodes->nodes[i]->id);
+    }
+    qsort(f->ids, f->ids_count, sizeof(*f->ids), by_text);
+}
+
+/* Nodes come and go: fewer that have renewed are no step back, and who sees
+ * the numbers change is told why. */
+static char *count_text(struct follow *f, struct pool *pool,
+                        const struct ca_progress *progress,
+                        const Swkpb__ListNodesResponse *nodes)
+{
+    size_t to_go = progress->missing_count - progress->left_out;
+    size_t known = 0;
+    char *text = pool_printf(
+        pool, "overall progress: %zu of %zu node%s renewed", progress->renewed,
+        progress->nodes, progress->nodes == 1 ? " has" : "s have");
+
+    if (f->ids == NULL) {
+        note_ids(f, nodes);
+    }
+    for (size_t i = 0; i < nodes->n_nodes; i++) {
+        known += bsearch(&nodes->nodes[i]->id, f->ids, f->ids_count,
+                         sizeof(*f->ids), by_text) != NULL;
+    }
+    if (to_go > 0) {
+        text = pool_printf(pool, "%s, %zu to go", text, to_go);
+    }
     if (progress->left_out > 0) {
         text = pool_printf(pool, "%s, %zu left out", text, progress->left_out);
     }
+    if (known < nodes->n_nodes || known < f->ids_count) {
+        text = pool_printf(pool, "%s (meanwhile %zu came, %zu went)", text,
+                           nodes->n_nodes - known, f->ids_count - known);
+    }
+    return text;
+}
+
+static char *describe(struct follow *f, struct pool *pool,
+                      const struct ca_progress *progress,
+                      const Swkpb__ListNodesResponse *nodes, int *out_lines)
+{
+    char *text = count_text(f, pool, progress, nodes);
+
     text = pool_printf(pool, "%s\n", text);
     *out_lines = 1;
     for (size_t i = 0; i < progress->missing_count && i < NODES_SHOWN; i++) {
@@ -234,6 +287,32 @@ static void show(struct follow *f, const char *text, int lines)
     f->last_text = strdup(text);
 }
 
+static void show_progress(struct follow *f, struct pool *pool,
+                          const Swkpb__RootRotation *rotation,
+                          const Swkpb__ListNodesResponse *nodes)
+{
+    struct ca_progress progress;
+    const char *text;
+    int lines;
+
+    if (!f->quiet) {
+        ca_progress_read(pool, rotation, nodes, &progress);
+        text = describe(f, pool, &progress, nodes, &lines);
+        show(f, text, lines);
+    }
+}
+
+/* The last of it, for what was shown before is of some time ago. */
+static void show_end(struct follow *f, struct pool *pool,
+                     const Swkpb__RootCA *root,
+                     const Swkpb__ListNodesResponse *nodes)
+{
+    Swkpb__RootRotation rotation = SWKPB__ROOT_ROTATION__INIT;
+
+    rotation.ca_cert = root->ca_cert;
+    show_progress(f, pool, &rotation, nodes);
+}
+
 /* -1 to go on, else an exit code. */
 static int judge(struct follow *f, struct pool *pool,
                  const Swkpb__Cluster *cluster,
@@ -242,13 +321,12 @@ static int judge(struct follow *f, struct pool *pool,
     const Swkpb__RootCA *root = cluster->root_ca;
     const Swkpb__RootRotation *rotation =
         root != NULL ? root->root_rotation : NULL;
-    struct ca_progress progress;
-    int lines;
 
     if (root == NULL) {
         return ctl_error(EXIT_FAILED, "the swarm has no root CA");
     }
     if (is_target(f, &root->ca_cert)) {
+        show_end(f, pool, root, nodes);
         return EXIT_OK;
     }
     if (rotation == NULL) {
@@ -258,12 +336,7 @@ static int judge(struct follow *f, struct pool *pool,
         return ctl_error(EXIT_FAILED,
                          "the root CA is rotated to yet another one");
     }
-    if (!f->quiet) {
-        ca_progress_read(pool, rotation, nodes, &progress);
-        const char *text = describe(pool, &progress, &lines);
-
-        show(f, text, lines);
-    }
+    show_progress(f, pool, rotation, nodes);
     return -1;
 }
 
@@ -299,16 +372,13 @@ static int wait_for(struct follow *f, int64_t timeout_ns)
             return rc;
         }
         if (timeout_ns != 0 && now_ns() - f->start >= timeout_ns) {
-            return ctl_error(EXIT_TIMEOUT,
-                             "not done in time; the swarm goes on with it");
+            return ctl_error(EXIT_TIMEOUT, "not done in time; " GOES_ON);
         }
         if (!interrupted) {
             nanosleep(&pause, NULL);
         }
         if (interrupted) {
-            fputs("Interrupted: the swarm goes on with the rotation. See "
-                  "\"swarmctl cluster ca\".\n",
-                  stderr);
+            fputs("Interrupted: " GOES_ON ".\n", stderr);
             return EXIT_INTERRUPTED;
         }
     }

@@ -151,7 +151,8 @@ def managers_and_agents_go_over_twice_and_lose_their_leader():
 
         with Scaling(swarm, "moving", [AGENTS + 1, 2, 1]) as scaling:
             said = rotate(swarm)
-        said.says("overall progress", "%d nodes" % len(everybody))
+        said.says("overall progress: %d of %d nodes have renewed\n" %
+                  (len(everybody), len(everybody)))
         expect(scaling.calls > 0, "nobody has scaled")
         expect(not scaling.failed, "calls failed: %s" % scaling.failed)
         same_tasks(swarm, "steady", steady)
@@ -230,10 +231,11 @@ def nodes_that_are_down_are_waited_for_or_left_out():
         time.sleep(0.5)
         impatient.send_signal(signal.SIGINT)
         err = impatient.communicate(timeout=20)[1]
-        expect(impatient.returncode == 130 and "goes on" in err,
-               "%d: %s" % (impatient.returncode, err))
+        expect(impatient.returncode == 130 and "goes on" in err and
+               "ca finish" in err, "%d: %s" % (impatient.returncode, err))
         expect(is_rotating(swarm), "the rotation did not go on")
-        swarm.ctl("cluster", "ca", "finish", "--timeout", "1s", code=7)
+        swarm.ctl("cluster", "ca", "finish", "--timeout", "1s",
+                  code=7).says("goes on", "ca finish")
         swarm.ctl("cluster", "ca", "finish", "--without", "manager", code=1)
 
         done = finish(swarm, "--without-down")
@@ -265,6 +267,78 @@ def a_node_that_returns_in_time_renews():
         done = finish(swarm)
         expect(done.code == 0, "finish: %d: %s" % (done.code, done.err))
         expect_all_follow(swarm, ["manager", "w1"])
+
+
+def progress_tells_of_nodes_that_come_and_go():
+    with Swarm() as swarm:
+        lost = swarm.worker("w1")
+        leaving = swarm.worker("w2")
+        lost.crash()
+        swarm.wait_node("w1", "DOWN")
+        swarm.ctl("cluster", "ca", "rotate", "--detach")
+        wait_for(lambda: missing(swarm) == {"w1": "down"},
+                 "w1 alone is missing")
+        with open(swarm.path("out"), "w") as out:
+            watching = subprocess.Popen(
+                [tool("swarmctl"), "-s", swarm.socket, "cluster", "ca",
+                 "finish"], stdout=out)
+
+        def says(text):
+            with open(swarm.path("out")) as f:
+                return text in f.read()
+
+        wait_for(lambda: says("2 of 3 nodes have renewed, 1 to go\n"),
+                 "it is followed")
+        leaving.crash()
+        swarm.wait_node("w2", "DOWN")
+        swarm.ctl("node", "rm", "w2")
+        wait_for(lambda: says("1 of 2 nodes have renewed, 1 to go (meanwhile "
+                              "0 came, 1 went)\n"), "one less is explained")
+        swarm.worker("w3")
+        wait_for(lambda: says("2 of 3 nodes have renewed, 1 to go (meanwhile "
+                              "1 came, 1 went)\n"), "one more is explained")
+        lost.start()
+        expect(watching.wait(ROTATION_S) == 0, "it is not done")
+        expect(says("overall progress: 3 of 3 nodes have renewed (meanwhile 1 "
+                    "came, 1 went)\nthe root CA is rotated"),
+               "the end is not told")
+
+
+def another_rotation_needs_a_word():
+    with Swarm() as swarm:
+        lost = swarm.worker("w1")
+        lost.crash()
+        swarm.wait_node("w1", "DOWN")
+        key = swarm.path("root.key")
+        cert = swarm.path("root.crt")
+        made = run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                   "ec_paramgen_curve:P-256", "-nodes", "-keyout", key,
+                   "-out", cert, "-days", "3650", "-subj", "/CN=own")
+        expect(made.code == 0, made.err)
+        given = ("--cert", cert, "--key", key)
+        swarm.ctl("cluster", "ca", "rotate", "--detach", *given)
+        wait_for(lambda: missing(swarm) == {"w1": "down"},
+                 "w1 alone is missing")
+        first = report(swarm)["rotation"]["fingerprint"]
+        swarm.ctl("cluster", "ca", "rotate", "--detach", code=4).says(
+            "under way: 1 of 2 nodes have renewed", "ca finish", "ca abort",
+            "--replace")
+        present = swarm.path("present.crt")
+        with open(present, "wb") as f:
+            f.write(root_of(swarm, "manager"))
+        swarm.ctl("cluster", "ca", "rotate", "--detach", "--cert", present,
+                  code=4).says("under way")
+        expect(report(swarm)["rotation"]["fingerprint"] == first,
+               "the first was replaced")
+        # To the same root is no other rotation.
+        swarm.ctl("cluster", "ca", "rotate", "--detach", *given)
+        expect(report(swarm)["rotation"]["fingerprint"] == first,
+               "the first was replaced by itself")
+        swarm.ctl("cluster", "ca", "rotate", "--detach", "--replace")
+        expect(report(swarm)["rotation"]["fingerprint"] != first,
+               "the first was not replaced")
+        lost.start()
+        expect(finish(swarm).code == 0, "it does not end")
 
 
 def a_rotation_is_given_up():
@@ -302,5 +376,7 @@ if __name__ == "__main__":
         an_operator_brings_the_root,
         nodes_that_are_down_are_waited_for_or_left_out,
         a_node_that_returns_in_time_renews,
+        progress_tells_of_nodes_that_come_and_go,
+        another_rotation_needs_a_word,
         a_rotation_is_given_up,
     ])
