@@ -30,7 +30,7 @@ IO_HEADERS = {
 # The table: a folder of lib/, and the folders whose headers it may use.
 CORES = ["agent", "allocator", "audit", "autolock", "ca", "consent", "control",
          "dispatcher", "keymanager", "membership", "orchestrator", "raft",
-         "rolemanager", "scheduler", "signer", "trust"]
+         "rolemanager", "scheduler", "secretdriver", "signer", "trust"]
 # The rooms of lib/node, and the other ones that each may use.
 ROOMS = {
     "rpc": [],
@@ -75,6 +75,8 @@ ALSO = {
     # What a node lets run: obeyed by the node, foreseen by the scheduler.
     ("core/agent", "core/consent/consent.h"),
     ("core/scheduler", "core/consent/consent.h"),
+    # Values of secrets, which the dispatcher needs and does not store.
+    ("core/dispatcher", "core/secretdriver/fetcher.h"),
     # What is on the disk is sealed; a port with one implementation would only
     # forward.
     ("runtime/file", "crypto/aead.h"),

@@ -22,6 +22,7 @@ struct changes {
     size_t count;
     size_t size;
     bool failed;
+    bool values; /* of drivers are among them */
 };
 
 static Swkpb__Assignment *add_change(
@@ -83,6 +84,45 @@ static void add_task(struct changes *changes,
     assignment->task->id = (char *)id;
 }
 
+/* The secret as the node is to see it: with the value, and nothing of where
+ * that came from. One for a single task goes by an ID of its own. NULL for no
+ * memory. */
+static Swkpb__Secret *present(struct changes *changes,
+                              const struct dependency *dependency)
+{
+    const struct swki_fetch *fetch = dependency->fetch;
+    const Swkpb__Secret *stored = swki_secret(fetch->secret);
+    Swkpb__Secret *secret =
+        swki_arena_memdup(&changes->arena, stored, sizeof(*stored));
+    Swkpb__SecretSpec *spec =
+        swki_arena_memdup(&changes->arena, stored->spec, sizeof(*stored->spec));
+
+    if (secret == NULL || spec == NULL) {
+        return NULL;
+    }
+    spec->driver = NULL;
+    spec->data.data = fetch->value;
+    spec->data.len = fetch->value_len;
+    secret->spec = spec;
+    secret->id = (char *)dependency->key + 2;
+    secret->internal |= fetch->do_not_reuse;
+    return secret;
+}
+
+static void add_value(struct changes *changes,
+                      const struct dependency *dependency)
+{
+    Swkpb__Assignment *assignment =
+        add_change(changes, SWKPB__ASSIGNMENT_CHANGE__ASSIGNMENT_ACTION__UPDATE,
+                   SWKPB__ASSIGNMENT__ITEM_SECRET);
+
+    if (assignment != NULL) {
+        assignment->secret = present(changes, dependency);
+        changes->failed |= assignment->secret == NULL;
+        changes->values = true;
+    }
+}
+
 /* A secret or config: whole, or by its ID alone when it is to go. */
 static void add_dependency(struct changes *changes,
                            const struct dependency *dependency,
@@ -125,9 +165,10 @@ static void add_dependency(struct changes *changes,
 
 /* -- Dependencies --------------------------------------------------------- */
 
-static struct dependency *find_dependency(struct swki_dispatcher *d,
-                                          struct node *node,
-                                          enum swki_kind kind, const char *id)
+struct dependency *swki_dispatcher_need_dependency(struct swki_dispatcher *d,
+                                                   struct node *node,
+                                                   enum swki_kind kind,
+                                                   const char *id)
 {
     char key[sizeof(((struct dependency *)0)->key)];
     struct dependency *dependency;
@@ -151,14 +192,29 @@ static struct dependency *find_dependency(struct swki_dispatcher *d,
     return dependency;
 }
 
+static void free_dependency(struct swki_dispatcher *d,
+                            struct dependency *dependency)
+{
+    swki_fetcher_drop(d->fetcher, dependency->fetch);
+    swki_free(d->config.alloc, dependency);
+}
+
 static void use_dependency(struct swki_dispatcher *d, struct node *node,
                            enum swki_kind kind, const char *id, bool hold,
                            struct changes *changes)
 {
-    struct dependency *dependency = find_dependency(d, node, kind, id);
+    struct dependency *dependency;
 
+    if (kind == SWKI_KIND_SECRET && hold &&
+        swki_dispatcher_is_driven(swki_store_committed(d->store), id)) {
+        return;
+    }
+    dependency = swki_dispatcher_need_dependency(d, node, kind, id);
     if (dependency == NULL) {
         changes->failed = true;
+        return;
+    }
+    if (dependency->leased) {
         return;
     }
     if (hold) {
@@ -225,7 +281,12 @@ static void settle_dependencies(struct swki_dispatcher *d, struct node *node,
            NULL) {
         const struct swki_object *object = NULL;
 
-        if (dependency->users > 0 && !dependency->sent) {
+        if (dependency->users > 0 && dependency->leased) {
+            if (dependency->fetch != NULL) {
+                add_value(changes, dependency);
+                dependency->sent = true;
+            }
+        } else if (dependency->users > 0 && !dependency->sent) {
             object =
                 swki_view_get(view, dependency->kind, dependency->key + 2);
             if (object != NULL) {
@@ -237,7 +298,21 @@ static void settle_dependencies(struct swki_dispatcher *d, struct node *node,
                 add_dependency(changes, dependency, NULL);
             }
             swki_map_remove(&node->dependencies, dependency->key);
-            swki_free(d->config.alloc, dependency);
+            free_dependency(d, dependency);
+        }
+    }
+}
+
+/* They are in the message: nobody here needs them any more. */
+static void forget_values(struct swki_dispatcher *d, struct node *node)
+{
+    size_t cursor = 0;
+    struct dependency *dependency;
+
+    while ((dependency = swki_map_next(&node->dependencies, &cursor)) != NULL) {
+        if (dependency->sent) {
+            swki_fetcher_drop(d->fetcher, dependency->fetch);
+            dependency->fetch = NULL;
         }
     }
 }
@@ -272,6 +347,8 @@ static void hold_dependencies(struct swki_dispatcher *d, struct node *node,
     sent->holding = task->status->state <= SWKPB__TASK_STATE__RUNNING;
     if (sent->holding) {
         use_dependencies(d, node, task, true, changes);
+    } else {
+        swki_dispatcher_release_leases(d, sent);
     }
 }
 
@@ -292,8 +369,70 @@ static void remove_task(struct swki_dispatcher *d, struct node *node,
                  id, NULL);
         swki_object_unref(sent->object);
     }
+    swki_dispatcher_release_leases(d, sent);
     swki_map_remove(&node->tasks, sent->id);
     swki_free(d->config.alloc, sent);
+}
+
+/* Whether the node is to begin the task, or is about to. */
+static bool to_begin(const struct node *node, const struct swki_object *object)
+{
+    const Swkpb__Task *task = object != NULL ? swki_task(object) : NULL;
+
+    return task != NULL && strcmp(task->node_id, node->id) == 0 &&
+           task->status != NULL &&
+           task->status->state >= SWKPB__TASK_STATE__ASSIGNED &&
+           task->status->state < SWKPB__TASK_STATE__RUNNING &&
+           task->desired_state <= SWKPB__TASK_STATE__RUNNING;
+}
+
+/* Before what changed is settled: what drivers have to give. First those that
+ * need nothing more let go, then the others may ask in their place. */
+static bool lease_values(struct swki_dispatcher *d, struct node *node,
+                         const struct swki_view *view)
+{
+    size_t cursor = 0;
+    struct sent_task *sent;
+    bool ok = true;
+
+    while ((sent = swki_map_next(&node->tasks, &cursor)) != NULL) {
+        if (sent->dirty &&
+            !to_begin(node, swki_view_get(view, SWKI_KIND_TASK, sent->id))) {
+            swki_dispatcher_close_leases(d, sent);
+        }
+    }
+    cursor = 0;
+    while (ok && (sent = swki_map_next(&node->tasks, &cursor)) != NULL) {
+        const struct swki_object *object =
+            sent->dirty ? swki_view_get(view, SWKI_KIND_TASK, sent->id) : NULL;
+
+        if (to_begin(node, object)) {
+            ok = swki_dispatcher_lease(d, node, sent, object);
+        }
+    }
+    return ok;
+}
+
+/* A task that the node does not know waits for its values. A complete set waits
+ * as a whole: the node would stop what is not in it. Both not for long, as
+ * values that do not come are given up. */
+static bool waits_for_values(const struct sent_task *sent)
+{
+    return sent->object == NULL && swki_dispatcher_leases_open(sent);
+}
+
+static bool complete_set_waits(const struct node *node)
+{
+    size_t cursor = 0;
+    const struct sent_task *sent;
+
+    while (node->assignments_complete &&
+           (sent = swki_map_next(&node->tasks, &cursor)) != NULL) {
+        if (waits_for_values(sent)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static void settle_task(struct swki_dispatcher *d, struct node *node,
@@ -304,6 +443,9 @@ static void settle_task(struct swki_dispatcher *d, struct node *node,
         swki_view_get(view, SWKI_KIND_TASK, sent->id);
     const Swkpb__Task *task = object != NULL ? swki_task(object) : NULL;
 
+    if (waits_for_values(sent)) {
+        return;
+    }
     sent->dirty = false;
     if (task == NULL || strcmp(task->node_id, node->id) != 0) {
         remove_task(d, node, sent, changes);
@@ -334,6 +476,7 @@ bool swki_dispatcher_mark_task(struct swki_dispatcher *d, struct node *node,
             return false;
         }
         snprintf(sent->id, sizeof(sent->id), "%s", task_id);
+        swki_list_init(&sent->leases);
         if (!swki_map_put(&node->tasks, sent->id, sent)) {
             swki_free(d->config.alloc, sent);
             return false;
@@ -354,16 +497,18 @@ static void forget_sent(struct swki_dispatcher *d, struct node *node)
     size_t cursor = 0;
 
     while ((sent = swki_map_next(&node->tasks, &cursor)) != NULL) {
+        swki_dispatcher_release_leases(d, sent);
         swki_object_unref(sent->object);
         swki_free(d->config.alloc, sent);
     }
     cursor = 0;
     while ((dependency = swki_map_next(&node->dependencies, &cursor)) !=
            NULL) {
-        swki_free(d->config.alloc, dependency);
+        free_dependency(d, dependency);
     }
     swki_map_fini(&node->tasks);
     swki_map_fini(&node->dependencies);
+    swki_map_fini(&node->driven);
 }
 
 static void reset_assignments(struct swki_dispatcher *d, struct node *node)
@@ -441,25 +586,14 @@ static void send_message(struct node *node, struct changes *changes,
     node->assignments_complete = false;
 }
 
-void swki_dispatcher_send_assignments(struct swki_dispatcher *d,
-                                      struct node *node,
-                                      struct swki_answers *answers)
+/* Makes the message of what changed, and sends it if there is any. */
+static void settle(struct swki_dispatcher *d, struct node *node,
+                   const struct swki_view *view, struct swki_answers *answers)
 {
-    const struct swki_view *view = swki_store_committed(d->store);
     struct changes changes = {0};
     size_t cursor = 0;
     struct sent_task *sent;
 
-    if (!node->assignments_due) {
-        return;
-    }
-    if (node->assignments_sent != 0 &&
-        d->now < node->assignments_sent + ASSIGNMENTS_GAP &&
-        swki_timers_set(&d->timers, &node->assignments_timer,
-                        node->assignments_sent + ASSIGNMENTS_GAP)) {
-        return;
-    }
-    node->assignments_due = false;
     swki_arena_init(&changes.arena, d->config.alloc, SIZE_MAX);
     while ((sent = swki_map_next(&node->tasks, &cursor)) != NULL) {
         if (sent->dirty) {
@@ -476,5 +610,32 @@ void swki_dispatcher_send_assignments(struct swki_dispatcher *d,
         send_message(node, &changes, answers);
         node->assignments_sent = d->now;
     }
+    if (changes.values) {
+        forget_values(d, node);
+    }
     swki_arena_fini(&changes.arena);
+}
+
+void swki_dispatcher_send_assignments(struct swki_dispatcher *d,
+                                      struct node *node,
+                                      struct swki_answers *answers)
+{
+    const struct swki_view *view = swki_store_committed(d->store);
+
+    if (!node->assignments_due) {
+        return;
+    }
+    if (node->assignments_sent != 0 &&
+        d->now < node->assignments_sent + ASSIGNMENTS_GAP &&
+        swki_timers_set(&d->timers, &node->assignments_timer,
+                        node->assignments_sent + ASSIGNMENTS_GAP)) {
+        return;
+    }
+    node->assignments_due = false;
+    if (!lease_values(d, node, view)) {
+        swki_dispatcher_end_assignments(
+            d, node, answers, SWKI_STATUS_RESOURCE_EXHAUSTED, "out of memory");
+    } else if (!complete_set_waits(node)) {
+        settle(d, node, view, answers);
+    }
 }

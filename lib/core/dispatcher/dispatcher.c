@@ -16,6 +16,7 @@
 
 enum {
     MANAGER_WEIGHT = 10,
+    FETCHER_SEED = 0x5ec7e7, /* another sequence than the sessions' */
 };
 
 /* The longest period that a cluster may set: its multiples must not wrap. */
@@ -27,10 +28,21 @@ int swki_dispatcher_new(const struct swki_dispatcher_config *config,
                         struct swki_dispatcher **out_dispatcher,
                         struct swk_error *err)
 {
+    const struct swki_fetcher_config fetcher = {
+        .alloc = config->alloc,
+        .logger = config->logger,
+        .seed = config->seed ^ FETCHER_SEED,
+    };
     struct swki_dispatcher *d = swki_calloc(config->alloc, 1, sizeof(*d));
+    int rc;
 
     if (d == NULL) {
         return swki_fail_nomem(err);
+    }
+    rc = swki_fetcher_new(&fetcher, &d->fetcher, err);
+    if (rc != 0) {
+        swki_free(config->alloc, d);
+        return rc;
     }
     d->config = *config;
     if (d->config.orphan_after_ns == 0) {
@@ -75,6 +87,7 @@ void swki_dispatcher_free(struct swki_dispatcher *d)
     while ((node = swki_map_next(&d->nodes, &cursor)) != NULL) {
         free_node(d, node);
     }
+    swki_fetcher_free(d->fetcher);
     swki_map_fini(&d->nodes);
     swki_map_fini(&d->streams);
     swki_dispatcher_free_reports(d);
@@ -102,6 +115,7 @@ struct node *swki_dispatcher_add_node(struct swki_dispatcher *d,
     node->assignments_timer.tag = TIMER_ASSIGNMENTS;
     swki_map_init(&node->tasks, d->config.alloc);
     swki_map_init(&node->dependencies, d->config.alloc);
+    swki_map_init(&node->driven, d->config.alloc);
     swki_arena_init(&node->description_arena, d->config.alloc, SIZE_MAX);
     if (!swki_map_put(&d->nodes, node->id, node)) {
         swki_free(d->config.alloc, node);
@@ -507,6 +521,8 @@ void swki_dispatcher_step(struct swki_dispatcher *d, swk_time now,
     }
     take_events(d, answers);
     expire_timers(d, wall, answers);
+    swki_fetcher_expire(d->fetcher, now);
+    swki_dispatcher_take_fetched(d);
     if (d->writes_due && now >= d->write_at) {
         swki_dispatcher_flush_writes(d, wall);
     }
@@ -524,9 +540,11 @@ bool swki_dispatcher_pending(const struct swki_dispatcher *d)
 swk_time swki_dispatcher_deadline(const struct swki_dispatcher *d)
 {
     swk_time deadline = swki_timers_deadline(&d->timers);
+    swk_time fetches = swki_fetcher_deadline(d->fetcher);
 
     if (!d->running) {
         return SWK_NEVER;
     }
+    deadline = fetches < deadline ? fetches : deadline;
     return d->writes_due && d->write_at < deadline ? d->write_at : deadline;
 }

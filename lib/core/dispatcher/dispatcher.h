@@ -11,6 +11,10 @@
  * Assignments are states, not a queue: for each node the dispatcher keeps which
  * tasks may have changed, and what was sent last; a message is made of the
  * difference when it is time to send one.
+ *
+ * The value of a secret with a driver is nowhere in the store. It is fetched
+ * for a task that the node is to begin, and held until it is sent; the task
+ * waits for it, a node's other tasks do not.
  */
 
 #ifndef SWKI_DISPATCHER_DISPATCHER_H
@@ -18,6 +22,7 @@
 
 #include <stdbool.h>
 
+#include "core/secretdriver/fetcher.h"
 #include "core/store/store.h"
 #include "wire/service.h"
 
@@ -83,6 +88,15 @@ void swki_dispatcher_call(struct swki_dispatcher *dispatcher, swk_time now,
 /* The caller of an open call went away. */
 void swki_dispatcher_cancel(struct swki_dispatcher *dispatcher,
                             uint64_t call_id);
+
+/* The values of secrets with drivers: what the provider is to be asked next, or
+ * NULL, borrowed until the next call of the machine; and what became of it. One
+ * that was asked by an earlier machine is ignored. */
+const struct swki_fetch_work *
+swki_dispatcher_next_fetch(struct swki_dispatcher *dispatcher, swk_time now);
+void swki_dispatcher_fetched(struct swki_dispatcher *dispatcher, swk_time now,
+                             uint64_t id,
+                             const struct swk_secret_result *result);
 
 /* Takes events of the store, expires timers, writes what is queued. */
 void swki_dispatcher_step(struct swki_dispatcher *dispatcher, swk_time now,

@@ -10,6 +10,7 @@
 #include "base/rng.h"
 #include "base/timers.h"
 #include "core/dispatcher/dispatcher.h"
+#include "core/secretdriver/fetcher.h"
 
 /* A task as it was last sent to a node. */
 struct sent_task {
@@ -17,17 +18,46 @@ struct sent_task {
     const struct swki_object *object; /* NULL: marked, but not sent yet */
     bool dirty;   /* may differ from what is committed */
     bool holding; /* counted as a user of its dependencies */
+    struct swki_link leases; /* of the values that drivers give it */
 };
 
 /* A secret or config that a node has, and how many of its tasks use it. */
 struct dependency {
-    char key[SWK_ID_LEN_MAX + 3]; /* kind's letter, ':', ID */
+    /* Kind's letter, ':', ID; and '.', ID of the task that alone has it. */
+    char key[2 * SWK_ID_LEN_MAX + 4];
     enum swki_kind kind;
     size_t users;
     bool sent; /* the node has it */
+    bool leased; /* its users are leases: a driver gave the value */
+    struct swki_fetch *fetch; /* with the value, until that is sent */
 };
 
 struct node;
+
+/* A secret with a driver, and how its value is got for a node. */
+struct driven {
+    const struct swki_object *secret;
+    size_t leases;
+    struct lease *asking; /* the others wait for what its answer says */
+    bool apart;           /* they do not: each asks for itself */
+};
+
+enum lease_state {
+    LEASE_WAITING, /* another one's answer may do for this one too */
+    LEASE_ASKING,
+    LEASE_SETTLED, /* has a value, or does without */
+};
+
+/* A task's hold on the value of a secret with a driver. */
+struct lease {
+    struct swki_link link; /* in the task's list */
+    struct node *node;
+    struct driven *driven;
+    char task_id[SWK_ID_LEN_MAX + 1];
+    enum lease_state state;
+    struct swki_fetch *fetch; /* ASKING */
+    struct dependency *held;  /* SETTLED; NULL: does without */
+};
 
 /* A stream of a node's, by the number of its call. */
 struct stream {
@@ -80,6 +110,7 @@ struct node {
     struct swki_timer assignments_timer;
     struct swki_map tasks;        /* struct sent_task by ID */
     struct swki_map dependencies; /* struct dependency by key */
+    struct swki_map driven;       /* struct driven by ID of the secret */
 };
 
 struct report {
@@ -94,6 +125,7 @@ struct swki_dispatcher {
     struct swki_store *store;
     struct swki_rng rng;
     struct swki_timers timers;
+    struct swki_fetcher *fetcher;
     struct swki_watch *watch;
     struct swki_map nodes;   /* struct node by ID */
     struct swki_map streams; /* struct stream by key: those that are open */
@@ -163,6 +195,31 @@ void swki_dispatcher_send_assignments(struct swki_dispatcher *d,
                                       struct swki_answers *answers);
 void swki_dispatcher_close_assignments(struct swki_dispatcher *d,
                                        struct node *node);
+
+/* By its key; made if there is none. NULL for no memory. */
+struct dependency *swki_dispatcher_need_dependency(struct swki_dispatcher *d,
+                                                   struct node *node,
+                                                   enum swki_kind kind,
+                                                   const char *id);
+
+/* leases.c */
+/* The task asks for what it needs of drivers before it is sent; false for no
+ * memory. Not for one that runs already: it has its values, and another call
+ * could make new ones of them. */
+bool swki_dispatcher_lease(struct swki_dispatcher *d, struct node *node,
+                           struct sent_task *sent,
+                           const struct swki_object *task);
+/* Whether a value may still come. */
+bool swki_dispatcher_leases_open(const struct sent_task *sent);
+/* Gives up what has not come; or all. */
+void swki_dispatcher_close_leases(struct swki_dispatcher *d,
+                                  struct sent_task *sent);
+void swki_dispatcher_release_leases(struct swki_dispatcher *d,
+                                    struct sent_task *sent);
+/* Whether that secret is no business of the node's ordinary dependencies. */
+bool swki_dispatcher_is_driven(const struct swki_view *view, const char *id);
+/* Hands the values that came to the leases they are for. */
+void swki_dispatcher_take_fetched(struct swki_dispatcher *d);
 
 /* writes.c */
 int swki_dispatcher_queue_report(struct swki_dispatcher *d,

@@ -1,0 +1,540 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Secrets with drivers: fetched for the tasks that use them, and sent to their
+ * node alone. */
+
+#include "fixture.h"
+
+#define UPDATE SWKPB__ASSIGNMENT_CHANGE__ASSIGNMENT_ACTION__UPDATE
+
+#define A_WHILE (250 * SWK_MILLISECOND)
+
+/* What a message says, sorted as the dispatcher wrote it: "+s:s1=value",
+ * "-s:s1", "+t:t1"; a "!" after the ID of an internal secret. */
+static const char *describe(const Swkpb__AssignmentsMessage *message)
+{
+    static char text[1024];
+    size_t at = 0;
+
+    text[0] = '\0';
+    for (size_t i = 0; message != NULL && i < message->n_changes; i++) {
+        const Swkpb__AssignmentChange *change = message->changes[i];
+        const Swkpb__Assignment *a = change->assignment;
+        bool secret = a->item_case == SWKPB__ASSIGNMENT__ITEM_SECRET;
+
+        at += (size_t)snprintf(
+            text + at, sizeof(text) - at, "%s%c%c:%s", at > 0 ? " " : "",
+            change->action == UPDATE ? '+' : '-', secret ? 's' : 't',
+            secret ? a->secret->id : a->task->id);
+        if (secret && a->secret->spec != NULL) {
+            assert_null(a->secret->spec->driver); /* no business of nodes */
+            at += (size_t)snprintf(text + at, sizeof(text) - at, "%s=%.*s",
+                                   a->secret->internal ? "!" : "",
+                                   (int)a->secret->spec->data.len,
+                                   (const char *)a->secret->spec->data.data);
+        }
+        assert_true(at < sizeof(text));
+    }
+    return message == NULL ? "none" : text;
+}
+
+static const char *next(struct f *f, uint64_t stream)
+{
+    const char *text;
+
+    f_advance(f, A_WHILE);
+    text = describe(f_next_assignments(f, stream));
+    assert_null(f_next_assignments(f, stream));
+    return text;
+}
+
+static void add_driven(struct f *f, const char *id, const char *driver)
+{
+    struct swki_object *object = swki_object_new(NULL, SWKI_KIND_SECRET);
+    Swkpb__Secret *secret = swki_secret_edit(object);
+
+    secret->id = swarm_text(object, id);
+    secret->spec = swarm_new(object, sizeof(*secret->spec));
+    swkpb__secret_spec__init(secret->spec);
+    secret->spec->annotations =
+        swarm_new(object, sizeof(*secret->spec->annotations));
+    swkpb__annotations__init(secret->spec->annotations);
+    secret->spec->annotations->name = swarm_text(object, id);
+    secret->spec->driver = swarm_new(object, sizeof(*secret->spec->driver));
+    swkpb__driver__init(secret->spec->driver);
+    secret->spec->driver->name = swarm_text(object, driver);
+    swarm_create(&f->s, SWKI_ACTOR_CONTROL, object);
+}
+
+/* A task on "n1" that names one or two secrets; secret_too may be NULL. */
+static void add_user(struct f *f, const char *id, const char *secret,
+                     const char *secret_too)
+{
+    struct swki_object *object = f_make_task(id, "");
+    Swkpb__ContainerSpec *container = swki_task_edit(object)->spec->container;
+    const char *const names[] = {secret, secret_too};
+
+    container->secrets = swarm_new(object, 2 * sizeof(container->secrets[0]));
+    for (size_t i = 0; i < 2 && names[i] != NULL; i++) {
+        container->secrets[i] =
+            swarm_new(object, sizeof(*container->secrets[i]));
+        swkpb__secret_reference__init(container->secrets[i]);
+        container->secrets[i]->secret_id = swarm_text(object, names[i]);
+        container->n_secrets++;
+    }
+    f_place_task(f, object, "n1");
+    f_commit(f);
+}
+
+static uint64_t set_up(struct f *f)
+{
+    uint64_t stream;
+
+    f_init(f);
+    f_add_cluster(f);
+    f_set_period(f, SWK_HOUR);
+    swarm_add_node(&f->s, "n1");
+    swarm_add_node(&f->s, "n2");
+    f_start(f);
+    add_driven(f, "s1", "vault");
+    add_driven(f, "s2", "vault");
+    stream = f_attach(f, "n1");
+    assert_string_equal(next(f, stream), "");
+    return stream;
+}
+
+/* The request that is to be made now, for this task; its ID. */
+static uint64_t asked_for(struct f *f, const char *secret, const char *task)
+{
+    const struct swki_fetch_work *work =
+        swki_dispatcher_next_fetch(f->d, f->s.now);
+
+    assert_non_null(work);
+    assert_string_equal(work->request.driver, "vault");
+    assert_string_equal(work->request.secret_name, secret);
+    assert_string_equal(work->request.task_id, task);
+    assert_string_equal(work->request.node_id, "n1");
+    return work->id;
+}
+
+static void assert_nothing_asked(struct f *f)
+{
+    assert_null(swki_dispatcher_next_fetch(f->d, f->s.now));
+}
+
+static void give(struct f *f, uint64_t id, const char *value, int alone)
+{
+    const struct swk_secret_result result = {
+        .size = sizeof(result),
+        .do_not_reuse = alone,
+        .value = {value, strlen(value)},
+    };
+
+    swki_dispatcher_fetched(f->d, f->s.now, id, &result);
+}
+
+static void refuse(struct f *f, uint64_t id)
+{
+    const struct swk_secret_result result = {
+        .size = sizeof(result), .code = SWK_EDENIED, .text = "not for you"};
+
+    swki_dispatcher_fetched(f->d, f->s.now, id, &result);
+}
+
+/* -- One value for all, or for each --------------------------------------- */
+
+static void a_task_is_sent_when_its_value_has_come(void **state)
+{
+    struct f f;
+    uint64_t stream = set_up(&f);
+
+    (void)state;
+    add_user(&f, "t1", "s1", NULL);
+    assert_string_equal(next(&f, stream), "none");
+    give(&f, asked_for(&f, "s1", "t1"), "geheim", 0);
+    assert_string_equal(next(&f, stream), "+t:t1 +s:s1=geheim");
+    assert_nothing_asked(&f);
+    f_fini(&f);
+}
+
+static void other_tasks_of_the_node_do_not_wait(void **state)
+{
+    struct f f;
+    uint64_t stream = set_up(&f);
+
+    (void)state;
+    add_user(&f, "t1", "s1", NULL);
+    f_add_task(&f, "t2", "n1");
+    f_commit(&f);
+    assert_string_equal(next(&f, stream), "+t:t2");
+    f_fini(&f);
+}
+
+static void tasks_of_a_node_share_a_value_that_may_be_reused(void **state)
+{
+    struct f f;
+    uint64_t stream = set_up(&f);
+    uint64_t id;
+
+    (void)state;
+    add_user(&f, "t1", "s1", NULL);
+    add_user(&f, "t2", "s1", NULL);
+    f_advance(&f, A_WHILE);
+    id = asked_for(&f, "s1", "t1");
+    assert_nothing_asked(&f);
+    give(&f, id, "one", 0);
+    assert_string_equal(next(&f, stream), "+t:t1 +t:t2 +s:s1=one");
+    add_user(&f, "t3", "s1", NULL);
+    assert_string_equal(next(&f, stream), "+t:t3");
+    assert_nothing_asked(&f);
+
+    /* It goes with the last of them. */
+    swarm_report(&f.s, "t1", FAILED);
+    swarm_report(&f.s, "t2", FAILED);
+    f_commit(&f);
+    assert_string_equal(next(&f, stream), "none");
+    swarm_report(&f.s, "t3", FAILED);
+    f_commit(&f);
+    assert_string_equal(next(&f, stream), "-s:s1");
+    f_fini(&f);
+}
+
+static void two_tasks_get_different_values_if_these_are_not_reused(void **state)
+{
+    struct f f;
+    uint64_t stream = set_up(&f);
+    uint64_t second;
+
+    (void)state;
+    add_user(&f, "t1", "s1", NULL);
+    add_user(&f, "t2", "s1", NULL);
+    f_advance(&f, A_WHILE);
+    give(&f, asked_for(&f, "s1", "t1"), "one", 1);
+    assert_string_equal(next(&f, stream), "+t:t1 +s:s1.t1!=one");
+    second = asked_for(&f, "s1", "t2");
+    give(&f, second, "two", 1);
+    assert_string_equal(next(&f, stream), "+t:t2 +s:s1.t2!=two");
+
+    /* Each is taken back with its own task. */
+    swarm_report(&f.s, "t1", FAILED);
+    f_commit(&f);
+    assert_string_equal(next(&f, stream), "-s:s1.t1");
+    f_delete_task(&f, "t1");
+    f_commit(&f);
+    assert_string_equal(next(&f, stream), "-t:t1");
+    swarm_report(&f.s, "t2", RUNNING);
+    f_commit(&f);
+    assert_string_equal(next(&f, stream), "none");
+    swarm_report(&f.s, "t2", COMPLETE);
+    f_commit(&f);
+    assert_string_equal(next(&f, stream), "-s:s1.t2");
+    f_fini(&f);
+}
+
+static void tasks_that_wait_for_each_others_answers_all_get_theirs(void **state)
+{
+    struct f f;
+    uint64_t stream = set_up(&f);
+    uint64_t first;
+    uint64_t second;
+
+    (void)state;
+    add_user(&f, "t1", "s1", NULL);
+    add_user(&f, "t2", "s2", NULL);
+    add_user(&f, "t3", "s1", "s2");
+    f_advance(&f, A_WHILE);
+    first = asked_for(&f, "s1", "t1");
+    second = asked_for(&f, "s2", "t2");
+    assert_nothing_asked(&f);
+    give(&f, first, "one", 0);
+    assert_string_equal(next(&f, stream), "+t:t1 +s:s1=one");
+    give(&f, second, "two", 0);
+    assert_string_equal(next(&f, stream), "+t:t2 +t:t3 +s:s2=two");
+    f_fini(&f);
+}
+
+/* -- Failures ------------------------------------------------------------- */
+
+static void a_task_goes_without_a_value_that_is_refused(void **state)
+{
+    struct f f;
+    uint64_t stream = set_up(&f);
+    uint64_t id;
+
+    (void)state;
+    add_user(&f, "t1", "s1", NULL);
+    add_user(&f, "t2", "s1", NULL);
+    f_advance(&f, A_WHILE);
+    refuse(&f, asked_for(&f, "s1", "t1"));
+    assert_string_equal(next(&f, stream), "+t:t1");
+    id = asked_for(&f, "s1", "t2"); /* may fare better */
+    give(&f, id, "one", 0);
+    assert_string_equal(next(&f, stream), "+t:t2 +s:s1=one");
+
+    /* The one without does not let go of what it never had. */
+    swarm_report(&f.s, "t1", FAILED);
+    f_commit(&f);
+    assert_string_equal(next(&f, stream), "none");
+    assert_nothing_asked(&f);
+    f_fini(&f);
+}
+
+static void a_value_that_is_too_large_is_not_sent(void **state)
+{
+    struct f f;
+    uint64_t stream = set_up(&f);
+    char *large = malloc(SWK_SECRET_VALUE_MAX + 2);
+
+    (void)state;
+    assert_non_null(large);
+    memset(large, 'x', SWK_SECRET_VALUE_MAX + 1);
+    large[SWK_SECRET_VALUE_MAX + 1] = '\0';
+    add_user(&f, "t1", "s1", NULL);
+    f_advance(&f, A_WHILE);
+    give(&f, asked_for(&f, "s1", "t1"), large, 0);
+    assert_string_equal(next(&f, stream), "+t:t1");
+    free(large);
+    f_fini(&f);
+}
+
+static void a_provider_that_is_silent_is_asked_again_then_given_up(void **state)
+{
+    struct f f;
+    uint64_t stream = set_up(&f);
+    const char *text = "none";
+    swk_time began;
+    int asked = 0;
+
+    (void)state;
+    add_user(&f, "t1", "s1", NULL);
+    began = f.s.now;
+    while (strcmp(text, "none") == 0) {
+        text = next(&f, stream);
+        asked += swki_dispatcher_next_fetch(f.d, f.s.now) != NULL;
+        assert_true(f.s.now < began + SWKI_FETCH_GIVE_UP + SWK_SECOND);
+    }
+    assert_string_equal(text, "+t:t1");
+    assert_in_range(asked, 3, 5);
+    f_fini(&f);
+}
+
+/* -- What changes meanwhile ----------------------------------------------- */
+
+static void a_task_that_goes_makes_room_for_the_next_to_ask(void **state)
+{
+    struct f f;
+    uint64_t stream = set_up(&f);
+    uint64_t first;
+
+    (void)state;
+    add_user(&f, "t1", "s1", NULL);
+    add_user(&f, "t2", "s1", NULL);
+    f_advance(&f, A_WHILE);
+    first = asked_for(&f, "s1", "t1");
+    swarm_report(&f.s, "t1", FAILED);
+    f_delete_task(&f, "t1");
+    f_commit(&f);
+    assert_string_equal(next(&f, stream), "none");
+    give(&f, first, "late", 0);
+    give(&f, asked_for(&f, "s1", "t2"), "one", 0);
+    assert_string_equal(next(&f, stream), "+t:t2 +s:s1=one");
+    f_fini(&f);
+}
+
+static void nothing_is_asked_for_a_task_that_is_to_stop(void **state)
+{
+    struct swki_object *object;
+    struct f f;
+    uint64_t stream = set_up(&f);
+
+    (void)state;
+    add_user(&f, "t1", "s1", NULL);
+    f_advance(&f, A_WHILE);
+    asked_for(&f, "s1", "t1");
+    object = swarm_edit(&f.s, SWKI_KIND_TASK, "t1");
+    swki_task_edit(object)->desired_state = SHUTDOWN;
+    swarm_update(&f.s, SWKI_ACTOR_ORCHESTRATOR, object);
+    f_commit(&f);
+    assert_string_equal(next(&f, stream), "+t:t1");
+    assert_nothing_asked(&f);
+    f_fini(&f);
+}
+
+static void a_node_that_goes_away_gives_up_what_was_asked_for_it(void **state)
+{
+    struct f f;
+    uint64_t stream = set_up(&f);
+    uint64_t id;
+
+    (void)state;
+    add_user(&f, "t1", "s1", NULL);
+    f_advance(&f, A_WHILE);
+    id = asked_for(&f, "s1", "t1");
+    swki_dispatcher_cancel(f.d, stream);
+    give(&f, id, "late", 0);
+    f_advance(&f, SWK_MINUTE);
+    assert_nothing_asked(&f);
+    assert_null(f_next_assignments(&f, stream));
+
+    /* When it is back, it is asked for again. */
+    stream = f_attach(&f, "n1");
+    assert_string_equal(next(&f, stream), "none");
+    give(&f, asked_for(&f, "s1", "t1"), "new", 0);
+    assert_string_equal(next(&f, stream), "+t:t1 +s:s1=new");
+    f_fini(&f);
+}
+
+static void a_node_that_is_removed_takes_its_requests_along(void **state)
+{
+    struct f f;
+
+    (void)state;
+    set_up(&f);
+    add_user(&f, "t1", "s1", NULL);
+    f_advance(&f, A_WHILE);
+    asked_for(&f, "s1", "t1");
+    swarm_delete(&f.s, SWKI_ACTOR_CONTROL, SWKI_KIND_NODE, "n1");
+    f_commit(&f);
+    assert_nothing_asked(&f);
+    f_fini(&f);
+}
+
+static void another_leader_asks_anew_and_ignores_old_answers(void **state)
+{
+    struct f f;
+    uint64_t stream = set_up(&f);
+    uint64_t old;
+
+    (void)state;
+    add_user(&f, "t1", "s1", NULL);
+    f_advance(&f, A_WHILE);
+    old = asked_for(&f, "s1", "t1");
+    f_stop(&f);
+    f_start(&f);
+    stream = f_attach(&f, "n1");
+    assert_string_equal(next(&f, stream), "none");
+    give(&f, old, "old", 0);
+    assert_string_equal(next(&f, stream), "none");
+    give(&f, asked_for(&f, "s1", "t1"), "new", 0);
+    assert_string_equal(next(&f, stream), "+t:t1 +s:s1=new");
+    f_fini(&f);
+}
+
+static void a_complete_set_waits_so_that_nothing_is_stopped(void **state)
+{
+    struct f f;
+    uint64_t stream = set_up(&f);
+
+    (void)state;
+    f_add_task(&f, "t0", "n1");
+    add_user(&f, "t1", "s1", NULL);
+    swki_dispatcher_cancel(f.d, stream);
+    stream = f_attach(&f, "n1");
+    assert_string_equal(next(&f, stream), "none");
+    refuse(&f, asked_for(&f, "s1", "t1"));
+    assert_string_equal(next(&f, stream), "+t:t0 +t:t1");
+    f_fini(&f);
+}
+
+static void no_new_value_is_made_for_a_task_that_runs(void **state)
+{
+    struct f f;
+    uint64_t stream = set_up(&f);
+
+    (void)state;
+    add_user(&f, "t1", "s1", NULL);
+    f_advance(&f, A_WHILE);
+    give(&f, asked_for(&f, "s1", "t1"), "one", 1);
+    assert_string_equal(next(&f, stream), "+t:t1 +s:s1.t1!=one");
+    swarm_report(&f.s, "t1", RUNNING);
+    f_commit(&f);
+    swki_dispatcher_cancel(f.d, stream);
+    stream = f_attach(&f, "n1");
+    assert_string_equal(next(&f, stream), "+t:t1");
+    assert_nothing_asked(&f);
+    f_fini(&f);
+}
+
+static void a_secret_that_is_deleted_is_taken_back_with_its_task(void **state)
+{
+    struct f f;
+    uint64_t stream = set_up(&f);
+
+    (void)state;
+    add_user(&f, "t1", "s1", NULL);
+    f_advance(&f, A_WHILE);
+    give(&f, asked_for(&f, "s1", "t1"), "one", 1);
+    assert_string_equal(next(&f, stream), "+t:t1 +s:s1.t1!=one");
+    swarm_delete(&f.s, SWKI_ACTOR_CONTROL, SWKI_KIND_SECRET, "s1");
+    swarm_report(&f.s, "t1", RUNNING);
+    f_commit(&f);
+    assert_string_equal(next(&f, stream), "none");
+    swarm_report(&f.s, "t1", FAILED);
+    f_commit(&f);
+    assert_string_equal(next(&f, stream), "-s:s1.t1");
+    f_fini(&f);
+}
+
+/* -- Privileges ----------------------------------------------------------- */
+
+static void a_node_without_such_a_task_gets_nothing(void **state)
+{
+    struct f f;
+    uint64_t stream = set_up(&f);
+    uint64_t other = f_attach(&f, "n2");
+
+    (void)state;
+    assert_string_equal(next(&f, other), "");
+    add_user(&f, "t1", "s1", NULL);
+    f_advance(&f, A_WHILE);
+    give(&f, asked_for(&f, "s1", "t1"), "one", 0);
+    assert_string_equal(next(&f, stream), "+t:t1 +s:s1=one");
+    assert_string_equal(next(&f, other), "none");
+    f_fini(&f);
+}
+
+static void a_value_never_gets_into_the_store(void **state)
+{
+    const struct swki_object *object;
+    struct f f;
+    uint64_t stream = set_up(&f);
+
+    (void)state;
+    add_user(&f, "t1", "s1", NULL);
+    f_advance(&f, A_WHILE);
+    give(&f, asked_for(&f, "s1", "t1"), "one", 0);
+    assert_string_equal(next(&f, stream), "+t:t1 +s:s1=one");
+    object = swarm_get(&f.s, SWKI_KIND_SECRET, "s1");
+    assert_int_equal(swki_secret(object)->spec->data.len, 0);
+    assert_non_null(swki_secret(object)->spec->driver);
+    f_fini(&f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_task_is_sent_when_its_value_has_come),
+        cmocka_unit_test(other_tasks_of_the_node_do_not_wait),
+        cmocka_unit_test(tasks_of_a_node_share_a_value_that_may_be_reused),
+        cmocka_unit_test(
+            two_tasks_get_different_values_if_these_are_not_reused),
+        cmocka_unit_test(
+            tasks_that_wait_for_each_others_answers_all_get_theirs),
+        cmocka_unit_test(a_task_goes_without_a_value_that_is_refused),
+        cmocka_unit_test(a_value_that_is_too_large_is_not_sent),
+        cmocka_unit_test(
+            a_provider_that_is_silent_is_asked_again_then_given_up),
+        cmocka_unit_test(a_task_that_goes_makes_room_for_the_next_to_ask),
+        cmocka_unit_test(nothing_is_asked_for_a_task_that_is_to_stop),
+        cmocka_unit_test(a_node_that_goes_away_gives_up_what_was_asked_for_it),
+        cmocka_unit_test(a_node_that_is_removed_takes_its_requests_along),
+        cmocka_unit_test(another_leader_asks_anew_and_ignores_old_answers),
+        cmocka_unit_test(a_complete_set_waits_so_that_nothing_is_stopped),
+        cmocka_unit_test(no_new_value_is_made_for_a_task_that_runs),
+        cmocka_unit_test(a_secret_that_is_deleted_is_taken_back_with_its_task),
+        cmocka_unit_test(a_node_without_such_a_task_gets_nothing),
+        cmocka_unit_test(a_value_never_gets_into_the_store),
+    };
+
+    return cmocka_run_group_tests_name("dispatcher/leases", tests, NULL, NULL);
+}
