@@ -162,6 +162,57 @@ static int note_need(struct swki_control_request *r,
     return rc;
 }
 
+static bool same_root(const Swkpb__RootCA *a, const Swkpb__RootCA *b)
+{
+    Swkpb__RootCA x = *a;
+    Swkpb__RootCA y = *b;
+    Swkpb__JoinTokens x_tokens;
+    Swkpb__JoinTokens y_tokens;
+
+    if ((a->join_tokens == NULL) != (b->join_tokens == NULL)) {
+        return false;
+    }
+    if (a->join_tokens != NULL) {
+        x_tokens = *a->join_tokens;
+        y_tokens = *b->join_tokens;
+        x_tokens.n_limited = 0;
+        y_tokens.n_limited = 0;
+        x.join_tokens = &x_tokens;
+        y.join_tokens = &y_tokens;
+    }
+    return swki_message_equal(&x.base, &y.base);
+}
+
+static bool same_unlock_keys(const Swkpb__Cluster *a, const Swkpb__Cluster *b)
+{
+    if (a->n_unlock_keys != b->n_unlock_keys) {
+        return false;
+    }
+    for (size_t i = 0; i < a->n_unlock_keys; i++) {
+        if (!swki_message_equal(&a->unlock_keys[i]->base,
+                                &b->unlock_keys[i]->base)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool swki_ca_change_stands(const struct swki_ca_change *change,
+                           const struct swki_object *cluster)
+{
+    const Swkpb__Cluster *now = swki_cluster(cluster);
+    const Swkpb__Cluster *then;
+
+    if (!change->resumed) {
+        return false;
+    }
+    then = swki_cluster(change->cluster);
+    return swki_message_equal(then->spec != NULL ? &then->spec->base : NULL,
+                              now->spec != NULL ? &now->spec->base : NULL) &&
+           same_root(then->root_ca, now->root_ca) &&
+           same_unlock_keys(then, now);
+}
+
 /* -- Planning ------------------------------------------------------------- */
 
 static bool same_external_cas(const Swkpb__CAConfig *a,

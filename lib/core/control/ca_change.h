@@ -47,6 +47,15 @@ void swki_ca_change_init(struct swki_ca_change *change,
 void swki_ca_change_end(struct swki_ca_change *change);
 
 /*
+ * Whether the parked change, served again, may be applied to the cluster as it
+ * is now. Nodes that join by limited tokens are counted in it, and keys of
+ * networks rotate: that is none of the change's business. Settings, the CA,
+ * tokens or unlock keys that are others now mean that somebody was faster.
+ */
+bool swki_ca_change_stands(const struct swki_ca_change *change,
+                           const struct swki_object *cluster);
+
+/*
  * What the update asks of the swarm's CA. A plan that needs work first is
  * parked: the call is answered later, and *out_plan says WORK.
  */

@@ -310,12 +310,13 @@ static int rotate_tokens(struct swki_control_request *r,
 }
 
 static int fill_cluster(struct swki_control_request *r,
-                        struct swki_object *object,
+                        struct swki_object *object, uint64_t version,
                         const Swkpb__UpdateClusterRequest *update,
                         const struct swki_rotation_plan *plan,
                         struct swk_error *err)
 {
     Swkpb__Cluster *cluster = swki_cluster_edit(object);
+    Swkpb__Version claimed = SWKPB__VERSION__INIT;
 
     cluster->spec = (Swkpb__ClusterSpec *)swki_message_copy(
         &update->spec->base, swki_object_arena(object));
@@ -337,10 +338,10 @@ static int fill_cluster(struct swki_control_request *r,
                                          update->rotation->manager_unlock_key,
                                      r->config->entropy, err);
     }
-    return rc >= 0
-               ? swki_control_claim_version(object, &cluster->meta,
-                                            update->cluster_version, err)
-               : rc;
+    claimed.index = version;
+    return rc >= 0 ? swki_control_claim_version(object, &cluster->meta,
+                                                &claimed, err)
+                   : rc;
 }
 
 static int edit_cluster(struct swki_control_request *r,
@@ -355,7 +356,7 @@ static int edit_cluster(struct swki_control_request *r,
     if (object == NULL) {
         return swki_fail_nomem(err);
     }
-    rc = fill_cluster(r, object, update, plan, err);
+    rc = fill_cluster(r, object, swki_object_version(old), update, plan, err);
     if (rc != SWK_OK) {
         swki_object_unref(object);
         return rc;
@@ -431,7 +432,8 @@ static void log_ca(const struct swki_control_request *r,
     swki_log(r->config->logger, SWK_LOG_INFO, "control", "%s", text);
 }
 
-/* The present cluster, if the update is of that very version. */
+/* The present cluster, if the update is of that very version, or was parked
+ * when it was. */
 static int find_cluster(struct swki_control_request *r,
                         const Swkpb__UpdateClusterRequest *update,
                         const struct swki_object **out_object,
@@ -450,7 +452,8 @@ static int find_cluster(struct swki_control_request *r,
         return swki_fail(err, SWK_EINTERNAL,
                          "the cluster has no root certificate");
     }
-    if (swki_object_version(object) != update->cluster_version->index) {
+    if (swki_object_version(object) != update->cluster_version->index &&
+        !swki_ca_change_stands(r->ca_change, object)) {
         return swki_fail(err, SWK_ECONFLICT, "update out of sequence");
     }
     *out_object = object;

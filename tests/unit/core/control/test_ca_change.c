@@ -368,6 +368,95 @@ static void other_settings_change_meanwhile(void **state)
     assert_null(swki_control_next_work(f->control));
 }
 
+static void edit_meanwhile(struct f *f, enum swki_actor actor,
+                           void (*edit)(struct swki_object *object))
+{
+    struct swki_object *object = swki_object_edit(
+        swki_view_get(swki_store_head(f->store), SWKI_KIND_CLUSTER, PKI_SWARM));
+    struct swki_tx *tx = swki_store_begin(f->store, actor, PKI_NOW);
+
+    edit(object);
+    assert_int_equal(swki_tx_update(tx, object, NULL), 0);
+    assert_int_equal(swki_tx_commit(tx, NULL, NULL, NULL, NULL), 0);
+    storelog_commit_all(f->log, f->store);
+}
+
+/* As when a node joins by a limited token. */
+static void use_token(struct swki_object *object)
+{
+    struct swki_arena *arena = swki_object_arena(object);
+    Swkpb__RootCA *root =
+        swki_object_own(object, &swki_cluster_edit(object)->root_ca);
+    Swkpb__JoinTokens *tokens = root->join_tokens;
+
+    if (tokens->n_limited == 0) {
+        Swkpb__Rpc__LimitedJoinToken *token =
+            swki_arena_alloc(arena, sizeof(*token));
+
+        swkpb__rpc__limited_join_token__init(token);
+        token->id = swki_arena_strdup(arena, "t1");
+        tokens->limited = swki_arena_memdup(arena, &token, sizeof(token));
+        tokens->n_limited = 1;
+    }
+    tokens->limited[0]->uses++;
+}
+
+static void next_network_keys(struct swki_object *object)
+{
+    swki_cluster_edit(object)->encryption_key_lamport_clock++;
+}
+
+static void nodes_that_join_meanwhile_do_not_stop_a_change(void **state)
+{
+    struct f *f = *state;
+
+    uint64_t clock = cluster_of(f)->encryption_key_lamport_clock;
+
+    edit_meanwhile(f, SWKI_ACTOR_CA, use_token);
+    call(f, 1, forced(f));
+    edit_meanwhile(f, SWKI_ACTOR_CA, use_token);
+    make_root(f);
+    edit_meanwhile(f, SWKI_ACTOR_CA, use_token);
+    edit_meanwhile(f, SWKI_ACTOR_KEY_MANAGER, next_network_keys);
+    sign_across(f);
+    expect_status(f, 1, SWKI_STATUS_OK);
+    assert_non_null(rotation_of(f));
+    assert_int_equal(cluster_of(f)->root_ca->join_tokens->limited[0]->uses, 3);
+    assert_int_equal(cluster_of(f)->encryption_key_lamport_clock, clock + 1);
+}
+
+static void settings_and_locks_that_change_meanwhile_stop_a_change(void **state)
+{
+    struct f *f = *state;
+
+    for (int i = 0; i < 3; i++) {
+        Swkpb__UpdateClusterRequest *update = update_of(f);
+        uint64_t parked = (uint64_t)(100 + 2 * i);
+
+        call(f, parked, forced(f));
+        edit_meanwhile(f, SWKI_ACTOR_CA, use_token);
+        update->cluster_version->index = cluster_of(f)->meta->version->index;
+        switch (i) {
+        case 0:
+            update->spec->task_defaults = swki_arena_alloc(
+                &f->arena, sizeof(*update->spec->task_defaults));
+            swkpb__task_defaults__init(update->spec->task_defaults);
+            break;
+        case 1:
+            update->spec->encryption_config->auto_lock_managers = true;
+            break;
+        default:
+            update->rotation->manager_unlock_key = true;
+            break;
+        }
+        call(f, parked + 1, update);
+        expect_status(f, parked + 1, SWKI_STATUS_OK);
+        make_root(f);
+        expect_status(f, parked, SWKI_STATUS_ABORTED);
+        assert_null(rotation_of(f));
+    }
+}
+
 static void an_update_of_an_old_version_is_not_prepared(void **state)
 {
     struct f *f = *state;
@@ -628,6 +717,8 @@ int main(void)
         TEST(keys_leave_neither_in_answers_nor_in_specs),
         TEST(one_change_is_prepared_at_a_time),
         TEST(other_settings_change_meanwhile),
+        TEST(nodes_that_join_meanwhile_do_not_stop_a_change),
+        TEST(settings_and_locks_that_change_meanwhile_stop_a_change),
         TEST(an_update_of_an_old_version_is_not_prepared),
         TEST(a_change_that_takes_too_long_is_given_up),
         TEST(a_lost_leader_answers_who_waits),
