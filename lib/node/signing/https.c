@@ -6,23 +6,23 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/list.h"
 #include "node/rpc/link.h"
+#include "node/signing/http_answer.h"
 
 enum {
     HOST_SIZE = 256,
     ADDRESS_SIZE = HOST_SIZE + 16,
-    HEAD_MAX = 16 * 1024,
     PORT_MAX = 65535,
 };
 
 struct swki_https {
     struct swki_https_config config;
-    pthread_mutex_t lock; /* of all below */
+    pthread_mutex_t lock;  /* of all below, and of what is told of dialing */
+    pthread_cond_t dialed; /* one of them was told */
     struct swki_link calls;
     bool closed;
 };
@@ -40,7 +40,8 @@ struct call {
     struct swki_loop *loop;
     struct target target;
     struct swki_message dialed; /* told by the transport */
-    bool is_dialed;
+    bool is_told;               /* by the same; of the lock */
+    bool is_dialed;             /* the loop knows */
     swk_stream *stream; /* until the link has it */
     struct swki_tls_context *context;
     struct swki_rpc_link *link;
@@ -62,6 +63,7 @@ int swki_https_new(const struct swki_https_config *config,
     }
     https->config = *config;
     pthread_mutex_init(&https->lock, NULL);
+    pthread_cond_init(&https->dialed, NULL);
     swki_list_init(&https->calls);
     *out_https = https;
     return SWK_OK;
@@ -91,6 +93,7 @@ static bool is_closed(struct swki_https *https)
 void swki_https_free(struct swki_https *https)
 {
     if (https != NULL) {
+        pthread_cond_destroy(&https->dialed);
         pthread_mutex_destroy(&https->lock);
         swki_free(https->config.alloc, https);
     }
@@ -164,17 +167,34 @@ static void fail_call(struct call *call, int code, const char *text)
     }
 }
 
-/* On the transport's thread. */
+/* On the transport's thread. The call may be gone once the lock is free. */
 static void on_dialed(void *ctx, swk_stream *stream,
                       const struct swk_error *err)
 {
     struct call *call = ctx;
+    struct swki_https *https = call->https;
 
+    pthread_mutex_lock(&https->lock);
     call->stream = stream;
     if (stream == NULL) {
         call->failure = *err;
     }
+    call->is_told = true;
     swki_loop_post(call->loop, &call->dialed);
+    pthread_cond_broadcast(&https->dialed);
+    pthread_mutex_unlock(&https->lock);
+}
+
+/* Without the loop, which cannot wait any more: the transport has the call. */
+static void wait_told(struct call *call)
+{
+    struct swki_https *https = call->https;
+
+    pthread_mutex_lock(&https->lock);
+    while (!call->is_told) {
+        pthread_cond_wait(&https->dialed, &https->lock);
+    }
+    pthread_mutex_unlock(&https->lock);
 }
 
 static void handle_dialed(struct swki_message *message, swk_time now)
@@ -240,10 +260,14 @@ static int wait_dialed(struct call *call, swk_time limit_ns,
     int rc = transport->dial(transport->ctx, call->target.address, limit_ns,
                              on_dialed, call, err);
 
+    if (rc != 0) {
+        return rc;
+    }
     /* The transport keeps the time: it always tells. */
     while (rc == 0 && !call->is_dialed) {
         rc = swki_loop_wait(call->loop, SWK_NEVER, err);
     }
+    wait_told(call);
     if (rc == 0 && call->stream == NULL) {
         rc = swki_fail(err, call->failure.code, "%s", call->failure.text);
     }
@@ -301,102 +325,26 @@ static int write_request(struct call *call,
 
 /* -- Answers -------------------------------------------------------------- */
 
-/* What the head of an answer says. */
-struct head {
-    size_t len; /* of it, with the empty line; 0: it is not whole yet */
-    int status;
-    size_t body_len; /* SIZE_MAX: up to the end */
-};
-
-/* The value of a line "Name: value" of this name, or NULL. */
-static const char *value_of(const char *line, const char *name)
+/* 1 if the answer is whole. A connection that ends may be the end of the
+ * answer; one that fails in another way never is. */
+static int look(const struct call *call,
+                const struct swki_https_request *request,
+                struct swki_http_head *out_head, struct swk_error *err)
 {
-    size_t len = strlen(name);
+    const struct swki_http_received received = {
+        .data = call->answer.data,
+        .len = call->answer.len,
+        .ended = call->ended && call->failure.code == SWK_EIO,
+    };
+    int rc =
+        swki_http_answer_look(&received, request->answer_max, out_head, err);
 
-    if (strncasecmp(line, name, len) != 0 || line[len] != ':') {
-        return NULL;
+    if (rc == 0 && call->ended) {
+        rc = swki_fail(err, call->failure.code, "%s", call->failure.text);
+    } else if (rc == SWK_EIO && received.ended && out_head->len == 0) {
+        rc = swki_fail(err, SWK_EIO, "%s", call->failure.text);
     }
-    return line + len + 1 + strspn(line + len + 1, " \t");
-}
-
-/* The lines of a head that ends in a NUL. */
-static int read_lines(const char *text, struct head *head,
-                      struct swk_error *err)
-{
-    if (sscanf(text, "HTTP/1.%*1[01] %3d", &head->status) != 1) {
-        return swki_fail(err, SWK_EIO, "an answer that is not HTTP");
-    }
-    for (const char *line = strstr(text, "\r\n"); line != NULL;
-         line = strstr(line, "\r\n")) {
-        const char *length;
-
-        line += 2;
-        length = value_of(line, "Content-Length");
-        if (value_of(line, "Transfer-Encoding") != NULL) {
-            return swki_fail(err, SWK_EIO, "an answer in parts to HTTP/1.0");
-        }
-        if (length != NULL && (sscanf(length, "%zu", &head->body_len) != 1 ||
-                               length[strspn(length, "0123456789")] != '\r')) {
-            return swki_fail(err, SWK_EIO, "an answer of unknown length");
-        }
-    }
-    return SWK_OK;
-}
-
-static int read_head(struct swki_buf *answer, struct head *head,
-                     struct swk_error *err)
-{
-    static const char end[] = "\r\n\r\n";
-    const size_t look = answer->len < HEAD_MAX ? answer->len : HEAD_MAX;
-    const char *found =
-        look > 0 ? memmem(answer->data, look, end, strlen(end)) : NULL;
-    char *copy;
-    int rc;
-
-    *head = (struct head){.body_len = SIZE_MAX};
-    if (found == NULL) {
-        return look < HEAD_MAX
-                   ? SWK_OK
-                   : swki_fail(err, SWK_EIO, "an answer without a body");
-    }
-    head->len = (size_t)(found - (const char *)answer->data) + strlen(end);
-    copy = strndup((const char *)answer->data, head->len - 2);
-    if (copy == NULL) {
-        return swki_fail_nomem(err);
-    }
-    rc = read_lines(copy, head, err);
-    free(copy);
     return rc;
-}
-
-/* 1 if the answer is whole. */
-static int look(struct call *call, const struct swki_https_request *request,
-                struct head *head, struct swk_error *err)
-{
-    size_t body_len;
-    int rc = read_head(&call->answer, head, err);
-
-    if (rc != 0) {
-        return rc;
-    }
-    body_len = head->len > 0 ? call->answer.len - head->len : 0;
-    if (body_len > request->answer_max ||
-        (head->body_len != SIZE_MAX && head->body_len > request->answer_max)) {
-        return swki_fail(err, SWK_ELIMIT, "an answer of more than %zu bytes",
-                         request->answer_max);
-    }
-    if (head->len > 0 && body_len >= head->body_len) {
-        return 1;
-    }
-    if (!call->ended) {
-        return 0;
-    }
-    /* The end is the answer's own only if it did not say another. */
-    if (head->len > 0 && head->body_len == SIZE_MAX &&
-        call->failure.code == SWK_EIO) {
-        return 1;
-    }
-    return swki_fail(err, call->failure.code, "%s", call->failure.text);
 }
 
 static int wait_answer(struct call *call,
@@ -405,7 +353,7 @@ static int wait_answer(struct call *call,
                        struct swki_buf *out_body, struct swk_error *err)
 {
     const struct swk_clock *clock = call->https->config.clock;
-    struct head head;
+    struct swki_http_head head;
     size_t len;
     int rc;
 
@@ -484,7 +432,7 @@ int swki_https_call(struct swki_https *https,
     swki_list_init(&call.listed);
     swki_buf_init(&call.request, https->config.alloc, SIZE_MAX);
     swki_buf_init(&call.answer, https->config.alloc,
-                  HEAD_MAX + request->answer_max + 1);
+                  SWKI_HTTP_HEAD_MAX + request->answer_max + 1);
     rc = begin(&call, err);
     if (rc == 0) {
         rc = read_url(request->url, &call.target, err);
