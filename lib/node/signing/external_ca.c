@@ -12,6 +12,8 @@
 
 enum {
     HTTP_OK = 200,
+    HTTP_CLIENT_ERRORS = 400, /* the request was at fault */
+    HTTP_SERVER_ERRORS = 500,
     REQUEST_SIZE_MAX = 2 * SWKI_PEM_LEN_MAX,
     HOSTS_MAX = 3,
 };
@@ -150,6 +152,29 @@ struct question {
     const struct swki_buf *body; /* empty: whether somebody is there */
 };
 
+/* An answer of another status. It is about this request alone if it says so, or
+ * if it is in the CA's own words; else nobody may be there who could sign. */
+static int read_refusal(int status, const struct swki_buf *answer,
+                        struct swk_error *err)
+{
+    struct swki_buf pem;
+    struct swk_error why = {0};
+    int rc;
+
+    swki_buf_init(&pem, NULL, SWKI_CFSSL_ANSWER_MAX);
+    rc = swki_cfssl_read(answer->data, answer->len, &pem, &why);
+    swki_buf_fini(&pem);
+    if (rc == SWK_EDENIED) {
+        return swki_fail(err, SWK_EABORTED, "HTTP status %d: %s", status,
+                         why.text);
+    }
+    return swki_fail(err,
+                     status >= HTTP_CLIENT_ERRORS && status < HTTP_SERVER_ERRORS
+                         ? SWK_EABORTED
+                         : SWK_EUNAVAILABLE,
+                     "HTTP status %d", status);
+}
+
 static int ask(const struct question *question, const char *url,
                struct swki_buf *out_pem, struct swk_error *err)
 {
@@ -173,7 +198,7 @@ static int ask(const struct question *question, const char *url,
     swki_buf_init(&answer, NULL, SWKI_CFSSL_ANSWER_MAX);
     rc = swki_https_call(question->https, &request, &status, &answer, err);
     if (rc == 0 && !checks && status != HTTP_OK) {
-        rc = swki_fail(err, SWK_EUNAVAILABLE, "HTTP status %d", status);
+        rc = read_refusal(status, &answer, err);
     }
     if (rc != 0 && (rc == SWK_EINVAL || rc == SWK_ENOTSUP)) {
         rc = SWK_EPRECONDITION; /* a setting is wrong, not the request */
@@ -185,9 +210,34 @@ static int ask(const struct question *question, const char *url,
     return rc;
 }
 
-static bool may_pass(int rc)
+/* What a CA answered; by the weight that it has beside others. */
+enum verdict {
+    IS_AWAY,    /* it may yet sign; as may others */
+    SAYS_NO,    /* for good */
+    REFUSES_IT, /* this request, for now */
+};
+
+static enum verdict verdict_of(int rc)
 {
-    return rc != SWK_EDENIED;
+    switch (rc) {
+    case SWK_EDENIED:
+        return SAYS_NO;
+    case SWK_ELIMIT:
+    case SWK_EABORTED:
+        return REFUSES_IT;
+    default:
+        return IS_AWAY;
+    }
+}
+
+/* Of two failures what they say together: a no of each is a no; if one is away
+ * and another refused, it is this request that waits, and not all others. */
+static int join_codes(int a, int b)
+{
+    if (verdict_of(a) == verdict_of(b)) {
+        return b;
+    }
+    return SWK_EABORTED;
 }
 
 /* The last failure is told, but one that may pass before one that is final. */
@@ -195,7 +245,8 @@ static int ask_all(const struct question *question, struct swki_buf *out_pem,
                    struct swk_error *err)
 {
     const struct swk_sign_request *request = question->request;
-    struct swk_error last = {.code = SWK_EUNAVAILABLE};
+    struct swk_error last = {0};
+    int code = SWK_EUNAVAILABLE;
 
     for (size_t i = 0; i < request->urls_count; i++) {
         struct swk_error why = {0};
@@ -205,13 +256,14 @@ static int ask_all(const struct question *question, struct swki_buf *out_pem,
             return rc == 0 ? SWK_OK : swki_fail(err, rc, "%s", why.text);
         }
         swki_buf_clear(out_pem);
-        if (i == 0 || may_pass(rc) || !may_pass(last.code)) {
+        code = i == 0 ? rc : join_codes(code, rc);
+        if (i == 0 || rc != SWK_EDENIED || last.code == SWK_EDENIED) {
             last = why;
             last.code = rc;
             swki_error_prefix(&last, "%s", request->urls[i]);
         }
     }
-    return swki_fail(err, last.code, "%s", last.text);
+    return swki_fail(err, code, "%s", last.text);
 }
 
 /* On a thread of the worker. */

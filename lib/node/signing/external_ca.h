@@ -5,7 +5,9 @@
  * HTTPS with the manager's own certificate, by CFSSL's protocol.
  *
  * A job is refused for good only if each of them refused; one that was away, or
- * made no sense, may yet sign. What they signed is not looked at here.
+ * made no sense, may yet sign. If some were, and others refused, it is that job
+ * alone that is tried again: SWK_EABORTED, as for an HTTP status of 4xx. What
+ * they signed is not looked at here.
  */
 
 #ifndef SWKI_NODE_EXTERNAL_CA_H

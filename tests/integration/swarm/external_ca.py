@@ -123,6 +123,9 @@ class ExternalCA:
             return 200, {"success": False, "result": None, "errors":
                          [{"code": 5100, "message": "not today"}],
                          "messages": []}
+        if self.mood == "picky" and \
+                request["subject"]["CN"] == self.asked[0][0]["subject"]["CN"]:
+            return 400, {}
         if self.mood == "status":
             return 503, {}
         if self.mood == "garbage":

@@ -85,6 +85,19 @@ def answers_that_make_no_sense_are_asked_for_again():
         swarm.wait_node("w1", "READY")
 
 
+def a_request_that_it_refuses_waits_alone():
+    with ExternalSwarm() as swarm:
+        ca, = swarm.cas
+        ca.mood = "picky"  # with whoever comes first
+        join(swarm, "w1")
+        wait_for(lambda: "has to wait" in swarm.manager.text(),
+                 "the manager tells that it waits")
+        swarm.worker("w2")
+        expect("PENDING" in states(swarm), states(swarm))
+        ca.mood = "sign"
+        swarm.wait_node("w1", "READY")
+
+
 def a_no_of_its_is_final_and_told():
     with ExternalSwarm() as swarm:
         ca, = swarm.cas
@@ -177,6 +190,7 @@ if __name__ == "__main__":
     main([nodes_get_their_certificates_from_it,
           who_joins_while_it_is_away_waits,
           answers_that_make_no_sense_are_asked_for_again,
+          a_request_that_it_refuses_waits_alone,
           a_no_of_its_is_final_and_told,
           a_wrong_certificate_is_not_let_in,
           the_next_one_is_asked_if_the_first_is_away,
