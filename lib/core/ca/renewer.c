@@ -75,6 +75,16 @@ static bool has_jumped(const struct swki_renewer *r, swk_time now,
     return r->seen && gap > (swk_wall)SWKI_RENEWER_JUMP;
 }
 
+/* A calendar that was wrong is a reason to have failed. */
+static void try_soon(struct swki_renewer *r, swk_time now)
+{
+    swk_time due = now + swki_rng_below(&r->rng, SWKI_RENEWER_BACKOFF_STEP);
+
+    if (r->state == SWKI_RENEWER_PAUSING && due < r->due) {
+        r->due = due;
+    }
+}
+
 /* All nodes wake up, or are set right, at the same time: another draw spreads
  * those that are within the window, and nobody waits who is beyond it. */
 static void look_at_calendar(struct swki_renewer *r, swk_time now,
@@ -82,6 +92,7 @@ static void look_at_calendar(struct swki_renewer *r, swk_time now,
 {
     if (has_jumped(r, now, wall) && is_known(r)) {
         draw_moment(r);
+        try_soon(r, now);
     }
     r->seen = true;
     r->seen_wall = wall;
@@ -179,7 +190,8 @@ bool swki_renewer_certificate(
     r->certificate = *certificate;
     look_at_calendar(r, now, wall);
     draw_moment(r);
-    fits = has_role(r);
+    /* One that has ended would be renewed at once, again and again. */
+    fits = has_role(r) && !(renewed && swki_renewer_expired(r, wall));
     if (!fits && renewed) {
         pause_after_failure(r, now);
         return false;

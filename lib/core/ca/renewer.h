@@ -100,7 +100,8 @@ swk_time swki_renewer_deadline(const struct swki_renewer *renewer, swk_time now,
                                swk_wall wall);
 
 /* The certificate that is in force: read, or renewed. False if it has not the
- * role that is expected, so that the next renewal follows. */
+ * role that is expected, or had ended when it came: the next renewal follows.
+ */
 bool swki_renewer_certificate(
     struct swki_renewer *renewer, swk_time now, swk_wall wall,
     const struct swki_renewer_certificate *certificate);

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "crypto/digest.h"
 #include "node/identity/key_file.h"
+#include "node/identity/next_key.h"
 #include "runtime/file/atomic.h"
 
 static const char roots_name[] = "swarm-root-ca.crt";
@@ -283,6 +284,9 @@ int swki_credentials_save(const struct swki_credentials *c, const char *dir,
         if (rc == 0 && rename(from, to) != 0) {
             rc = swki_fail(err, SWK_EIO, "%s: %s", to, strerror(errno));
         }
+        if (rc == 0) {
+            swki_next_key_remove(dir);
+        }
     }
     return rc;
 }
@@ -322,6 +326,46 @@ int swki_credentials_new_key(struct swki_credentials *c,
     return rc != 0 ? rc
                    : swki_csr_create(swki_pem_of_buf(&c->key), "swarm-node",
                                      entropy, out_csr, err);
+}
+
+static struct swki_next_key next_key_of(const char *dir,
+                                        const struct swki_credentials *own,
+                                        const struct swk_entropy *entropy)
+{
+    struct swki_next_key file = {.dir = dir, .entropy = entropy};
+
+    if (own != NULL) {
+        file.own = swki_pem_of_buf(&own->key);
+    }
+    return file;
+}
+
+int swki_credentials_keep_key(const struct swki_credentials *fresh,
+                              const char *dir,
+                              const struct swki_credentials *own,
+                              const struct swki_buf *csr, struct swk_error *err)
+{
+    const struct swki_next_key file = next_key_of(dir, own, fresh->entropy);
+
+    return swki_next_key_write(&file, swki_pem_of_buf(&fresh->key),
+                               swki_pem_of_buf(csr), err);
+}
+
+int swki_credentials_take_up_key(struct swki_credentials *fresh,
+                                 const char *dir,
+                                 const struct swki_credentials *own,
+                                 const struct swk_entropy *entropy,
+                                 struct swki_buf *out_csr,
+                                 struct swk_error *err)
+{
+    const struct swki_next_key file = next_key_of(dir, own, entropy);
+    int rc;
+
+    fresh->entropy = entropy;
+    swki_buf_clear(&fresh->key);
+    swki_buf_clear(&fresh->chain);
+    rc = swki_next_key_read(&file, &fresh->key, out_csr, err);
+    return rc != 0 ? rc : terminate(&fresh->key, err);
 }
 
 int swki_credentials_set_chain(struct swki_credentials *c, const void *pem,

@@ -92,6 +92,25 @@ int swki_credentials_new_key(struct swki_credentials *credentials,
                              const struct swk_entropy *entropy,
                              struct swki_buf *out_csr, struct swk_error *err);
 
+/*
+ * Keeps that key with its request on the disk, from before the request is sent
+ * until save() or renew() has stored a pair (node/identity/next_key.h): sealed
+ * by the key of own, which is NULL for a node that has none yet.
+ */
+int swki_credentials_keep_key(const struct swki_credentials *fresh,
+                              const char *dir,
+                              const struct swki_credentials *own,
+                              const struct swki_buf *csr,
+                              struct swk_error *err);
+
+/* Takes up what was kept so; SWK_ENOTFOUND if nothing was. */
+int swki_credentials_take_up_key(struct swki_credentials *fresh,
+                                 const char *dir,
+                                 const struct swki_credentials *own,
+                                 const struct swk_entropy *entropy,
+                                 struct swki_buf *out_csr,
+                                 struct swk_error *err);
+
 /* Takes a certificate for the present key, if it verifies. */
 int swki_credentials_set_chain(struct swki_credentials *credentials,
                                const void *pem, size_t len, swk_wall now,

@@ -38,7 +38,7 @@ static void hang_up(struct swki_renewal *r)
     r->attempt.ask = NULL;
 }
 
-/* The new key is stored by now, or of no use. */
+/* What is not stored by now is kept on the disk, unless it is of no use. */
 static void end_attempt(struct swki_renewal *r)
 {
     hang_up(r);
@@ -96,6 +96,8 @@ static int check_chain(struct swki_renewal *r,
     int rc = swki_credentials_set_roots(fresh, own->roots.data, own->roots.len,
                                         wall, err);
 
+    /* Then the other one, ended too, is what renewals go by. */
+    fresh->accept_expired = wall > old->not_after;
     if (rc == 0) {
         rc = swki_credentials_set_chain(fresh, certificate->certificate.data,
                                         certificate->certificate.len, wall,
@@ -112,14 +114,40 @@ static int check_chain(struct swki_renewal *r,
                        "the certificate is a manager's, and this program is "
                        "none");
     }
+    if (rc == 0 && fresh->identity.not_after < wall &&
+        fresh->identity.not_after <= old->not_after) {
+        rc = swki_fail(err, SWK_ECLOCK, "the certificate has ended");
+    }
     return rc;
+}
+
+static void tell_installed(const struct swki_renewal *r, bool fits)
+{
+    const struct swki_identity *identity = &r->config.credentials->identity;
+    const struct swk_logger *logger = r->config.asker.logger;
+    const char *role = role_word(identity->role);
+
+    if (identity->not_after < swki_renewal_wall(r)) {
+        swki_log(logger, SWK_LOG_WARN, "node",
+                 "has a new certificate, as a %s, which has ended by this "
+                 "machine's clock: asks for another one",
+                 role);
+    } else if (fits) {
+        swki_log(logger, SWK_LOG_INFO, "node", "has a new certificate, as a %s",
+                 role);
+    } else {
+        swki_log(logger, SWK_LOG_INFO, "node",
+                 "has a new certificate, as a %s still: the role is not "
+                 "granted at the moment",
+                 role);
+    }
 }
 
 static void install(struct swki_renewal *r, swk_time now)
 {
     struct swki_renewer_certificate validity = validity_of(&r->attempt.fresh);
-    const struct swk_logger *logger = r->config.asker.logger;
     struct swk_error err;
+    bool fits;
 
     if (swki_state_dir_renew(r->config.state_dir, r->config.credentials,
                              &r->attempt.fresh, &err) != 0) {
@@ -128,15 +156,11 @@ static void install(struct swki_renewal *r, swk_time now)
         return;
     }
     end_attempt(r);
-    if (swki_renewer_certificate(&r->renewer, now, swki_renewal_wall(r),
-                                 &validity)) {
-        swki_log(logger, SWK_LOG_INFO, "node", "has a new certificate, as a %s",
-                 role_word(validity.role));
-    } else {
-        swki_log(logger, SWK_LOG_INFO, "node",
-                 "has a new certificate, as a %s still: the role is not "
-                 "granted at the moment",
-                 role_word(validity.role));
+    fits = swki_renewer_certificate(&r->renewer, now, swki_renewal_wall(r),
+                                    &validity);
+    tell_installed(r, fits);
+    if (swki_renewal_expired(r)) {
+        swki_renewal_inquire(r, now); /* what a manager's clock says */
     }
     r->config.changed(r->config.ctx, now);
 }
@@ -149,126 +173,12 @@ static bool is_ours(const struct swki_renewal *r,
                   r->attempt.csr.len) == 0;
 }
 
-/* -- Polling -------------------------------------------------------------- */
-
-static void poll_later(struct swki_renewal *r, swk_time now)
-{
-    uint32_t doublings = r->attempt.polls;
-    swk_time bound = POLL_PAUSE_MAX;
-
-    hang_up(r);
-    r->attempt.polls++;
-    if (doublings < DOUBLINGS_MAX) {
-        bound = POLL_PAUSE_STEP + (POLL_PAUSE_STEP << doublings);
-    }
-    r->attempt.poll_due =
-        now + swki_rng_below(&r->rng,
-                             bound < POLL_PAUSE_MAX ? bound : POLL_PAUSE_MAX);
-    swki_loop_wake(r->config.asker.loop);
-}
-
-/* 1 if the certificate is there, 0 if it is to be asked for again. */
-static int take_status(struct swki_renewal *r,
-                       const Swkpb__NodeCertificateStatusResponse *response,
-                       struct swk_error *err)
-{
-    const Swkpb__Certificate *certificate = response->certificate;
-    int rc;
-
-    if (response->status == NULL || certificate == NULL ||
-        !is_ours(r, certificate)) {
-        return 0; /* an older one */
-    }
-    switch ((int)response->status->state) {
-    case SWKPB__ISSUANCE_STATUS__STATE__ISSUED:
-    case SWKPB__ISSUANCE_STATUS__STATE__ROTATE:
-        rc = check_chain(r, certificate, err);
-        return rc != 0 ? rc : 1;
-    case SWKPB__ISSUANCE_STATUS__STATE__FAILED:
-        return swki_fail(err, SWK_EDENIED, "the CA refused: %s",
-                         response->status->err);
-    default:
-        return 0;
-    }
-}
-
-static int read_status(struct swki_renewal *r, const uint8_t *data, size_t len,
-                       struct swk_error *err)
-{
-    ProtobufCMessage *message;
-    struct swki_arena arena;
-    int rc;
-
-    swki_arena_init(&arena, r->config.asker.alloc, ANSWER_MEMORY);
-    rc = swki_message_unpack(
-        &swkpb__node_certificate_status_response__descriptor, data, len, &arena,
-        &message, err);
-    if (rc == 0) {
-        rc = take_status(
-            r, (const Swkpb__NodeCertificateStatusResponse *)message, err);
-    }
-    swki_arena_fini(&arena);
-    return rc;
-}
-
-/* No answer in time is as good as "not yet"; another failure is the
- * connection's, and the next poll goes to another manager. */
-static void told_status(void *ctx, const struct swk_error *failure,
-                        const uint8_t *data, size_t len, swk_time now)
-{
-    struct swki_renewal *r = ctx;
-    struct swk_error err = *failure;
-    int rc = 0;
-
-    if (failure->code == 0) {
-        rc = read_status(r, data, len, &err);
-    } else if (failure->code == SWK_ENOTFOUND || failure->code == SWK_EDENIED) {
-        rc = failure->code;
-    }
-    if (rc < 0) {
-        fail_attempt(r, &err, now);
-    } else if (rc > 0) {
-        install(r, now);
-    } else if (now >= r->attempt.give_up) {
-        swki_fail(&err, SWK_ETIMEDOUT, "no certificate came in two minutes%s%s",
-                  failure->code != 0 ? ", at last: " : "", failure->text);
-        fail_attempt(r, &err, now);
-    } else {
-        poll_later(r, now);
-    }
-}
+/* -- The request ---------------------------------------------------------- */
 
 static enum swki_ask_as ask_as(const struct swki_renewal *r)
 {
     return r->attempt.by_proof ? SWKI_ASK_AS_NOBODY : SWKI_ASK_AS_NODE;
 }
-
-static void poll(struct swki_renewal *r, swk_time now)
-{
-    Swkpb__NodeCertificateStatusRequest request =
-        SWKPB__NODE_CERTIFICATE_STATUS_REQUEST__INIT;
-    const struct swki_ask_question question = {
-        .path = "/docker.swarmkit.v1.NodeCA/NodeCertificateStatus",
-        .request = &request.base,
-        .timeout_ns = CALL_TIMEOUT,
-        .as = ask_as(r),
-    };
-    uint8_t digest[SWKI_SHA256_SIZE];
-    struct swk_error err;
-
-    r->attempt.poll_due = SWK_NEVER;
-    request.node_id = r->attempt.node_id;
-    request.csr_digest = (ProtobufCBinaryData){sizeof(digest), digest};
-    if (!swki_sha256(r->attempt.csr.data, r->attempt.csr.len, digest)) {
-        swki_fail_nomem(&err);
-        fail_attempt(r, &err, now);
-    } else if (swki_ask_new(&r->config.asker, &question, told_status, r,
-                            &r->attempt.ask, &err) != 0) {
-        fail_attempt(r, &err, now);
-    }
-}
-
-/* -- The request ---------------------------------------------------------- */
 
 static int take_issue(struct swki_renewal *r, const uint8_t *data, size_t len,
                       swk_time now, struct swk_error *err)
@@ -333,8 +243,8 @@ static int prove(const struct swki_renewal *r, Swkpb__RenewalProof *proof,
                               &proof->signature.len, err);
 }
 
-/* A new key, and the question for its certificate. */
-static int ask(struct swki_renewal *r, struct swk_error *err)
+/* The question for the certificate of the key that is there. */
+static int send_request(struct swki_renewal *r, struct swk_error *err)
 {
     Swkpb__IssueNodeCertificateRequest request =
         SWKPB__ISSUE_NODE_CERTIFICATE_REQUEST__INIT;
@@ -346,16 +256,11 @@ static int ask(struct swki_renewal *r, struct swk_error *err)
         .as = ask_as(r),
     };
     uint8_t signature[SWKI_SIGNATURE_SIZE_MAX];
-    int rc;
+    int rc = SWK_OK;
 
-    swki_buf_clear(&r->attempt.csr);
-    rc = swki_credentials_new_key(&r->attempt.fresh, r->config.asker.entropy,
-                                  &r->attempt.csr, err);
-    if (rc == 0) {
-        request.csr.data = r->attempt.csr.data;
-        request.csr.len = r->attempt.csr.len;
-    }
-    if (rc == 0 && r->attempt.by_proof) {
+    request.csr.data = r->attempt.csr.data;
+    request.csr.len = r->attempt.csr.len;
+    if (r->attempt.by_proof) {
         rc = prove(r, &proof, signature, err);
         request.proof = &proof;
     }
@@ -366,10 +271,196 @@ static int ask(struct swki_renewal *r, struct swk_error *err)
     return rc;
 }
 
+/* -- Polling -------------------------------------------------------------- */
+
+static void poll_later(struct swki_renewal *r, swk_time now)
+{
+    uint32_t doublings = r->attempt.polls;
+    swk_time bound = POLL_PAUSE_MAX;
+
+    hang_up(r);
+    r->attempt.polls++;
+    if (doublings < DOUBLINGS_MAX) {
+        bound = POLL_PAUSE_STEP + (POLL_PAUSE_STEP << doublings);
+    }
+    r->attempt.poll_due =
+        now + swki_rng_below(&r->rng,
+                             bound < POLL_PAUSE_MAX ? bound : POLL_PAUSE_MAX);
+    swki_loop_wake(r->config.asker.loop);
+}
+
+/* It was judged, and will not have a certificate. */
+static void give_up_key(struct swki_renewal *r)
+{
+    swki_state_dir_forget_key(r->config.state_dir);
+    r->attempt.taken_up = false;
+}
+
+/* 1 if the certificate is there, 0 if it is to be asked for again. */
+static int take_status(struct swki_renewal *r,
+                       const Swkpb__NodeCertificateStatusResponse *response,
+                       struct swk_error *err)
+{
+    const Swkpb__Certificate *certificate = response->certificate;
+    int rc;
+
+    if (response->status == NULL || certificate == NULL ||
+        !is_ours(r, certificate)) {
+        return 0; /* an older one */
+    }
+    switch ((int)response->status->state) {
+    case SWKPB__ISSUANCE_STATUS__STATE__ISSUED:
+    case SWKPB__ISSUANCE_STATUS__STATE__ROTATE:
+        rc = check_chain(r, certificate, err);
+        if (rc == SWK_EMALFORMED || rc == SWK_ECORRUPT) {
+            give_up_key(r); /* it is not for this node, or for this key */
+        }
+        return rc != 0 ? rc : 1;
+    case SWKPB__ISSUANCE_STATUS__STATE__FAILED:
+        give_up_key(r);
+        return swki_fail(err, SWK_EDENIED, "the CA refused: %s",
+                         response->status->err);
+    default:
+        return 0;
+    }
+}
+
+static int read_status(struct swki_renewal *r, const uint8_t *data, size_t len,
+                       struct swk_error *err)
+{
+    ProtobufCMessage *message;
+    struct swki_arena arena;
+    int rc;
+
+    swki_arena_init(&arena, r->config.asker.alloc, ANSWER_MEMORY);
+    rc = swki_message_unpack(
+        &swkpb__node_certificate_status_response__descriptor, data, len, &arena,
+        &message, err);
+    if (rc == 0) {
+        rc = take_status(
+            r, (const Swkpb__NodeCertificateStatusResponse *)message, err);
+    }
+    swki_arena_fini(&arena);
+    return rc;
+}
+
+/* Whether the certificate is yet to begin, or the roots are, by this machine's
+ * clock: then it is for that to be set. */
+static bool is_too_early(const struct swki_renewal *r, int rc)
+{
+    struct swki_pem chain = swki_pem_of_buf(&r->attempt.fresh.chain);
+    struct swki_identity identity;
+
+    if (rc != SWK_ECLOCK) {
+        return false;
+    }
+    return chain.len == 0 ||
+           (swki_certificate_identity(chain, &identity, NULL) == 0 &&
+            identity.not_before > swki_renewal_wall(r));
+}
+
+/* What became of a request that was sent before, if it was: whatever is not
+ * the certificate asks for it anew, for the same key. */
+static void told_fate(struct swki_renewal *r, int rc, struct swk_error *err,
+                      swk_time now)
+{
+    bool waits = is_too_early(r, rc);
+
+    hang_up(r);
+    if (rc > 0) {
+        install(r, now);
+    } else if (waits || !r->attempt.taken_up || send_request(r, err) != 0) {
+        fail_attempt(r, err, now);
+    } else {
+        r->attempt.taken_up = false;
+    }
+}
+
+/* No answer in time is as good as "not yet"; another failure is the
+ * connection's, and the next poll goes to another manager. */
+static void told_status(void *ctx, const struct swk_error *failure,
+                        const uint8_t *data, size_t len, swk_time now)
+{
+    struct swki_renewal *r = ctx;
+    struct swk_error err = *failure;
+    bool first = r->attempt.taken_up;
+    int rc = 0;
+
+    if (failure->code == 0) {
+        rc = read_status(r, data, len, &err);
+    } else if (failure->code == SWK_ENOTFOUND || failure->code == SWK_EDENIED) {
+        rc = failure->code;
+    }
+    if (first) {
+        told_fate(r, rc, &err, now);
+    } else if (rc < 0) {
+        fail_attempt(r, &err, now);
+    } else if (rc > 0) {
+        install(r, now);
+    } else if (now >= r->attempt.give_up) {
+        swki_fail(&err, SWK_ETIMEDOUT, "no certificate came in two minutes%s%s",
+                  failure->code != 0 ? ", at last: " : "", failure->text);
+        fail_attempt(r, &err, now);
+    } else {
+        poll_later(r, now);
+    }
+}
+
+static void poll(struct swki_renewal *r, swk_time now)
+{
+    Swkpb__NodeCertificateStatusRequest request =
+        SWKPB__NODE_CERTIFICATE_STATUS_REQUEST__INIT;
+    const struct swki_ask_question question = {
+        .path = "/docker.swarmkit.v1.NodeCA/NodeCertificateStatus",
+        .request = &request.base,
+        .timeout_ns = CALL_TIMEOUT,
+        .as = ask_as(r),
+    };
+    uint8_t digest[SWKI_SHA256_SIZE];
+    struct swk_error err;
+
+    r->attempt.poll_due = SWK_NEVER;
+    request.node_id = r->attempt.node_id;
+    request.csr_digest = (ProtobufCBinaryData){sizeof(digest), digest};
+    if (!swki_sha256(r->attempt.csr.data, r->attempt.csr.len, digest)) {
+        swki_fail_nomem(&err);
+        fail_attempt(r, &err, now);
+    } else if (swki_ask_new(&r->config.asker, &question, told_status, r,
+                            &r->attempt.ask, &err) != 0) {
+        fail_attempt(r, &err, now);
+    }
+}
+
+/* -- Attempts ------------------------------------------------------------- */
+
+/* A key that was kept, or a new one that is kept before the CA knows of it. */
+static int get_key(struct swki_renewal *r, struct swk_error *err)
+{
+    const struct swki_credentials *own = r->config.credentials;
+    const struct swk_entropy *entropy = r->config.asker.entropy;
+    struct swki_renewal_attempt *attempt = &r->attempt;
+    int rc;
+
+    swki_buf_clear(&attempt->csr);
+    rc = swki_state_dir_take_up_key(r->config.state_dir, &attempt->fresh, own,
+                                    entropy, &attempt->csr, err);
+    attempt->taken_up = rc == 0;
+    if (rc != SWK_ENOTFOUND) {
+        return rc;
+    }
+    swki_buf_clear(&attempt->csr);
+    rc = swki_credentials_new_key(&attempt->fresh, entropy, &attempt->csr, err);
+    return rc != 0
+               ? rc
+               : swki_state_dir_keep_key(r->config.state_dir, &attempt->fresh,
+                                         own, &attempt->csr, err);
+}
+
 static void begin_attempt(struct swki_renewal *r, swk_time now)
 {
     struct swki_renewal_attempt *attempt = &r->attempt;
     struct swk_error err;
+    int rc;
 
     attempt->by_proof = swki_renewal_expired(r);
     if (attempt->by_proof) {
@@ -383,7 +474,15 @@ static void begin_attempt(struct swki_renewal *r, swk_time now)
     attempt->skew = (struct swki_clock_skew){0};
     snprintf(attempt->node_id, sizeof(attempt->node_id), "%s",
              r->config.credentials->identity.node_id);
-    if (ask(r, &err) != 0) {
+    rc = get_key(r, &err);
+    if (rc == 0 && attempt->taken_up) {
+        poll(r, now);
+        return;
+    }
+    if (rc == 0) {
+        rc = send_request(r, &err);
+    }
+    if (rc != 0) {
         fail_attempt(r, &err, now);
     }
 }
@@ -424,6 +523,9 @@ static void read_certificate(struct swki_renewal *r, swk_time now)
     }
     (void)swki_renewer_certificate(&r->renewer, now, swki_renewal_wall(r),
                                    &validity);
+    if (swki_state_dir_has_kept_key(r->config.state_dir)) {
+        swki_renewer_request(&r->renewer, now); /* its certificate may wait */
+    }
 }
 
 static void step(struct swki_renewal *r, swk_time now)

@@ -11,6 +11,12 @@
  * longer speaks for it; the node then proves that it has its key
  * (core/ca/proof.h).
  *
+ * The new key is on the disk before the CA hears of it, until an answer was
+ * judged (next_key.h): what the CA has issued is taken in the end, whatever
+ * happens to the answer, to the process, or to the clock that made the
+ * certificate look invalid. An attempt that finds such a key asks first what
+ * became of its request.
+ *
  * Roots come with the session's news. When managers cannot be verified any
  * more, the node asks for the roots. Neither is believed, as a manager that was
  * verified need not hold the CA's key: roots count if one of them signed the

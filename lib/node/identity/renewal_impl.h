@@ -14,7 +14,10 @@ struct swki_renewal_attempt {
     struct swki_ask *ask;          /* under way, or NULL */
     struct swki_credentials fresh; /* being made: key, and then chain */
     struct swki_buf csr;
-    bool by_proof;                    /* the old certificate has ended */
+    bool by_proof; /* the old certificate has ended */
+    /* The request may have been sent before: what became of it is asked first.
+     */
+    bool taken_up;
     char node_id[SWK_ID_LEN_MAX + 1]; /* whose certificate is asked about */
     uint32_t polls;                   /* that brought nothing */
     swk_time poll_due;                /* SWK_NEVER */

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "node/identity/next_key.h"
 
 enum {
     PATH_SIZE = 4096,
@@ -132,6 +133,46 @@ int swki_state_dir_renew(const char *state_dir,
 
     certificates_path(path, state_dir);
     return swki_credentials_renew(credentials, path, fresh, err);
+}
+
+int swki_state_dir_keep_key(const char *state_dir,
+                            const struct swki_credentials *fresh,
+                            const struct swki_credentials *own,
+                            const struct swki_buf *csr, struct swk_error *err)
+{
+    char path[PATH_SIZE];
+
+    certificates_path(path, state_dir);
+    return swki_credentials_keep_key(fresh, path, own, csr, err);
+}
+
+int swki_state_dir_take_up_key(const char *state_dir,
+                               struct swki_credentials *fresh,
+                               const struct swki_credentials *own,
+                               const struct swk_entropy *entropy,
+                               struct swki_buf *out_csr, struct swk_error *err)
+{
+    char path[PATH_SIZE];
+
+    certificates_path(path, state_dir);
+    return swki_credentials_take_up_key(fresh, path, own, entropy, out_csr,
+                                        err);
+}
+
+bool swki_state_dir_has_kept_key(const char *state_dir)
+{
+    char path[PATH_SIZE];
+
+    certificates_path(path, state_dir);
+    return swki_next_key_exists(path);
+}
+
+void swki_state_dir_forget_key(const char *state_dir)
+{
+    char path[PATH_SIZE];
+
+    certificates_path(path, state_dir);
+    swki_next_key_remove(path);
 }
 
 int swki_state_dir_change_keys(const char *state_dir,

@@ -31,6 +31,17 @@ int swki_state_dir_renew(const char *state_dir,
                          struct swki_credentials *credentials,
                          const struct swki_credentials *fresh,
                          struct swk_error *err);
+int swki_state_dir_keep_key(const char *state_dir,
+                            const struct swki_credentials *fresh,
+                            const struct swki_credentials *own,
+                            const struct swki_buf *csr, struct swk_error *err);
+int swki_state_dir_take_up_key(const char *state_dir,
+                               struct swki_credentials *fresh,
+                               const struct swki_credentials *own,
+                               const struct swk_entropy *entropy,
+                               struct swki_buf *out_csr, struct swk_error *err);
+bool swki_state_dir_has_kept_key(const char *state_dir);
+void swki_state_dir_forget_key(const char *state_dir);
 int swki_state_dir_switch_roots(const char *state_dir,
                                 struct swki_credentials *credentials,
                                 struct swki_pem roots, swk_wall now,

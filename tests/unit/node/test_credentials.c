@@ -15,6 +15,7 @@
 #define CHAIN "swarm-node.crt"
 #define CHAIN_NEW ".swarm-node.crt"
 #define KEY "swarm-node.key"
+#define NEXT "swarm-node-next.key"
 
 #define HOUR (INT64_C(3600) * INT64_C(1000000000))
 
@@ -282,6 +283,124 @@ static void a_renewal_half_written_is_the_old_or_the_new_pair(void **state)
     }
 }
 
+/* -- The key of a certificate that is yet to come -------------------------- */
+
+static const char request_text[] = "-----BEGIN CERTIFICATE REQUEST-----\nx\n"
+                                   "-----END CERTIFICATE REQUEST-----\n";
+
+/* Keeps the next pair's key. */
+static void keep(struct f *f, const struct swki_credentials *own)
+{
+    struct swki_credentials fresh;
+    struct swki_buf csr;
+
+    swki_credentials_init(&fresh, NULL);
+    swki_buf_init(&csr, NULL, SIZE_MAX);
+    fresh.entropy = &f->pki.entropy;
+    assert_true(swki_buf_append(&fresh.key, f->next.key.data, f->next.key.len));
+    assert_true(swki_buf_append_text(&csr, request_text));
+    assert_int_equal(
+        swki_credentials_keep_key(&fresh, f->dir.path, own, &csr, NULL), 0);
+    swki_buf_fini(&csr);
+    swki_credentials_fini(&fresh);
+}
+
+static int take_up(struct f *f, const struct swki_credentials *own)
+{
+    struct swki_credentials fresh;
+    struct swki_buf csr;
+    int rc;
+
+    swki_credentials_init(&fresh, NULL);
+    swki_buf_init(&csr, NULL, SIZE_MAX);
+    rc = swki_credentials_take_up_key(&fresh, f->dir.path, own, &f->pki.entropy,
+                                      &csr, NULL);
+    if (rc == 0) {
+        assert_string_equal(fresh.key.data, f->next.key.data);
+        assert_int_equal(csr.len, strlen(request_text));
+        assert_memory_equal(csr.data, request_text, csr.len);
+    }
+    swki_buf_fini(&csr);
+    swki_credentials_fini(&fresh);
+    return rc;
+}
+
+static void a_kept_key_is_sealed_by_the_nodes_own(void **state)
+{
+    struct f *f = *state;
+    struct swki_buf text;
+    char path[128];
+
+    put_old(f);
+    assert_int_equal(load(f), 0);
+    assert_int_equal(take_up(f, &f->credentials), SWK_ENOTFOUND);
+    keep(f, &f->credentials);
+    assert_int_equal(directory_mode(&f->dir, NEXT), 0600);
+    snprintf(path, sizeof(path), "%s/%s", f->dir.path, NEXT);
+    swki_buf_init(&text, NULL, SIZE_MAX);
+    assert_int_equal(swki_file_read(path, 1 << 16, &text, NULL), 0);
+    assert_memory_equal(text.data, "-----BEGIN ENCRYPTED PRIVATE KEY", 32);
+    swki_buf_fini(&text);
+    assert_int_equal(take_up(f, &f->credentials), 0);
+    assert_int_equal(take_up(f, &f->credentials), 0); /* and so it stays */
+    /* Another key does not open it, nor does having none. */
+    put(f, KEY, &f->next.key);
+    put(f, CHAIN, &f->next.chain);
+    assert_int_equal(load(f), 0);
+    assert_int_equal(take_up(f, &f->credentials), SWK_ENOTFOUND);
+    assert_false(directory_has(&f->dir, NEXT));
+}
+
+static void a_node_without_a_key_keeps_its_first_one_in_clear(void **state)
+{
+    struct f *f = *state;
+
+    keep(f, NULL);
+    assert_int_equal(directory_mode(&f->dir, NEXT), 0600);
+    assert_int_equal(take_up(f, NULL), 0);
+    /* It is not for a node that has one. */
+    put_old(f);
+    assert_int_equal(load(f), 0);
+    assert_int_equal(take_up(f, &f->credentials), SWK_ENOTFOUND);
+}
+
+/* Crash after each step of keeping a key and of storing its pair. */
+static void a_kept_key_is_there_until_its_pair_is(void **state)
+{
+    struct f *f = *state;
+
+    for (int steps = 0; steps <= 4; steps++) {
+        put_old(f);
+        assert_int_equal(load(f), 0);
+        keep(f, &f->credentials);
+        save_partly(f, steps);
+        assert_int_equal(load(f), 0);
+        assert_string_equal(f->credentials.identity.node_id,
+                            steps < 3 ? "old" : "next");
+        assert_int_equal(take_up(f, &f->credentials),
+                         steps < 3 ? SWK_OK : SWK_ENOTFOUND);
+    }
+}
+
+static void a_kept_key_that_is_damaged_is_none(void **state)
+{
+    struct f *f = *state;
+    struct swki_buf text;
+    char path[128];
+
+    put_old(f);
+    assert_int_equal(load(f), 0);
+    keep(f, &f->credentials);
+    snprintf(path, sizeof(path), "%s/%s", f->dir.path, NEXT);
+    swki_buf_init(&text, NULL, SIZE_MAX);
+    assert_int_equal(swki_file_read(path, 1 << 16, &text, NULL), 0);
+    for (size_t len = 0; len < text.len - sizeof(request_text); len += 23) {
+        directory_put(&f->dir, ".", NEXT, text.data, len);
+        assert_int_equal(take_up(f, &f->credentials), SWK_ENOTFOUND);
+    }
+    swki_buf_fini(&text);
+}
+
 static void a_left_over_of_another_key_does_not_count(void **state)
 {
     struct f *f = *state;
@@ -464,6 +583,22 @@ static void a_locked_node_needs_its_unlock_key(void **state)
     assert_memory_equal(f->credentials.key.data, "-----BEGIN PRIVATE KEY", 22);
 }
 
+static void a_lock_does_not_part_a_kept_key_from_its_node(void **state)
+{
+    const struct swki_data_keys keys = locked_keys();
+    struct f *f = *state;
+
+    put_old(f);
+    assert_int_equal(load(f), 0);
+    keep(f, &f->credentials);
+    change(f, &keys);
+    assert_int_equal(load_again(f, &unlock_key), 0);
+    assert_int_equal(take_up(f, &f->credentials), 0);
+    change(f, &some_keys);
+    assert_int_equal(load_again(f, NULL), 0);
+    assert_int_equal(take_up(f, &f->credentials), 0);
+}
+
 static void an_unlocked_node_ignores_an_unlock_key(void **state)
 {
     struct f *f = *state;
@@ -579,6 +714,10 @@ int main(void)
         TEST(an_empty_directory_holds_nothing),
         TEST(a_first_pair_half_written_is_whole_or_not_there),
         TEST(a_renewal_half_written_is_the_old_or_the_new_pair),
+        TEST(a_kept_key_is_sealed_by_the_nodes_own),
+        TEST(a_node_without_a_key_keeps_its_first_one_in_clear),
+        TEST(a_kept_key_is_there_until_its_pair_is),
+        TEST(a_kept_key_that_is_damaged_is_none),
         TEST(a_left_over_of_another_key_does_not_count),
         TEST(a_key_of_another_certificate_is_refused),
         TEST(damaged_files_are_refused),
@@ -589,6 +728,7 @@ int main(void)
         TEST(roots_that_are_none_are_not_taken),
         TEST(keys_of_the_log_lie_beside_the_nodes_key),
         TEST(a_locked_node_needs_its_unlock_key),
+        TEST(a_lock_does_not_part_a_kept_key_from_its_node),
         TEST(an_unlocked_node_ignores_an_unlock_key),
         TEST(a_node_that_is_unlocked_again_needs_no_key),
         TEST(a_renewal_keeps_the_keys_and_the_lock),

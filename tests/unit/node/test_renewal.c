@@ -14,6 +14,7 @@
 
 #include "ca.pb-c.h"
 #include "core/ca/proof.h"
+#include "core/ca/renewer.h"
 #include "directory.h"
 #include "node/identity/renewal.h"
 #include "node/identity/state_dir.h"
@@ -320,6 +321,7 @@ struct grant {
     const char *node_id;
     enum swki_role role;
     struct pki *crossed_by; /* root that vouches for the CA; or NULL */
+    swk_wall now;           /* by the CA's clock; 0: the node's is right */
 };
 
 static void sign(struct f *f, const Swkpb__IssueNodeCertificateRequest *request,
@@ -329,7 +331,7 @@ static void sign(struct f *f, const Swkpb__IssueNodeCertificateRequest *request,
         .node_id = grant->node_id,
         .swarm_id = PKI_SWARM,
         .role = grant->role,
-        .now = f->wall,
+        .now = grant->now != 0 ? grant->now : f->wall,
         .validity_ns = (uint64_t)VALIDITY,
     };
 
@@ -382,7 +384,7 @@ static void issue(struct f *f,
 
 static struct grant worker_grant(struct f *f)
 {
-    return (struct grant){&f->pki, NODE, SWKI_ROLE_WORKER, NULL};
+    return (struct grant){&f->pki, NODE, SWKI_ROLE_WORKER, NULL, 0};
 }
 
 static void answer_roots(struct f *f, const struct swki_buf *roots,
@@ -481,9 +483,39 @@ static void certificate_is_renewed_under_the_same_identity(void **state)
     assert_null(find_question(f, ISSUE));
 }
 
-static void each_request_is_for_a_new_key(void **state)
+/* Another process, later. */
+static void restart(struct f *f)
+{
+    swki_renewal_free(f->renewal);
+    swki_credentials_fini(&f->credentials);
+    swki_credentials_init(&f->credentials, NULL);
+    f->credentials.accept_expired = true;
+    assert_int_equal(swki_state_dir_load(f->dir.path, &f->credentials,
+                                         &f->clock, &f->pki.entropy, NULL),
+                     0);
+    f->credentials.accept_expired = false;
+    begin(f);
+}
+
+static bool same_csr(const Swkpb__IssueNodeCertificateRequest *a,
+                     const Swkpb__IssueNodeCertificateRequest *b)
+{
+    return a->csr.len == b->csr.len &&
+           memcmp(a->csr.data, b->csr.data, a->csr.len) == 0;
+}
+
+/* What the CA issued last, which is not what was asked for. */
+static void answer_older(struct f *f)
+{
+    const ProtobufCBinaryData other = {f->worker.key.len, f->worker.key.data};
+
+    answer_status(f, STATE(ISSUED), &other, &f->worker.chain);
+}
+
+static void lost_question_is_asked_again_for_the_same_key(void **state)
 {
     struct f *f = *state;
+    const struct grant grant = worker_grant(f);
     const Swkpb__IssueNodeCertificateRequest *first;
     const Swkpb__IssueNodeCertificateRequest *second;
 
@@ -491,9 +523,145 @@ static void each_request_is_for_a_new_key(void **state)
     first = read_request(f, wait_question(f, ISSUE));
     refuse(f, find_question(f, ISSUE), SWK_EUNAVAILABLE, "nobody is there");
     assert_non_null(strstr(f->said, "nobody is there"));
+    /* It may have come through: that is asked first. */
+    answer_older(f);
     second = read_request(f, wait_question(f, ISSUE));
-    assert_true(first->csr.len != second->csr.len ||
-                memcmp(first->csr.data, second->csr.data, first->csr.len) != 0);
+    assert_true(same_csr(first, second));
+    issue(f, accept_request(f), &grant, STATE(ISSUED));
+    assert_int_equal(f->changes, 1);
+    expect_stored(f);
+    assert_false(swki_state_dir_has_kept_key(f->dir.path));
+}
+
+static void each_certificate_is_for_a_new_key(void **state)
+{
+    struct f *f = *state;
+    const struct grant grant = worker_grant(f);
+    const Swkpb__IssueNodeCertificateRequest *first;
+    const Swkpb__IssueNodeCertificateRequest *second;
+
+    f->wall = LATE;
+    first = accept_request(f);
+    issue(f, first, &grant, STATE(ISSUED));
+    tell(f, STATE(ROTATE), NULL);
+    second = accept_request(f);
+    assert_false(same_csr(first, second));
+    /* One that the CA refused does not come again either. */
+    answer_status(f, STATE(FAILED), &second->csr, NULL);
+    assert_false(same_csr(second, read_request(f, wait_question(f, ISSUE))));
+}
+
+static void lost_answer_is_asked_for_after_a_restart(void **state)
+{
+    struct f *f = *state;
+    const struct grant grant = worker_grant(f);
+    const Swkpb__IssueNodeCertificateRequest *request;
+
+    f->wall = LATE;
+    request = accept_request(f);
+    restart(f);
+    assert_int_equal(wait_question(f, STATUS)->as, SWKI_ASK_AS_NODE);
+    assert_null(find_question(f, ISSUE));
+    issue(f, request, &grant, STATE(ISSUED));
+    assert_int_equal(f->changes, 1);
+    expect_stored(f);
+    restart(f);
+    pass(f, SWK_HOUR);
+    assert_null(find_question(f, STATUS));
+    assert_null(find_question(f, ISSUE));
+}
+
+static void
+lost_answer_is_taken_though_the_old_certificate_has_ended(void **state)
+{
+    struct f *f = *state;
+    struct grant grant = worker_grant(f);
+    const Swkpb__IssueNodeCertificateRequest *request;
+    struct swki_ask *ask;
+
+    f->wall = LATE;
+    request = accept_request(f);
+    grant.now = f->wall;
+    f->wall = PKI_NOW + 100 * DAY;
+    restart(f);
+    /* The CA would take no proof any more: it has issued another one. */
+    ask = wait_question(f, STATUS);
+    assert_int_equal(ask->as, SWKI_ASK_AS_NOBODY);
+    assert_null(find_question(f, ISSUE));
+    issue(f, request, &grant, STATE(ISSUED));
+    assert_int_equal(f->changes, 1);
+    expect_stored(f);
+}
+
+static void certificate_waits_for_a_clock_that_is_behind(void **state)
+{
+    struct f *f = *state;
+    struct grant grant = worker_grant(f);
+    const Swkpb__IssueNodeCertificateRequest *request;
+
+    f->wall = LATE;
+    request = accept_request(f);
+    grant.now = f->wall + 5 * DAY;
+    issue(f, request, &grant, STATE(ISSUED));
+    assert_int_equal(f->changes, 0);
+    refuse(f, wait_question(f, ROOT), SWK_EUNAVAILABLE, "nobody");
+    /* That is no reason to have another one issued. */
+    for (int i = 0; i < 3; i++) {
+        issue(f, request, &grant, STATE(ISSUED));
+        assert_null(find_question(f, ISSUE));
+    }
+    assert_int_equal(f->changes, 0);
+    f->wall += 5 * DAY;
+    pass(f, SWKI_RENEWER_LOOK_PAUSE);
+    pass(f, SWKI_RENEWER_BACKOFF_STEP);
+    assert_non_null(find_question(f, STATUS));
+    issue(f, request, &grant, STATE(ISSUED));
+    assert_int_equal(f->changes, 1);
+    expect_stored(f);
+}
+
+static void certificate_is_not_lost_to_a_clock_that_is_ahead(void **state)
+{
+    struct f *f = *state;
+    struct grant grant = worker_grant(f);
+    const Swkpb__IssueNodeCertificateRequest *request;
+
+    f->wall = PKI_NOW + 200 * DAY;
+    grant.now = PKI_NOW + 50 * DAY;
+    request = accept_request(f);
+    assert_non_null(request->proof);
+    issue(f, request, &grant, STATE(ISSUED));
+    /* It is what the CA goes by from now on. */
+    assert_int_equal(f->changes, 1);
+    assert_non_null(strstr(f->said, "has ended by this machine's clock"));
+    answer_roots(f, &f->pki.root, grant.now);
+    assert_non_null(strstr(f->said, "ahead of that of manager"));
+    assert_null(find_question(f, ISSUE)); /* not at once */
+    f->wall = grant.now;
+    restart(f);
+    pass(f, SWK_HOUR);
+    assert_null(find_question(f, ISSUE));
+    assert_true(f->credentials.identity.not_after > f->wall);
+}
+
+static void short_certificate_that_ended_is_asked_for_anew(void **state)
+{
+    struct f *f = *state;
+    struct grant grant = worker_grant(f);
+    const Swkpb__IssueNodeCertificateRequest *request;
+
+    f->wall = LATE;
+    request = accept_request(f);
+    grant.now = LATE - 95 * DAY; /* over, while the old one is not */
+    issue(f, request, &grant, STATE(ISSUED));
+    assert_int_equal(f->changes, 0);
+    refuse(f, wait_question(f, ROOT), SWK_EUNAVAILABLE, "nobody");
+    issue(f, request, &grant, STATE(ISSUED));
+    assert_true(same_csr(request, accept_request(f)));
+    grant.now = 0;
+    issue(f, request, &grant, STATE(ISSUED));
+    assert_int_equal(f->changes, 1);
+    expect_stored(f);
 }
 
 static void answer_to_another_request_is_not_taken(void **state)
@@ -550,8 +718,8 @@ certificate_of_another_is_refused_and_nothing_is_replaced(void **state)
 {
     struct f *f = *state;
     const struct grant grants[] = {
-        {&f->pki, "w2", SWKI_ROLE_WORKER, NULL},
-        {&f->next_pki, NODE, SWKI_ROLE_WORKER, NULL},
+        {&f->pki, "w2", SWKI_ROLE_WORKER, NULL, 0},
+        {&f->next_pki, NODE, SWKI_ROLE_WORKER, NULL, 0},
     };
 
     f->wall = LATE;
@@ -598,7 +766,8 @@ static void ended_certificate_is_renewed_by_proof(void **state)
 static void rotation_asks_for_one_renewal(void **state)
 {
     struct f *f = *state;
-    const struct grant grant = {&f->next_pki, NODE, SWKI_ROLE_WORKER, &f->pki};
+    const struct grant grant = {&f->next_pki, NODE, SWKI_ROLE_WORKER, &f->pki,
+                                0};
     swk_time start;
 
     swki_loop_process(f->loop);
@@ -639,7 +808,8 @@ roots_that_do_not_fit_are_refused_and_that_is_said_once(void **state)
 static void another_root_does_not_come_in_with_the_news(void **state)
 {
     struct f *f = *state;
-    const struct grant grant = {&f->next_pki, NODE, SWKI_ROLE_WORKER, &f->pki};
+    const struct grant grant = {&f->next_pki, NODE, SWKI_ROLE_WORKER, &f->pki,
+                                0};
     struct swki_buf both;
     struct pki other;
 
@@ -669,7 +839,8 @@ static void another_root_does_not_come_in_with_the_news(void **state)
 static void unverified_roots_count_if_they_signed_the_certificate(void **state)
 {
     struct f *f = *state;
-    const struct grant grant = {&f->next_pki, NODE, SWKI_ROLE_WORKER, &f->pki};
+    const struct grant grant = {&f->next_pki, NODE, SWKI_ROLE_WORKER, &f->pki,
+                                0};
 
     tell(f, STATE(ROTATE), NULL);
     issue(f, accept_request(f), &grant, STATE(ISSUED));
@@ -733,7 +904,13 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(nothing_is_asked_before_its_time),
         TEST(certificate_is_renewed_under_the_same_identity),
-        TEST(each_request_is_for_a_new_key),
+        TEST(lost_question_is_asked_again_for_the_same_key),
+        TEST(each_certificate_is_for_a_new_key),
+        TEST(lost_answer_is_asked_for_after_a_restart),
+        TEST(lost_answer_is_taken_though_the_old_certificate_has_ended),
+        TEST(certificate_waits_for_a_clock_that_is_behind),
+        TEST(certificate_is_not_lost_to_a_clock_that_is_ahead),
+        TEST(short_certificate_that_ended_is_asked_for_anew),
         TEST(answer_to_another_request_is_not_taken),
         TEST(refusal_of_the_ca_is_reported_and_asked_again_later),
         TEST(polls_go_on_over_failures_for_two_minutes),

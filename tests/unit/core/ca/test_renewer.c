@@ -273,6 +273,38 @@ static void request_cuts_a_pause_short(void **state)
                 SWKI_RENEWER_REQUEST_PAUSE);
 }
 
+static void clock_that_is_set_cuts_a_pause_short(void **state)
+{
+    struct f f;
+
+    (void)state;
+    begin(&f, 1);
+    swki_renewer_request(&f.renewer, f.now);
+    wait_for(&f, SWKI_RENEWER_DO_RENEW);
+    f.renewer.failures = 20;
+    swki_renewer_failed(&f.renewer, f.now);
+    f.renewer.due = f.now + SWK_HOUR;
+    f.wall += 3 * (swk_wall)SWK_HOUR;
+    assert_true(wait_for(&f, SWKI_RENEWER_DO_RENEW) <
+                SWKI_RENEWER_BACKOFF_STEP);
+}
+
+static void certificate_that_has_ended_is_no_end_of_renewals(void **state)
+{
+    const struct swki_renewer_certificate older =
+        worker_from(START - VALIDITY - DAY);
+    struct f f;
+
+    (void)state;
+    begin(&f, 1);
+    swki_renewer_request(&f.renewer, f.now);
+    wait_for(&f, SWKI_RENEWER_DO_RENEW);
+    assert_false(swki_renewer_certificate(&f.renewer, f.now, f.wall, &older));
+    assert_int_equal(f.renewer.failures, 1);
+    assert_int_equal(step(&f), SWKI_RENEWER_NOTHING); /* not at once */
+    wait_for(&f, SWKI_RENEWER_DO_RENEW);
+}
+
 static void request_during_a_renewal_asks_for_the_next(void **state)
 {
     struct swki_renewer_certificate next;
@@ -408,6 +440,8 @@ int main(void)
         cmocka_unit_test(success_ends_the_growth_of_pauses),
         cmocka_unit_test(request_is_carried_out_after_half_a_second),
         cmocka_unit_test(request_cuts_a_pause_short),
+        cmocka_unit_test(clock_that_is_set_cuts_a_pause_short),
+        cmocka_unit_test(certificate_that_has_ended_is_no_end_of_renewals),
         cmocka_unit_test(request_during_a_renewal_asks_for_the_next),
         cmocka_unit_test(old_role_is_not_enough_until_the_new_one_comes),
         cmocka_unit_test(expected_role_is_forgotten_after_success),
