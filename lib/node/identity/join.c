@@ -14,6 +14,7 @@
 #include "node/identity/clock_skew.h"
 #include "node/identity/exchange.h"
 #include "node/identity/fips.h"
+#include "node/identity/state_dir.h"
 #include "runtime/loop/loop.h"
 
 #define CALL_TIMEOUT (5 * SWK_SECOND)
@@ -168,6 +169,7 @@ static int take_certificate(const struct swki_join_config *config,
     if (status->status == NULL || certificate == NULL ||
         (status->status->state != SWKPB__ISSUANCE_STATUS__STATE__ISSUED &&
          status->status->state != SWKPB__ISSUANCE_STATUS__STATE__ROTATE)) {
+        swki_state_dir_forget_key(config->state_dir);
         return swki_fail(err, SWK_EDENIED,
                          "the swarm's CA issued no certificate: %s",
                          status->status != NULL ? status->status->err : "");
@@ -244,7 +246,23 @@ static int ask_status(const struct swki_join_config *config,
 }
 
 /* The request is made once: who asks again after an answer was lost asks for
- * the same, and is known by it. */
+ * the same, and is known by it; after another start, too. */
+static int make_request(const struct swki_join_config *config,
+                        struct swki_credentials *credentials,
+                        struct swki_buf *csr, struct swk_error *err)
+{
+    int rc = swki_state_dir_take_up_key(config->state_dir, credentials, NULL,
+                                        config->entropy, csr, err);
+
+    if (rc != SWK_ENOTFOUND) {
+        return rc;
+    }
+    rc = swki_credentials_new_key(credentials, config->entropy, csr, err);
+    return rc != 0 ? rc
+                   : swki_state_dir_keep_key(config->state_dir, credentials,
+                                             NULL, csr, err);
+}
+
 static int fetch_certificate(const struct swki_join_config *config,
                              const char *address,
                              struct swki_credentials *credentials,
@@ -261,7 +279,7 @@ static int fetch_certificate(const struct swki_join_config *config,
     rc = swki_credentials_tls(credentials, SWKI_TLS_CLIENT, config->alloc,
                               config->clock, config->entropy, &context, err);
     if (rc == 0 && csr->len == 0) {
-        rc = swki_credentials_new_key(credentials, config->entropy, csr, err);
+        rc = make_request(config, credentials, csr, err);
     }
     if (rc == 0) {
         rc = ask_certificate(config, address, context, csr, arena, &node_id,

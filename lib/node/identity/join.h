@@ -24,7 +24,7 @@ struct swki_join_config {
     const char *token; /* secret */
     bool fips;         /* this node is in FIPS mode */
     struct swki_remotes *remotes;
-    const char *state_dir; /* roots are saved in its certificates */
+    const char *state_dir; /* the new key is kept there until it is stored */
 };
 
 /*
