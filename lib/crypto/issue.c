@@ -328,6 +328,17 @@ static void put_leaf_extensions(struct swki_buf *body,
     close_extensions(body, marks);
 }
 
+/* A certificate that outlives the one that signs it would pass for valid, and
+ * be taken by nobody. */
+static swk_wall leaf_end(const struct swki_signer *signer,
+                         const struct swki_leaf *leaf, swk_wall not_before)
+{
+    swk_wall end = not_before + (swk_wall)(leaf->validity_ns + leaf_backdate);
+    swk_wall signer_end = swki_mbed_wall(&signer->chain.valid_to);
+
+    return end < signer_end ? end : signer_end;
+}
+
 static int put_leaf(struct swki_buf *body, struct swki_signer *signer,
                     mbedtls_pk_context *key, const struct swki_leaf *leaf,
                     struct swk_error *err)
@@ -339,9 +350,7 @@ static int put_leaf(struct swki_buf *body, struct swki_signer *signer,
 
     if (rc == 0) {
         put_issuer(body, signer);
-        put_validity(body, not_before,
-                     not_before + (swk_wall)(leaf->validity_ns +
-                                             leaf_backdate));
+        put_validity(body, not_before, leaf_end(signer, leaf, not_before));
         rc = put_leaf_subject(body, leaf, err);
     }
     if (rc == 0) {
@@ -366,7 +375,8 @@ static bool is_reserved(const char *node_id)
            strcasecmp(node_id, SWKI_SERVER_NAME_CA) == 0;
 }
 
-static int check_leaf(const struct swki_leaf *leaf, struct swk_error *err)
+static int check_leaf(const struct swki_signer *signer,
+                      const struct swki_leaf *leaf, struct swk_error *err)
 {
     const uint64_t longest = (uint64_t)INT64_MAX - leaf_backdate;
 
@@ -381,6 +391,10 @@ static int check_leaf(const struct swki_leaf *leaf, struct swk_error *err)
         leaf->validity_ns > longest - (uint64_t)leaf->now - SWK_MINUTE) {
         return swki_fail(err, SWK_EINVAL, "certificate outlives the calendar");
     }
+    if (swki_mbed_wall(&signer->chain.valid_to) < leaf->now) {
+        return swki_fail(err, SWK_ECLOCK,
+                         "the CA certificate that is to sign has ended");
+    }
     return SWK_OK;
 }
 
@@ -391,7 +405,7 @@ int swki_signer_issue(struct swki_signer *signer, struct swki_pem csr_pem,
     size_t start_len = out_pem->len;
     mbedtls_pk_context key;
     struct swki_buf body;
-    int rc = check_leaf(leaf, err);
+    int rc = check_leaf(signer, leaf, err);
 
     if (rc != 0) {
         return rc;

@@ -133,9 +133,10 @@ struct swki_leaf {
 };
 
 /*
- * Appends the leaf for the key of csr, then the intermediates. SWK_EMALFORMED
- * for a request that does not pass swki_csr_check(), SWK_EINVAL for a leaf
- * that cannot be written.
+ * Appends the leaf for the key of csr, then the intermediates. It ends with the
+ * certificate that signs it, if that ends before. SWK_EMALFORMED for a request
+ * that does not pass swki_csr_check(), SWK_EINVAL for a leaf that cannot be
+ * written, SWK_ECLOCK if the certificate that is to sign has ended.
  */
 int swki_signer_issue(struct swki_signer *signer, struct swki_pem csr,
                       const struct swki_leaf *leaf, struct swki_buf *out_pem,

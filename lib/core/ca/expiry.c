@@ -64,17 +64,23 @@ static void look_at_node(const Swkpb__Node *node, swk_wall wall,
     add_name(late, node->id);
 }
 
+/* What the swarm grants now. */
+static swk_time validity_of(const Swkpb__Cluster *cluster)
+{
+    const Swkpb__CAConfig *config =
+        cluster->spec != NULL ? cluster->spec->ca_config : NULL;
+
+    return swki_duration_get(config != NULL ? config->node_cert_expiry : NULL,
+                             SWKI_CA_EXPIRY_DEFAULT);
+}
+
 /* Most of a validity passes before a node renews; what the swarm grants now is
  * close enough to what it granted then. */
 static void look_at_nodes(const struct swki_ca_expiry *e,
                           const Swkpb__Cluster *cluster, swk_wall wall)
 {
     const struct swki_selector all = {.by = SWKI_BY_ALL};
-    const Swkpb__CAConfig *config =
-        cluster->spec != NULL ? cluster->spec->ca_config : NULL;
-    swk_time validity =
-        swki_duration_get(config != NULL ? config->node_cert_expiry : NULL,
-                          SWKI_CA_EXPIRY_DEFAULT);
+    swk_time validity = validity_of(cluster);
     const struct swki_object *node;
     struct swki_cursor cursor;
     struct late late = {0};
@@ -97,28 +103,63 @@ static void look_at_nodes(const struct swki_ca_expiry *e,
     }
 }
 
+static bool read_end(struct swki_pem certificate, swk_wall *out_end)
+{
+    struct swki_certificate_info info;
+
+    if (swki_certificate_info_init(&info, NULL, certificate, NULL) != 0) {
+        return false;
+    }
+    *out_end = info.not_after;
+    swki_certificate_info_fini(&info);
+    return true;
+}
+
+static void tell_root(const struct swki_ca_expiry *e, swk_wall left)
+{
+    const long long days =
+        (long long)((left < 0 ? -left : left) / (24 * (swk_wall)SWK_HOUR));
+
+    swki_log(e->logger, left < 0 ? SWK_LOG_ERROR : SWK_LOG_WARN, "ca",
+             "the swarm's root certificate %s %lld days%s: when it has, "
+             "no node trusts another; rotate it (swarmctl cluster ca "
+             "rotate)",
+             left < 0 ? "ended" : "ends in", days, left < 0 ? " ago" : "");
+}
+
+/* No certificate outlives the one that signs it: the root, or while that is
+ * being replaced, the certificate that leads from the next one to it. */
+static void look_at_signer(const struct swki_ca_expiry *e,
+                           const Swkpb__Cluster *cluster, swk_wall wall)
+{
+    const struct swki_ca_authority authority =
+        swki_ca_authority_of(cluster->root_ca);
+    swk_time validity = validity_of(cluster);
+    swk_wall left;
+
+    if (!read_end(authority.certificate, &left)) {
+        return;
+    }
+    left -= wall;
+    if (left > 0 && (swk_time)left < validity) {
+        swki_log(e->logger, SWK_LOG_WARN, "ca",
+                 "the nodes' new certificates are valid for %lld days, and not "
+                 "the %llu that are configured: the CA certificate that signs "
+                 "them ends then; rotate it (swarmctl cluster ca rotate)",
+                 (long long)(left / (24 * (swk_wall)SWK_HOUR)),
+                 (unsigned long long)(validity / (24 * SWK_HOUR)));
+    }
+}
+
 static void look_at_root(const struct swki_ca_expiry *e,
                          const Swkpb__Cluster *cluster, swk_wall wall)
 {
     const struct swki_pem roots = {cluster->root_ca->ca_cert.data,
                                    cluster->root_ca->ca_cert.len};
-    struct swki_certificate_info info;
-    swk_wall left;
+    swk_wall end;
 
-    if (swki_certificate_info_init(&info, NULL, roots, NULL) != 0) {
-        return;
-    }
-    left = info.not_after - wall;
-    swki_certificate_info_fini(&info);
-    if (left < (swk_wall)SWKI_CA_EXPIRY_ROOT) {
-        swki_log(
-            e->logger, left < 0 ? SWK_LOG_ERROR : SWK_LOG_WARN, "ca",
-            "the swarm's root certificate %s %lld days%s: when it has, "
-            "no node trusts another; rotate it (swarmctl cluster ca "
-            "rotate)",
-            left < 0 ? "ended" : "ends in",
-            (long long)((left < 0 ? -left : left) / (24 * (swk_wall)SWK_HOUR)),
-            left < 0 ? " ago" : "");
+    if (read_end(roots, &end) && end - wall < (swk_wall)SWKI_CA_EXPIRY_ROOT) {
+        tell_root(e, end - wall);
     }
 }
 
@@ -141,5 +182,6 @@ void swki_ca_expiry_step(struct swki_ca_expiry *e, swk_time now, swk_wall wall)
     if (cluster != NULL && swki_cluster(cluster)->root_ca != NULL) {
         look_at_nodes(e, swki_cluster(cluster), wall);
         look_at_root(e, swki_cluster(cluster), wall);
+        look_at_signer(e, swki_cluster(cluster), wall);
     }
 }

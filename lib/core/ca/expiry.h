@@ -2,8 +2,9 @@
 
 /*
  * Warnings of certificates that end, on the leader: those of nodes that did not
- * renew them in time, and the swarm's own roots, long before. Once a day, as
- * long as there is a reason.
+ * renew them in time, and the swarm's own roots, long before; and those of
+ * nodes that are made shorter, since none outlives the one that signs it. Once
+ * a day, as long as there is a reason.
  *
  * It writes nothing but the log.
  */

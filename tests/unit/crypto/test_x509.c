@@ -524,6 +524,48 @@ static void leaf_without_end_is_refused(void **state)
     swki_buf_fini(&pem);
 }
 
+static void leaf_does_not_outlive_what_signs_it(void **state)
+{
+    struct f *f = *state;
+    struct swki_certificate_info root;
+    struct swki_certificate_info info;
+    struct swki_buf csr;
+    struct swki_buf key;
+    struct swki_buf pem;
+    struct swki_leaf leaf = {
+        .node_id = "n",
+        .swarm_id = "s",
+        .role = SWKI_ROLE_WORKER,
+        .validity_ns = 90 * 24 * SWK_HOUR,
+    };
+
+    pki_request(&f->pki, &key, &csr);
+    assert_int_equal(swki_certificate_info_init(
+                         &root, NULL, swki_pem_of_buf(&f->pki.root), NULL),
+                     0);
+    swki_buf_init(&pem, NULL, SIZE_MAX);
+    for (int days = 89; days <= 90; days++) {
+        swki_buf_clear(&pem);
+        leaf.now = root.not_after - days * DAY;
+        assert_int_equal(swki_signer_issue(f->pki.signer, swki_pem_of_buf(&csr),
+                                           &leaf, &pem, NULL),
+                         0);
+        assert_int_equal(swki_certificate_info_init(
+                             &info, NULL, swki_pem_of_buf(&pem), NULL),
+                         0);
+        assert_true(info.not_after == root.not_after);
+        swki_certificate_info_fini(&info);
+    }
+    leaf.now = root.not_after + MINUTE;
+    assert_int_equal(swki_signer_issue(f->pki.signer, swki_pem_of_buf(&csr),
+                                       &leaf, &pem, NULL),
+                     SWK_ECLOCK);
+    swki_certificate_info_fini(&root);
+    swki_buf_fini(&pem);
+    swki_buf_fini(&csr);
+    swki_buf_fini(&key);
+}
+
 static void signer_refuses_a_key_of_another(void **state)
 {
     struct f *f = *state;
@@ -671,18 +713,31 @@ static void certificates_never_valid_together_are_refused(void **state)
     struct swki_buf key;
     struct swki_buf csr;
     struct swki_buf pem;
+    struct swki_buf root; /* another certificate of the same CA */
+    struct swki_signer *signer;
+    struct swki_signer_config config = {
+        .key = swki_pem_of_buf(&f->pki.key),
+        .entropy = &f->pki.entropy,
+    };
 
+    swki_buf_init(&root, NULL, SIZE_MAX);
+    assert_int_equal(
+        swki_root_create(config.key, leaf.now, &f->pki.entropy, &root, NULL),
+        0);
+    config.certificate = swki_pem_of_buf(&root);
+    assert_int_equal(swki_signer_new(NULL, &config, &signer, NULL), 0);
     pki_request(&f->pki, &key, &csr);
     swki_buf_init(&pem, NULL, SIZE_MAX);
-    assert_int_equal(swki_signer_issue(f->pki.signer, swki_pem_of_buf(&csr),
-                                       &leaf, &pem, NULL),
-                     0);
+    assert_int_equal(
+        swki_signer_issue(signer, swki_pem_of_buf(&csr), &leaf, &pem, NULL), 0);
     chain = chain_of(f, &pem);
     chain.now = leaf.now;
     chain.flags = SWKI_CHAIN_ALLOW_EXPIRED;
     assert_int_equal(swki_chain_verify(&chain, NULL, &err),
                      SWK_EUNAUTHENTICATED);
     assert_non_null(strstr(err.text, "there is no time span"));
+    swki_signer_free(signer);
+    swki_buf_fini(&root);
     swki_buf_fini(&pem);
     swki_buf_fini(&csr);
     swki_buf_fini(&key);
@@ -856,11 +911,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(dates_convert_both_ways),
         cmocka_unit_test(dates_beyond_the_wall_are_clamped),
-        cmocka_unit_test_setup_teardown(
-            keys_are_pkcs8_and_survive_a_round_trip, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(keys_are_pkcs8_and_survive_a_round_trip,
+                                        set_up, tear_down),
         cmocka_unit_test_setup_teardown(sec1_keys_are_read, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(
-            key_belongs_to_its_certificate_alone, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(key_belongs_to_its_certificate_alone,
+                                        set_up, tear_down),
         cmocka_unit_test(without_entropy_there_is_no_key),
         cmocka_unit_test_setup_teardown(text_that_is_no_key_is_malformed,
                                         set_up, tear_down),
@@ -868,48 +923,50 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(leaf_has_the_fields_it_should, set_up,
                                         tear_down),
-        cmocka_unit_test_setup_teardown(
-            dates_are_rounded_to_the_nearest_minute, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(
-            request_s_own_name_does_not_count, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(dates_are_rounded_to_the_nearest_minute,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(request_s_own_name_does_not_count,
+                                        set_up, tear_down),
         cmocka_unit_test_setup_teardown(
             hostile_request_gives_what_the_ca_decided, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(
-            unacceptable_requests_are_refused, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(
-            request_with_a_bad_signature_is_refused, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(
-            names_outside_the_alphabet_are_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(unacceptable_requests_are_refused,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(request_with_a_bad_signature_is_refused,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(names_outside_the_alphabet_are_refused,
+                                        set_up, tear_down),
         cmocka_unit_test_setup_teardown(
             names_that_clients_look_for_are_no_nodes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(leaf_without_end_is_refused, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(leaf_does_not_outlive_what_signs_it,
+                                        set_up, tear_down),
         cmocka_unit_test_setup_teardown(signer_refuses_a_key_of_another, set_up,
                                         tear_down),
-        cmocka_unit_test_setup_teardown(
-            issued_pem_ends_with_the_intermediates, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(
-            chain_verification_names_the_issuer, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(
-            chain_of_a_foreign_root_is_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(issued_pem_ends_with_the_intermediates,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(chain_verification_names_the_issuer,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(chain_of_a_foreign_root_is_refused,
+                                        set_up, tear_down),
         cmocka_unit_test_setup_teardown(chain_out_of_order_is_refused, set_up,
                                         tear_down),
-        cmocka_unit_test_setup_teardown(
-            chain_is_checked_against_the_time_given, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(chain_is_checked_against_the_time_given,
+                                        set_up, tear_down),
         cmocka_unit_test_setup_teardown(
             certificates_never_valid_together_are_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(
             cross_certificate_carries_a_leaf_to_the_old_root, set_up,
             tear_down),
-        cmocka_unit_test_setup_teardown(
-            bundle_of_roots_is_checked_whole, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(bundle_of_roots_is_checked_whole,
+                                        set_up, tear_down),
         cmocka_unit_test_setup_teardown(root_is_no_node, set_up, tear_down),
         cmocka_unit_test_setup_teardown(identity_is_read_strictly, set_up,
                                         tear_down),
-        cmocka_unit_test_setup_teardown(
-            normalising_drops_what_is_between, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(
-            same_seed_gives_the_same_certificates, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(normalising_drops_what_is_between,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(same_seed_gives_the_same_certificates,
+                                        set_up, tear_down),
     };
 
     return cmocka_run_group_tests_name("x509", tests, NULL, NULL);

@@ -23,6 +23,7 @@ struct f {
     struct swk_logger logger;
     unsigned said;   /* lines since they were last asked for */
     char nodes[512]; /* the last line of each kind */
+    char shorter[512];
     char root[512];
     swk_time now;
     swk_wall wall;
@@ -32,10 +33,13 @@ static void take(void *ctx, const struct swk_log_record *record)
 {
     struct f *f = ctx;
     bool of_root = strstr(record->message, "root") != NULL;
+    bool of_length = strstr(record->message, "are valid for") != NULL;
 
     f->said++;
-    snprintf(of_root ? f->root : f->nodes, sizeof(f->root), "%s",
-             record->message);
+    snprintf(of_length ? f->shorter
+             : of_root ? f->root
+                       : f->nodes,
+             sizeof(f->root), "%s", record->message);
 }
 
 static void found_swarm(struct f *f)
@@ -174,6 +178,21 @@ static void root_is_warned_of_a_year_before_its_end(void **state)
     assert_non_null(strstr(f->root, "ended"));
 }
 
+static void shorter_certificates_are_told_of(void **state)
+{
+    struct f *f = *state;
+    const swk_wall end = PKI_NOW + 20 * 365 * DAY;
+
+    f->wall = end - 91 * DAY;
+    assert_int_equal(look(f), 1); /* of the root alone */
+    f->wall = end - 20 * DAY;
+    assert_int_equal(look(f), 2);
+    assert_non_null(strstr(f->shorter, "valid for 19 days, and not the 90"));
+    assert_non_null(strstr(f->shorter, "swarmctl cluster ca rotate"));
+    f->wall = end + DAY;
+    assert_int_equal(look(f), 1); /* there are none any more */
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -182,6 +201,7 @@ int main(void)
         TEST(nodes_that_are_late_are_counted_and_named_every_day),
         TEST(many_late_nodes_make_one_line),
         TEST(root_is_warned_of_a_year_before_its_end),
+        TEST(shorter_certificates_are_told_of),
     };
 
     return cmocka_run_group_tests_name("expiry", tests, NULL, NULL);
