@@ -117,10 +117,12 @@ void swki_agent_store_task(struct swki_agent *agent,
                            const struct agent_task *t);
 
 /* vet.c */
-/* Whether the node agrees to run the task, which has come to this state; if
- * not, *out_err has the reason. */
-bool swki_agent_agrees(struct swki_agent *agent, const Swkpb__Task *task,
-                       Swkpb__TaskState state, struct swk_error *out_err);
+/* Whether the node agrees to this version of a task; if not, *out_err has the
+ * reason. A version without signatures that are good, but over the same as
+ * those that were agreed to, is given the latter. */
+bool swki_agent_agrees_to_change(struct swki_agent *agent,
+                                 const struct agent_task *t, Swkpb__Task *task,
+                                 struct swk_error *out_err);
 /* The same for the task as it is now, remembered until it changes. */
 bool swki_agent_vet(struct swki_agent *agent, struct agent_task *t);
 /* The same for one that was just assigned: that it was begun is the manager's

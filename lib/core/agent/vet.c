@@ -11,8 +11,10 @@
 #include "core/consent/consent.h"
 #include "core/trust/trust.h"
 
-bool swki_agent_agrees(struct swki_agent *agent, const Swkpb__Task *task,
-                       Swkpb__TaskState state, struct swk_error *out_err)
+/* Whether the node agrees to run the task, which has come to this state; if
+ * not, *out_err has the reason. */
+static bool agrees(struct swki_agent *agent, const Swkpb__Task *task,
+                   Swkpb__TaskState state, struct swk_error *out_err)
 {
     struct swki_trust *trust = agent->config.trust;
     enum swki_trust_moment moment = state >= SWKPB__TASK_STATE__STARTING
@@ -26,6 +28,31 @@ bool swki_agent_agrees(struct swki_agent *agent, const Swkpb__Task *task,
     return agent->config.consent == NULL ||
            swki_consent_check(agent->config.consent, task, out_err) ==
                SWKI_CONSENT_GIVEN;
+}
+
+bool swki_agent_agrees_to_change(struct swki_agent *agent,
+                                 const struct agent_task *t, Swkpb__Task *task,
+                                 struct swk_error *out_err)
+{
+    Swkpb__Task kept = *task;
+    struct swk_error unused;
+
+    /* What the signatures are over has changed: however far the task is, this
+     * would have to be begun. */
+    if (agent->config.trust != NULL &&
+        !swki_statement_same(agent->config.alloc, t->task, task)) {
+        return agrees(agent, task, SWKPB__TASK_STATE__ASSIGNED, out_err);
+    }
+    if (agrees(agent, task, t->status->state, out_err)) {
+        return true;
+    }
+    kept.signatures = t->task->signatures;
+    kept.n_signatures = t->task->n_signatures;
+    if (!agrees(agent, &kept, t->status->state, &unused)) {
+        return false;
+    }
+    *task = kept;
+    return true;
 }
 
 void swki_agent_refuse(struct swki_agent *agent, struct agent_task *t,
@@ -53,7 +80,7 @@ bool swki_agent_vet(struct swki_agent *agent, struct agent_task *t)
     if (t->vetted) {
         return t->refusal == NULL;
     }
-    if (!swki_agent_agrees(agent, t->task, t->status->state, &err)) {
+    if (!agrees(agent, t->task, t->status->state, &err)) {
         swki_agent_refuse(agent, t, &err);
         return false;
     }
@@ -70,7 +97,7 @@ void swki_agent_vet_new(struct swki_agent *agent, struct agent_task *t)
         state >= SWKPB__TASK_STATE__COMPLETE) {
         return;
     }
-    if (swki_agent_agrees(agent, t->task, SWKPB__TASK_STATE__ASSIGNED, &err)) {
+    if (agrees(agent, t->task, SWKPB__TASK_STATE__ASSIGNED, &err)) {
         t->vetted = true;
         return;
     }

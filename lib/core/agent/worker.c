@@ -99,24 +99,22 @@ static bool task_differs(const Swkpb__Task *before, const Swkpb__Task *now)
 static bool change_task(struct swki_agent *agent, struct agent_task *t,
                         const Swkpb__Task *task)
 {
-    bool same_spec =
-        t->task->spec != NULL && task->spec != NULL &&
-        swki_message_equal(&t->task->spec->base, &task->spec->base);
+    Swkpb__Task next = *task;
     struct swk_error err;
 
     if (t->refusal != NULL) {
         t->task->desired_state = task->desired_state;
         return true;
     }
-    /* Another spec would have to be begun, however far this one is. */
-    if (!swki_agent_agrees(
-            agent, task,
-            same_spec ? t->status->state : SWKPB__TASK_STATE__ASSIGNED, &err)) {
+    if (!swki_agent_agrees_to_change(agent, t, &next, &err)) {
+        if (err.code == SWK_ENOMEM) {
+            return false; /* not looked at: the manager is asked again */
+        }
         swki_agent_refuse(agent, t, &err);
         t->task->desired_state = task->desired_state;
         return true;
     }
-    if (replace_task(t, task, agent->config.alloc) != 0) {
+    if (replace_task(t, &next, agent->config.alloc) != 0) {
         return false;
     }
     t->update_pending = t->has_controller;

@@ -213,3 +213,21 @@ int swki_statement_of_task(const Swkpb__Task *task,
 
     return state(&parts, terms, out, err);
 }
+
+bool swki_statement_same(const struct swk_alloc *alloc,
+                         const Swkpb__Task *before, const Swkpb__Task *after)
+{
+    const Swkpb__Rpc__SpecSignature terms = SWKPB__RPC__SPEC_SIGNATURE__INIT;
+    struct swki_buf a;
+    struct swki_buf b;
+    bool same;
+
+    swki_buf_init(&a, alloc, SIZE_MAX);
+    swki_buf_init(&b, alloc, SIZE_MAX);
+    same = swki_statement_of_task(before, &terms, &a, NULL) == SWK_OK &&
+           swki_statement_of_task(after, &terms, &b, NULL) == SWK_OK &&
+           a.len == b.len && memcmp(a.data, b.data, a.len) == 0;
+    swki_buf_fini(&b);
+    swki_buf_fini(&a);
+    return same;
+}

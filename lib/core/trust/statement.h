@@ -36,6 +36,11 @@ int swki_statement_of_task(const Swkpb__Task *task,
                            const Swkpb__Rpc__SpecSignature *terms,
                            struct swki_buf *out, struct swk_error *err);
 
+/* Whether a signature that is over the one task is over the other too. What
+ * cannot be signed is the same as nothing. False for no memory too. */
+bool swki_statement_same(const struct swk_alloc *alloc,
+                         const Swkpb__Task *before, const Swkpb__Task *after);
+
 /*
  * Whether what the swarm added to the task stays within its spec: ports,
  * networks, generic resources, volumes, the log driver, the name. SWK_EINVAL

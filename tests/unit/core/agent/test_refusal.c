@@ -250,6 +250,7 @@ static Swkpb__Task *sign_until(struct f *f, Swkpb__Task *task, swk_wall end)
 
     spec->annotations = task->service_annotations;
     spec->task = task->spec;
+    spec->endpoint = task->endpoint != NULL ? task->endpoint->spec : NULL;
     assert_int_equal(swki_spec_sign(spec, swki_pem_of_buf(&f->key), &terms,
                                     &f->entropy, &f->arena, NULL),
                      0);
@@ -499,6 +500,100 @@ static void an_ended_signature_lets_no_other_spec_in(void **state)
     assert_ended(f, STATE(FAILED), "expired on ");
 }
 
+/* A change of a task that runs is taken to the controller. */
+static void assert_updated(struct f *f)
+{
+    operation(f, SWK_OPERATION_WAIT, SWK_OUTCOME_CANCELED);
+    assert_int_equal(find(f, SWKI_AGENT_BEGIN)->operation,
+                     SWK_OPERATION_UPDATE);
+    assert_int_equal(stored(f)->status->state, STATE(RUNNING));
+}
+
+static void what_is_not_signed_changes_without_another_signature(void **state)
+{
+    struct f *f = *state;
+    Swkpb__Task *task = run_task(f, f->wall + HOUR);
+
+    f->wall += 2 * HOUR;
+    task->spec->restart = make(f, &swkpb__restart_policy__descriptor);
+    task->spec->placement = make(f, &swkpb__placement__descriptor);
+    task->spec->force_update = 3;
+    assign(f, task);
+    assert_updated(f);
+    assert_int_equal(stored(f)->spec->force_update, 3);
+}
+
+static void an_ended_signature_lets_no_other_labels_in(void **state)
+{
+    struct f *f = *state;
+    Swkpb__Task *task = run_task(f, 0);
+    Swkpb__Annotations__LabelsEntry *label =
+        make(f, &swkpb__annotations__labels_entry__descriptor);
+
+    label->key = (char *)"proxy";
+    label->value = (char *)"public";
+    task->service_annotations->labels = &label;
+    task->service_annotations->n_labels = 1;
+    sign_until(f, task, f->wall + HOUR);
+    f->wall += 2 * HOUR;
+    assign(f, task);
+    operation(f, SWK_OPERATION_WAIT, SWK_OUTCOME_CANCELED);
+    operation(f, SWK_OPERATION_SHUTDOWN, SWK_OUTCOME_DONE);
+    assert_ended(f, STATE(FAILED), "expired on ");
+}
+
+static void an_ended_signature_lets_no_other_ports_in(void **state)
+{
+    struct f *f = *state;
+    Swkpb__Task *task = run_task(f, 0);
+    Swkpb__PortConfig *port = make(f, &swkpb__port_config__descriptor);
+
+    port->target_port = 22;
+    task->endpoint = make(f, &swkpb__endpoint__descriptor);
+    task->endpoint->spec = make(f, &swkpb__endpoint_spec__descriptor);
+    task->endpoint->spec->ports = &port;
+    task->endpoint->spec->n_ports = 1;
+    sign_until(f, task, f->wall + HOUR);
+    f->wall += 2 * HOUR;
+    assign(f, task);
+    operation(f, SWK_OPERATION_WAIT, SWK_OUTCOME_CANCELED);
+    operation(f, SWK_OPERATION_SHUTDOWN, SWK_OUTCOME_DONE);
+    assert_ended(f, STATE(FAILED), "expired on ");
+}
+
+static void a_new_signature_lets_other_labels_in(void **state)
+{
+    struct f *f = *state;
+    Swkpb__Task *task = run_task(f, f->wall + HOUR);
+
+    f->wall += 2 * HOUR;
+    task->service_annotations->name = (char *)"shop";
+    sign_until(f, task, f->wall + HOUR);
+    assign(f, task);
+    assert_updated(f);
+    assert_string_equal(stored(f)->service_annotations->name, "shop");
+}
+
+static void signatures_taken_away_stop_nothing_that_they_were_over(void **state)
+{
+    struct f *f = *state;
+    Swkpb__Task *task = run_task(f, 0);
+
+    task->n_signatures = 0;
+    task->node_id = (char *)"node1";
+    assign(f, task);
+    assert_updated(f);
+    /* After a restart it is looked at again. */
+    assert_string_equal(stored(f)->node_id, "node1");
+    assert_int_equal(stored(f)->n_signatures, 1);
+    clear(f);
+    task->spec->container->user = (char *)"root";
+    assign(f, task);
+    operation(f, SWK_OPERATION_UPDATE, SWK_OUTCOME_DONE);
+    operation(f, SWK_OPERATION_SHUTDOWN, SWK_OUTCOME_DONE);
+    assert_ended(f, STATE(FAILED), "it has no signature");
+}
+
 static void what_an_earlier_agent_began_is_stopped(void **state)
 {
     static const struct {
@@ -586,6 +681,11 @@ int main(void)
         TEST(task_unknown_here_goes_on_while_its_signature_holds),
         TEST(task_that_had_ended_is_not_begun_anew),
         TEST(an_ended_signature_lets_no_other_spec_in),
+        TEST(what_is_not_signed_changes_without_another_signature),
+        TEST(an_ended_signature_lets_no_other_labels_in),
+        TEST(an_ended_signature_lets_no_other_ports_in),
+        TEST(a_new_signature_lets_other_labels_in),
+        TEST(signatures_taken_away_stop_nothing_that_they_were_over),
         TEST(what_an_earlier_agent_began_is_stopped),
         TEST(what_the_policy_does_not_allow_is_rejected),
         TEST(another_policy_stops_what_runs),
