@@ -221,6 +221,27 @@ SWK_API int swk_signer_keys_at(const swk_signer_keys *keys, uint32_t index,
  */
 SWK_API const char *swk_signer_keys_swarm_id(const swk_signer_keys *keys);
 
+/**
+ * Lets a node become a manager, once, where the policy of the service that
+ * serves the directory wants that (SWK_SIGNER_APPROVE_MANAGERS). It counts from
+ * now on, without a restart.
+ *
+ * @param keys         Not NULL; keys need not have been read.
+ * @param node_id      Not NULL.
+ * @param validity_ns  How long it may wait to be used, up to a year; 0 takes
+ *                     back what was allowed.
+ * @param err          Receives the reason on failure; may be NULL.
+ * @return 0; SWK_EINVAL for what is no ID; SWK_ENOTFOUND if there is nothing
+ *         to take back; SWK_ELIMIT with SWK_SIGNER_ALLOWED_MAX of them;
+ *         SWK_ECORRUPT, SWK_EDENIED, SWK_EIO, SWK_ENOMEM.
+ * @threads one at a time
+ * @since   0.1
+ */
+SWK_API SWK_MUST_CHECK int swk_signer_keys_allow(swk_signer_keys *keys,
+                                                 const char *node_id,
+                                                 uint64_t validity_ns,
+                                                 struct swk_error *err);
+
 /* -- Policy -----------------------------------------------------------------
  */
 
@@ -240,6 +261,14 @@ enum {
     SWK_SIGNER_NO_NEW_ROOTS = 1 << 2,
     /** Signs roots whose keys it does not hold itself. */
     SWK_SIGNER_FOREIGN_ROOTS = 1 << 3,
+    /** Who is no manager becomes one by swk_signer_keys_allow() only; but for
+     *  the one that founds a swarm with a root of here. */
+    SWK_SIGNER_APPROVE_MANAGERS = 1 << 4,
+};
+
+enum {
+    SWK_SIGNER_NODES_MAX = 1000000, /**< Most that a service remembers. */
+    SWK_SIGNER_ALLOWED_MAX = 64,    /**< Most that are allowed at a time. */
 };
 
 /** What the service is willing to do. All zero: the defaults. */
@@ -258,6 +287,11 @@ struct swk_signer_policy {
     /** New ones and promotions; 0: 20, and 10 at once. */
     struct swk_signer_rate new_managers;
     struct swk_signer_rate roots; /**< Made or cross-signed; 0: 4, and 6. */
+    /** How many nodes are remembered, so that none of them is taken for new, up
+     *  to SWK_SIGNER_NODES_MAX; 0: 100,000. One that is over is refused for
+     *  now, until certificates of others have come to their end. */
+    uint32_t nodes_max;
+    uint32_t reserved;
 };
 
 /** A policy with defaults. */

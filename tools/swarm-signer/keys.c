@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -306,6 +307,24 @@ static int export_text(const struct options *options, swk_signer_keys *keys,
     return rc;
 }
 
+static int allow(const struct options *options, swk_signer_keys *keys,
+                 struct swk_error *err)
+{
+    int rc =
+        swk_signer_keys_allow(keys, options->argument,
+                              options->withdraw ? 0 : options->allow_ns, err);
+
+    if (rc == 0 && options->withdraw) {
+        printf("node %s may not become a manager any more\n",
+               options->argument);
+    } else if (rc == 0) {
+        printf("node %s may become a manager, once, within %" PRIu64 " h\n",
+               options->argument,
+               (options->allow_ns + SWK_HOUR - 1) / SWK_HOUR);
+    }
+    return rc;
+}
+
 static int work_with(const struct options *options, swk_signer_keys *keys,
                      const struct input *input, struct swk_bytes password,
                      struct swk_error *err)
@@ -320,6 +339,8 @@ static int work_with(const struct options *options, swk_signer_keys *keys,
     case COMMAND_TRUST:
         return import(keys, input, password, SWK_SIGNER_IMPORT_CERTIFICATE,
                       err);
+    case COMMAND_ALLOW:
+        return allow(options, keys, err);
     case COMMAND_REMOVE:
         return swk_signer_keys_remove(keys, options->argument, err);
     case COMMAND_LIST:
@@ -337,7 +358,8 @@ static uint32_t flags_of(enum command command)
     return command == COMMAND_INIT || command == COMMAND_IMPORT ||
                    command == COMMAND_TRUST
                ? SWK_SIGNER_KEYS_CREATE
-           : command == COMMAND_LIST || command == COMMAND_REMOVE
+           : command == COMMAND_LIST || command == COMMAND_ALLOW ||
+                   command == COMMAND_REMOVE
                ? SWK_SIGNER_KEYS_NAMES_ONLY
                : 0;
 }

@@ -23,6 +23,7 @@ static int work(const struct options *options, struct swk_error *err)
     case COMMAND_EXPORT:
     case COMMAND_IMPORT:
     case COMMAND_TRUST:
+    case COMMAND_ALLOW:
     case COMMAND_REMOVE:
         return work_on_keys(options, err);
     }
@@ -35,6 +36,7 @@ int main(int argc, char **argv)
         .command = COMMAND_RUN,
         .state_dir = "/var/lib/swarm-signer",
         .socket_path = "/run/swarm-signer/signer.sock",
+        .allow_ns = 24 * SWK_HOUR,
         .log_level = SWK_LOG_INFO,
         .policy = SWK_SIGNER_POLICY_INIT,
     };

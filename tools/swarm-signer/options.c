@@ -19,37 +19,73 @@ enum {
     RATE_MAX = 10 * 1000 * 1000,
 };
 
-static const char summary[] =
-    "Usage: swarm-signer [run] [FLAGS]        sign for managers on this "
-    "machine\n"
-    "       swarm-signer status [FLAGS]       what the one that runs is doing\n"
-    "       swarm-signer init [FLAGS]         make a root, or take one in\n"
-    "       swarm-signer list [FLAGS]         what is there\n"
-    "       swarm-signer export [FINGERPRINT] for another manager's signer\n"
-    "       swarm-signer import FILE          from another manager's signer\n"
-    "       swarm-signer trust FILE           know nodes of another root\n"
-    "       swarm-signer remove FINGERPRINT   forget a root that is out of "
-    "use\n"
-    "       swarm-signer check-sandbox        try what run forbids itself\n"
-    "\n"
-    "Keeps the keys of a swarm's CA, and signs with them within a policy of "
-    "its "
-    "own,\nso that no manager has them: swarmd --signer unix:SOCKET.\n"
-    "\n"
-    "Example:\n"
-    "  swarm-signer init --user swarm-signer\n"
-    "  swarm-signer --user swarm-signer &\n"
-    "  swarmd --signer unix:/run/swarm-signer/signer.sock\n";
+struct command_info {
+    const char *name;
+    enum command command;
+    int least; /* words behind it */
+    int most;
+    const char *words;
+    const char *help;
+    const char *more; /* of its own help */
+};
+
+static const struct command_info commands[] = {
+    {"run", COMMAND_RUN, 0, 0, "", "sign for managers on this machine",
+     "Serves at a local socket until SIGTERM or SIGINT."},
+    {"status", COMMAND_STATUS, 0, 0, "", "what the one that runs is doing",
+     "Prints its authorities, those that were removed, its policy, what it\n"
+     "remembers and what it has done since it started."},
+    {"init", COMMAND_INIT, 0, 0, "", "make a root, or take one in",
+     "Makes the directory and a root in it. Where there is one already, a\n"
+     "second is made with --another alone."},
+    {"list", COMMAND_LIST, 0, 0, "", "what is there",
+     "Shows the authorities, the oldest first. Needs no password."},
+    {"export", COMMAND_EXPORT, 0, 1, "[FINGERPRINT]",
+     "for another manager's signer",
+     "Writes certificate and sealed key to the standard output."},
+    {"import", COMMAND_IMPORT, 1, 1, "FILE", "from another manager's signer",
+     "Takes in what export wrote; - is the standard input."},
+    {"trust", COMMAND_TRUST, 1, 1, "FILE", "know nodes of another root",
+     "Takes in the certificate of a root whose key is elsewhere."},
+    {"allow", COMMAND_ALLOW, 1, 1, "NODE-ID", "let a node become a manager",
+     "For a signer with --approve-managers: the node may become a manager, "
+     "once.\nThe signer that runs sees it by itself."},
+    {"remove", COMMAND_REMOVE, 1, 1, "FINGERPRINT",
+     "forget a root that is out of use",
+     "Removes the key for good; a signer that runs drops it within a second.\n"
+     "Of the fingerprint all digits are needed, or with --force the first 8 or "
+     "more."},
+    {"check-sandbox", COMMAND_CHECK_SANDBOX, 0, 0, "",
+     "try what run forbids itself",
+     "Fails unless all that was tried was denied."},
+};
+
+enum {
+    COMMANDS_COUNT = sizeof(commands) / sizeof(commands[0]),
+};
+
+#define ON(command) (UINT32_C(1) << (command))
+#define ON_RUN ON(COMMAND_RUN)
+#define ON_EVERY UINT32_MAX
+/* What works on the directory. */
+#define ON_KEYS                                                                \
+    (ON_RUN | ON(COMMAND_INIT) | ON(COMMAND_LIST) | ON(COMMAND_EXPORT) |       \
+     ON(COMMAND_IMPORT) | ON(COMMAND_TRUST) | ON(COMMAND_ALLOW) |              \
+     ON(COMMAND_REMOVE))
+/* What reads keys there. */
+#define ON_SEALED                                                              \
+    (ON_RUN | ON(COMMAND_INIT) | ON(COMMAND_EXPORT) | ON(COMMAND_IMPORT) |     \
+     ON(COMMAND_TRUST))
 
 enum flag_kind {
     KIND_TEXT,
     KIND_SWITCH,   /* a bool */
     KIND_POLICY,   /* a bit of the policy's flags */
     KIND_RATE,     /* both numbers of a rate */
+    KIND_NUMBER,   /* a uint32_t */
     KIND_DURATION, /* nanoseconds */
     KIND_USER,     /* one more in the list */
     KIND_LEVEL,
-    KIND_HELP,
     KIND_VERSION,
 };
 
@@ -61,14 +97,18 @@ struct flag {
     enum flag_kind kind;
     void *target;
     uint32_t bit;
+    uint32_t commands; /* for which it is */
 };
 
-static void print_help(const struct flag *flags)
+static void print_flags(const struct flag *flags, uint32_t which)
 {
-    printf("%s\nFlags:\n", summary);
+    printf("\nFlags:\n");
     for (; flags->name != NULL; flags++) {
         char left[64];
 
+        if ((flags->commands & which) == 0) {
+            continue;
+        }
         snprintf(left, sizeof(left), "%c%c%s --%s%s%s",
                  flags->letter != 0 ? '-' : ' ',
                  flags->letter != 0 ? flags->letter : ' ',
@@ -77,6 +117,39 @@ static void print_help(const struct flag *flags)
                  flags->value != NULL ? flags->value : "");
         printf("  %-32s %s\n", left, flags->help);
     }
+}
+
+static void print_summary(void)
+{
+    printf("Usage: swarm-signer COMMAND [FLAGS]\n\n"
+           "Keeps the keys of a swarm's CA, and signs with them within a "
+           "policy of its\nown, so that no manager has them: swarmd --signer "
+           "unix:SOCKET.\n\nCommands:\n");
+    for (size_t i = 0; i < COMMANDS_COUNT; i++) {
+        char left[40];
+
+        snprintf(left, sizeof(left), "%s %s", commands[i].name,
+                 commands[i].words);
+        printf("  %-20s %s%s\n", left, commands[i].help,
+               commands[i].command == COMMAND_RUN ? " (the default)" : "");
+    }
+    printf("\n'swarm-signer COMMAND --help' tells of one. Example:\n"
+           "  swarm-signer init --user swarm-signer\n"
+           "  swarm-signer --user swarm-signer &\n"
+           "  swarmd --signer unix:/run/swarm-signer/signer.sock\n");
+}
+
+static int print_help(const struct flag *flags, const struct command_info *info)
+{
+    if (info == NULL) {
+        print_summary();
+        print_flags(flags, ON_EVERY);
+    } else {
+        printf("Usage: swarm-signer %s [FLAGS]%s%s\n\n%s\n", info->name,
+               info->words[0] != '\0' ? " " : "", info->words, info->more);
+        print_flags(flags, ON(info->command));
+    }
+    return EXIT_OK;
 }
 
 static int usage_error(const char *what, const char *which)
@@ -100,6 +173,17 @@ static int read_rate(const struct flag *flag, struct swk_signer_rate *out_rate)
     out_rate->per_hour = (uint32_t)value;
     out_rate->burst = (uint32_t)value;
     return -1;
+}
+
+static int read_number(const struct flag *flag, uint32_t *out_number)
+{
+    struct swk_signer_rate rate;
+    int status = read_rate(flag, &rate);
+
+    if (status < 0) {
+        *out_number = rate.per_hour;
+    }
+    return status;
 }
 
 /* "90d", "36h", "5m", "30s". */
@@ -139,8 +223,7 @@ static int read_level(int *out_level)
     return usage_error("log level is none of debug, info, warn, error", optarg);
 }
 
-static int take_flag(const struct flag *flags, const struct flag *flag,
-                     struct options *options)
+static int take_flag(const struct flag *flag, struct options *options)
 {
     switch (flag->kind) {
     case KIND_TEXT:
@@ -154,6 +237,8 @@ static int take_flag(const struct flag *flags, const struct flag *flag,
         return -1;
     case KIND_RATE:
         return read_rate(flag, flag->target);
+    case KIND_NUMBER:
+        return read_number(flag, flag->target);
     case KIND_DURATION:
         return read_duration(flag, flag->target);
     case KIND_USER:
@@ -164,9 +249,6 @@ static int take_flag(const struct flag *flags, const struct flag *flag,
         return -1;
     case KIND_LEVEL:
         return read_level(&options->log_level);
-    case KIND_HELP:
-        print_help(flags);
-        return EXIT_OK;
     case KIND_VERSION:
         printf("swarm-signer %s\n", swk_version());
         return EXIT_OK;
@@ -222,50 +304,47 @@ static int parse_flags(int argc, char **argv, const struct flag *flags,
                                             : "unknown flag",
                                argv[optind - 1]);
         }
-        status = take_flag(flags, flag, options);
+        status = take_flag(flag, options);
     }
     return status;
 }
 
-/* Words: a command first, then what it works on. */
-static int parse_words(int argc, char **argv, struct options *options)
+static const struct command_info *find_command(const char *name)
 {
-    static const struct {
-        const char *name;
-        enum command command;
-        int least; /* words behind it */
-        int most;
-    } commands[] = {
-        {"run", COMMAND_RUN, 0, 0},
-        {"init", COMMAND_INIT, 0, 0},
-        {"list", COMMAND_LIST, 0, 0},
-        {"export", COMMAND_EXPORT, 0, 1},
-        {"import", COMMAND_IMPORT, 1, 1},
-        {"trust", COMMAND_TRUST, 1, 1},
-        {"remove", COMMAND_REMOVE, 1, 1},
-        {"check-sandbox", COMMAND_CHECK_SANDBOX, 0, 0},
-        {"status", COMMAND_STATUS, 0, 0},
-    };
+    for (size_t i = 0; i < COMMANDS_COUNT; i++) {
+        if (strcmp(name, commands[i].name) == 0) {
+            return &commands[i];
+        }
+    }
+    return NULL;
+}
+
+/* Words: a command first, then what it works on. */
+static int parse_words(int argc, char **argv, const struct flag *flags,
+                       bool help, struct options *options)
+{
+    const struct command_info *info =
+        argc > optind ? find_command(argv[optind]) : NULL;
     int count = argc - optind;
 
-    if (count == 0) {
+    if (count > 0 && info == NULL) {
+        return usage_error("unknown command", argv[optind]);
+    }
+    if (help) {
+        return print_help(flags, info);
+    }
+    if (info == NULL) {
         return -1;
     }
-    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
-        if (strcmp(argv[optind], commands[i].name) != 0) {
-            continue;
-        }
-        if (count - 1 < commands[i].least || count - 1 > commands[i].most) {
-            return usage_error(count - 1 < commands[i].least
-                                   ? "there is something missing behind"
-                                   : "there is too much behind",
-                               argv[optind]);
-        }
-        options->command = commands[i].command;
-        options->argument = count > 1 ? argv[optind + 1] : NULL;
-        return -1;
+    if (count - 1 < info->least || count - 1 > info->most) {
+        return usage_error(count - 1 < info->least
+                               ? "there is something missing behind"
+                               : "there is too much behind",
+                           argv[optind]);
     }
-    return usage_error("unknown command", argv[optind]);
+    options->command = info->command;
+    options->argument = count > 1 ? argv[optind + 1] : NULL;
+    return -1;
 }
 
 static int check(const struct options *options)
@@ -283,68 +362,84 @@ static int check(const struct options *options)
 int options_parse(int argc, char **argv, struct options *o)
 {
     bool check_only = false;
+    bool help = false;
     const struct flag flags[] = {
         {'d', "state-dir", "DIR", "keys; default /var/lib/swarm-signer",
-         KIND_TEXT, &o->state_dir, 0},
+         KIND_TEXT, &o->state_dir, 0, ON_KEYS},
         {0, "password-file", "FILE", "seals the files of keys", KIND_TEXT,
-         &o->password_file, 0},
+         &o->password_file, 0, ON_SEALED},
         {0, "user", "NAME", "to become, if started by root", KIND_TEXT,
-         &o->user, 0},
+         &o->user, 0, ON_RUN | ON(COMMAND_INIT) | ON(COMMAND_CHECK_SANDBOX)},
         {0, "socket", "PATH", "default /run/swarm-signer/signer.sock",
-         KIND_TEXT, &o->socket_path, 0},
+         KIND_TEXT, &o->socket_path, 0, ON_RUN | ON(COMMAND_STATUS)},
         {0, "socket-group", "NAME", "group that may open the socket", KIND_TEXT,
-         &o->socket_group, 0},
+         &o->socket_group, 0, ON_RUN},
         {0, "allow-user", "NAME", "user that may call; several times",
-         KIND_USER, NULL, 0},
+         KIND_USER, NULL, 0, ON_RUN},
         {0, "log-file", "FILE", "signatures; default in the state directory",
-         KIND_TEXT, &o->log_file, 0},
+         KIND_TEXT, &o->log_file, 0, ON_RUN},
         {0, "swarm", "ID", "to sign for; default the first that asks",
-         KIND_TEXT, &o->policy.swarm_id, 0},
+         KIND_TEXT, &o->policy.swarm_id, 0, ON_RUN},
         {0, "workers-only", NULL, "no certificates of managers", KIND_POLICY,
-         NULL, SWK_SIGNER_NO_MANAGERS},
+         NULL, SWK_SIGNER_NO_MANAGERS, ON_RUN},
+        {0, "approve-managers", NULL, "new managers are those that allow names",
+         KIND_POLICY, NULL, SWK_SIGNER_APPROVE_MANAGERS, ON_RUN},
         {0, "no-promotions", NULL, "workers stay workers", KIND_POLICY, NULL,
-         SWK_SIGNER_NO_PROMOTIONS},
+         SWK_SIGNER_NO_PROMOTIONS, ON_RUN},
         {0, "no-new-roots", NULL, "roots are made by init alone", KIND_POLICY,
-         NULL, SWK_SIGNER_NO_NEW_ROOTS},
+         NULL, SWK_SIGNER_NO_NEW_ROOTS, ON_RUN},
         {0, "allow-foreign-root", NULL, "signs roots whose key is elsewhere",
-         KIND_POLICY, NULL, SWK_SIGNER_FOREIGN_ROOTS},
+         KIND_POLICY, NULL, SWK_SIGNER_FOREIGN_ROOTS, ON_RUN},
         {0, "longest-validity", "TIME", "of a node's certificate; default 90d",
-         KIND_DURATION, &o->policy.validity_max_ns, 0},
+         KIND_DURATION, &o->policy.validity_max_ns, 0, ON_RUN},
         {0, "expired-grace", "TIME",
          "how long an expired one still counts; default 30d", KIND_DURATION,
-         &o->policy.expired_grace_ns, 0},
+         &o->policy.expired_grace_ns, 0, ON_RUN},
         {0, "clock-skew", "TIME", "from the manager's clock; default 5m",
-         KIND_DURATION, &o->policy.skew_max_ns, 0},
+         KIND_DURATION, &o->policy.skew_max_ns, 0, ON_RUN},
         {0, "new-per-hour", "N", "new nodes; default 7200, 2000 at once",
-         KIND_RATE, &o->policy.new_nodes, 0},
+         KIND_RATE, &o->policy.new_nodes, 0, ON_RUN},
         {0, "renewals-per-hour", "N", "default 36000, 20000 at once", KIND_RATE,
-         &o->policy.renewals, 0},
+         &o->policy.renewals, 0, ON_RUN},
         {0, "managers-per-hour", "N",
          "new ones and promotions; default 20, 10 at once", KIND_RATE,
-         &o->policy.new_managers, 0},
+         &o->policy.new_managers, 0, ON_RUN},
         {0, "roots-per-hour", "N", "made or signed; default 4, 6 at once",
-         KIND_RATE, &o->policy.roots, 0},
-        {0, "cert", "FILE", "of init: a root of your own, with", KIND_TEXT,
-         &o->certificate_file, 0},
-        {0, "key", "FILE", "its key", KIND_TEXT, &o->key_file, 0},
-        {0, "transfer-password-file", "FILE", "of export and import", KIND_TEXT,
-         &o->transfer_password_file, 0},
-        {0, "format", "FORMAT", "of list: text or json; default text",
-         KIND_TEXT, &o->format, 0},
+         KIND_RATE, &o->policy.roots, 0, ON_RUN},
+        {0, "nodes-max", "N", "that are remembered; default 100000",
+         KIND_NUMBER, &o->policy.nodes_max, 0, ON_RUN},
+        {0, "cert", "FILE", "a root of your own, with", KIND_TEXT,
+         &o->certificate_file, 0, ON(COMMAND_INIT)},
+        {0, "key", "FILE", "its key", KIND_TEXT, &o->key_file, 0,
+         ON(COMMAND_INIT)},
+        {0, "another", NULL, "beside the root there is", KIND_SWITCH,
+         &o->another, 0, ON(COMMAND_INIT)},
+        {0, "transfer-password-file", "FILE", "seals what is handed over",
+         KIND_TEXT, &o->transfer_password_file, 0,
+         ON(COMMAND_EXPORT) | ON(COMMAND_IMPORT)},
+        {0, "format", "FORMAT", "text or json; default text", KIND_TEXT,
+         &o->format, 0, ON(COMMAND_LIST)},
+        {0, "for", "TIME", "how long it may wait to be used; default 1d",
+         KIND_DURATION, &o->allow_ns, 0, ON(COMMAND_ALLOW)},
+        {0, "withdraw", NULL, "take back what was allowed", KIND_SWITCH,
+         &o->withdraw, 0, ON(COMMAND_ALLOW)},
+        {0, "force", NULL, "8 digits are enough, and no question is asked",
+         KIND_SWITCH, &o->force, 0, ON(COMMAND_REMOVE)},
         {0, "no-sandbox", NULL, "for debugging alone", KIND_SWITCH,
-         &o->no_sandbox, 0},
+         &o->no_sandbox, 0, ON_RUN},
         {0, "check-sandbox", NULL, "as the command", KIND_SWITCH, &check_only,
-         0},
+         0, ON_RUN},
         {'l', "log-level", "LEVEL", "debug, info, warn, error; default info",
-         KIND_LEVEL, NULL, 0},
-        {'v', "version", NULL, "print the version", KIND_VERSION, NULL, 0},
-        {'h', "help", NULL, "print this", KIND_HELP, NULL, 0},
+         KIND_LEVEL, NULL, 0, ON_RUN | ON(COMMAND_CHECK_SANDBOX)},
+        {'v', "version", NULL, "print the version", KIND_VERSION, NULL, 0,
+         ON_EVERY},
+        {'h', "help", NULL, "print this", KIND_SWITCH, &help, 0, ON_EVERY},
         {0},
     };
     int status = parse_flags(argc, argv, flags, o);
 
     if (status < 0) {
-        status = parse_words(argc, argv, o);
+        status = parse_words(argc, argv, flags, help, o);
     }
     if (status < 0 && check_only) {
         o->command = COMMAND_CHECK_SANDBOX;

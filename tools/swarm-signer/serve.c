@@ -354,7 +354,7 @@ static int wait_for_child(const struct options *options, struct swk_error *err)
 int check_sandbox(const struct options *options, struct swk_error *err)
 {
     static const char *const names[] = {"signer.sock", "signatures.log",
-                                        "service.lock"};
+                                        "service.lock", "nodes"};
     struct options own = *options;
     struct identity identity;
     char dir[] = "/tmp/swarm-signer-XXXXXX";

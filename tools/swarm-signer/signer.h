@@ -26,6 +26,7 @@ enum command {
     COMMAND_EXPORT,
     COMMAND_IMPORT,
     COMMAND_TRUST,
+    COMMAND_ALLOW,
     COMMAND_REMOVE,
     COMMAND_CHECK_SANDBOX,
     COMMAND_STATUS,
@@ -43,6 +44,10 @@ struct options {
     const char *certificate_file;
     const char *key_file;
     const char *transfer_password_file;
+    bool another;
+    uint64_t allow_ns;
+    bool withdraw;
+    bool force;
     /* run */
     const char *socket_path;
     const char *socket_group;
@@ -69,7 +74,7 @@ int check_state_dir(const struct options *options, struct swk_error *err);
 int open_keys(const struct options *options, struct swk_bytes password,
               uint32_t flags, swk_signer_keys **out_keys,
               struct swk_error *err);
-/* Does what init, list, export, import, trust and remove do. */
+/* Does what init, list, export, import, trust, allow and remove do. */
 int work_on_keys(const struct options *options, struct swk_error *err);
 
 /* -- serve.c -- */

@@ -51,6 +51,8 @@ static void print_policy(const Swkpb__Rpc__SignerPolicy *policy)
 {
     printf("Policy\n");
     printf("  %-18s %s\n", "managers", yes_no(policy->managers));
+    printf("  %-18s %s\n", "approve managers",
+           yes_no(policy->approve_managers));
     printf("  %-18s %s\n", "promotions", yes_no(policy->promotions));
     printf("  %-18s %s\n", "new roots", yes_no(policy->new_roots));
     printf("  %-18s %s\n", "foreign roots", yes_no(policy->foreign_roots));
@@ -61,6 +63,7 @@ static void print_policy(const Swkpb__Rpc__SignerPolicy *policy)
     print_rate("renewals", policy->renewals);
     print_rate("new managers", policy->new_managers);
     print_rate("roots", policy->roots);
+    printf("  %-18s %" PRIu32 "\n", "nodes at most", policy->nodes_max);
 }
 
 static void print_counters(const Swkpb__Rpc__SignerCounters *counters)
@@ -90,6 +93,11 @@ static void print_response(const Swkpb__Rpc__DescribeSignerResponse *response)
                !one->has_key ? "without key"
                : one->used   ? "used"
                              : "new");
+    }
+    printf("Nodes remembered: %" PRIu64 "\n", response->nodes);
+    for (size_t i = 0; i < response->n_allowed; i++) {
+        printf("%s  %s\n", i == 0 ? "May become managers\n" : "",
+               response->allowed[i]);
     }
     if (response->policy != NULL) {
         print_policy(response->policy);

@@ -68,7 +68,29 @@ describe_policy(const struct swk_signer_policy *policy,
     out->renewals = describe_rate(policy->renewals, arena);
     out->new_managers = describe_rate(policy->new_managers, arena);
     out->roots = describe_rate(policy->roots, arena);
+    out->approve_managers = (policy->flags & SWK_SIGNER_APPROVE_MANAGERS) != 0;
+    out->nodes_max = policy->nodes_max;
     return out;
+}
+
+static bool describe_allowed(const struct swki_approvals *approvals,
+                             swk_wall wall,
+                             Swkpb__Rpc__DescribeSignerResponse *out,
+                             struct swki_arena *arena)
+{
+    out->allowed =
+        swki_arena_calloc(arena, approvals->count + 1, sizeof(char *));
+    for (size_t i = 0; out->allowed != NULL && i < approvals->count; i++) {
+        char *id = swki_arena_strdup(arena, approvals->list[i].node_id);
+
+        if (id == NULL) {
+            return false;
+        }
+        if (approvals->list[i].until >= wall) {
+            out->allowed[out->n_allowed++] = id;
+        }
+    }
+    return out->allowed != NULL;
 }
 
 Swkpb__Rpc__DescribeSignerResponse *
@@ -89,10 +111,12 @@ swki_notary_describe(const struct swki_notary *notary, swk_wall wall,
     out->counters = counters;
     out->policy = describe_policy(&notary->policy, arena);
     out->now = swki_timestamp_from_wall(wall, arena);
+    out->nodes = swki_register_count(&notary->nodes);
     out->authorities = swki_arena_calloc(arena, authorities->count + 1,
                                          sizeof(Swkpb__Rpc__SignerAuthority *));
     if (out->swarm_id == NULL || out->policy == NULL || out->now == NULL ||
-        out->authorities == NULL) {
+        out->authorities == NULL ||
+        !describe_allowed(&notary->approvals, wall, out, arena)) {
         return NULL;
     }
     for (struct swki_link *link = authorities->list.next;

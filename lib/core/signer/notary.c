@@ -35,6 +35,7 @@ static void apply_defaults(struct swki_notary *notary)
     policy->new_nodes = rate_or(policy->new_nodes, 7200, 2000);
     policy->renewals = rate_or(policy->renewals, 36000, 20000);
     policy->new_managers = rate_or(policy->new_managers, 20, 10);
+    policy->nodes_max = policy->nodes_max != 0 ? policy->nodes_max : 100000;
     policy->roots = rate_or(policy->roots, 4, 6);
     notary->buckets[SWKI_NOTARY_NEW_NODES].rate = policy->new_nodes;
     notary->buckets[SWKI_NOTARY_RENEWALS].rate = policy->renewals;
@@ -60,6 +61,12 @@ int swki_notary_init(struct swki_notary *notary,
                          "used for %s",
                          swarm_id, wanted);
     }
+    if (policy->nodes_max > SWK_SIGNER_NODES_MAX) {
+        return swki_fail(err, SWK_EINVAL,
+                         "no more than %d nodes can be "
+                         "remembered",
+                         SWK_SIGNER_NODES_MAX);
+    }
     memset(notary, 0, sizeof(*notary));
     notary->policy = *policy;
     notary->policy.swarm_id = NULL;
@@ -67,7 +74,15 @@ int swki_notary_init(struct swki_notary *notary,
     snprintf(notary->swarm_id, sizeof(notary->swarm_id), "%s", wanted);
     swkpb__rpc__signer_counters__init(&notary->counters);
     apply_defaults(notary);
+    swki_register_init(&notary->nodes, authorities->alloc,
+                       notary->policy.nodes_max,
+                       notary->policy.expired_grace_ns);
     return SWK_OK;
+}
+
+void swki_notary_fini(struct swki_notary *notary)
+{
+    swki_register_fini(&notary->nodes);
 }
 
 /* -- Rates ------------------------------------------------------------------
@@ -256,17 +271,107 @@ static int check_role(const struct swki_notary *notary,
     return SWK_OK;
 }
 
+static bool nothing_was_signed(const struct swki_notary *notary)
+{
+    bool used = swki_register_count(&notary->nodes) > 0;
+
+    for (struct swki_link *link = notary->authorities->list.next;
+         link != &notary->authorities->list; link = link->next) {
+        used |= SWKI_CONTAINER(link, struct swki_authority, link)->used;
+    }
+    return !used;
+}
+
+/* The founder is a manager before there is anybody to ask. */
+static int check_approval(const struct swki_notary *notary, swk_wall wall,
+                          const struct swki_notary_request *request,
+                          struct swki_notary_decision *decision,
+                          struct swk_error *err)
+{
+    if ((notary->policy.flags & SWK_SIGNER_APPROVE_MANAGERS) == 0 ||
+        request->role != SWKI_ROLE_MANAGER ||
+        decision->previous_role == SWKI_ROLE_MANAGER ||
+        nothing_was_signed(notary)) {
+        return SWK_OK;
+    }
+    decision->approved =
+        swki_approvals_has(&notary->approvals, request->node_id, wall);
+    return decision->approved
+               ? SWK_OK
+               : swki_fail(err, SWK_EPRECONDITION,
+                           "node %s becomes a manager when an operator says "
+                           "so: swarm-signer allow %s",
+                           request->node_id, request->node_id);
+}
+
+/* What was signed may not have arrived: for the same key it is signed again. */
+static int check_repeat(const struct swki_notary_request *request,
+                        const struct swki_register_record *known,
+                        struct swk_error *err)
+{
+    uint8_t digest[SWKI_SHA256_SIZE];
+    struct swki_buf key;
+    bool same = false;
+    int rc;
+
+    swki_buf_init(&key, NULL, SIZE_MAX);
+    rc = swki_csr_public_key(request->csr, &key, err);
+    if (rc == 0) {
+        same = request->role == known->role &&
+               swki_sha256(key.data, key.len, digest) &&
+               memcmp(digest, known->key, sizeof(digest)) == 0;
+    }
+    swki_buf_fini(&key);
+    return rc != 0 || same
+               ? rc
+               : swki_fail(err, SWK_EDENIED,
+                           "node %s is not new, and has to be shown with the "
+                           "certificate that it had",
+                           request->node_id);
+}
+
+/* Who the node was. Of what is shown and what is known the later one counts:
+ * several signers may serve one swarm, and an earlier certificate is no way
+ * back to a role. */
+static int find_previous(const struct swki_notary *notary, swk_wall wall,
+                         const struct swki_notary_request *request,
+                         enum swki_role *out_role, struct swk_error *err)
+{
+    struct swki_register_record known;
+    struct swki_identity holder;
+    bool is_known =
+        swki_register_get(&notary->nodes, request->node_id, wall, &known);
+    int rc = SWK_OK;
+
+    if (request->previous.len == 0) {
+        *out_role = is_known ? known.role : SWKI_ROLE_NONE;
+        return is_known ? check_repeat(request, &known, err) : SWK_OK;
+    }
+    rc = check_previous(notary, wall, request, &holder, err);
+    if (rc == 0) {
+        rc = check_holder(notary, wall, request, &holder, err);
+    }
+    if (rc == 0) {
+        *out_role = is_known && known.not_before >= holder.not_before
+                        ? known.role
+                        : (enum swki_role)holder.role;
+    }
+    return rc;
+}
+
 static int check_node(struct swki_notary *notary, swk_wall wall,
                       const struct swki_notary_request *request,
                       struct swki_notary_decision *decision,
                       struct swk_error *err)
 {
-    struct swki_identity holder;
     int rc = find_authority(notary, wall, request->authority,
                             &decision->authority, err);
 
     if (rc == 0 && request->node_id[0] == '\0') {
         rc = swki_fail(err, SWK_EINVAL, "no node is named");
+    }
+    if (rc == 0 && !swki_register_fits(request->node_id)) {
+        rc = swki_fail(err, SWK_EINVAL, "the ID of the node is no ID");
     }
     if (rc == 0 && (request->validity_ns < SWK_MINUTE ||
                     request->validity_ns > notary->policy.validity_max_ns)) {
@@ -276,17 +381,14 @@ static int check_node(struct swki_notary *notary, swk_wall wall,
                        request->validity_ns / SWK_HOUR,
                        notary->policy.validity_max_ns / SWK_HOUR);
     }
-    if (rc == 0 && request->previous.len > 0) {
-        rc = check_previous(notary, wall, request, &holder, err);
-        if (rc == 0) {
-            rc = check_holder(notary, wall, request, &holder, err);
-        }
-        if (rc == 0) {
-            decision->previous_role = (enum swki_role)holder.role;
-        }
+    if (rc == 0) {
+        rc =
+            find_previous(notary, wall, request, &decision->previous_role, err);
     }
-    return rc != 0 ? rc
-                   : check_role(notary, request, decision->previous_role, err);
+    if (rc == 0) {
+        rc = check_role(notary, request, decision->previous_role, err);
+    }
+    return rc != 0 ? rc : check_approval(notary, wall, request, decision, err);
 }
 
 static int decide_node(struct swki_notary *notary, swk_time now, swk_wall wall,
@@ -306,6 +408,13 @@ static int decide_node(struct swki_notary *notary, swk_time now, swk_wall wall,
     manager = request->role == SWKI_ROLE_MANAGER &&
               decision->previous_role != SWKI_ROLE_MANAGER;
     rc = check_rate(notary, rate, now, err);
+    if (rc == 0 && rate == SWKI_NOTARY_NEW_NODES &&
+        !swki_register_has_room(&notary->nodes, wall)) {
+        rc = swki_fail(err, SWK_ELIMIT,
+                       "this signer remembers %" PRIu32 " nodes and takes in "
+                       "no more (--nodes-max)",
+                       notary->policy.nodes_max);
+    }
     if (rc == 0 && manager) {
         rc = check_rate(notary, SWKI_NOTARY_NEW_MANAGERS, now, err);
     }
@@ -424,6 +533,30 @@ int swki_notary_decide(struct swki_notary *notary, swk_time now, swk_wall wall,
 
 /* -- Afterwards -------------------------------------------------------------
  */
+
+int swki_notary_record(const struct swki_notary_request *request,
+                       struct swki_pem certificate,
+                       struct swki_register_record *out_record,
+                       struct swk_error *err)
+{
+    struct swki_certificate_info info;
+    int rc = swki_certificate_info_init(&info, NULL, certificate, err);
+
+    if (rc != 0) {
+        return rc;
+    }
+    snprintf(out_record->node_id, sizeof(out_record->node_id), "%s",
+             request->node_id);
+    out_record->role = request->role;
+    out_record->not_before = info.not_before;
+    out_record->not_after = info.not_after;
+    if (!swki_sha256(info.public_key.data, info.public_key.len,
+                     out_record->key)) {
+        rc = swki_fail(err, SWK_EINTERNAL, "no digest could be made");
+    }
+    swki_certificate_info_fini(&info);
+    return rc;
+}
 
 static bool use(struct swki_authority *authority)
 {

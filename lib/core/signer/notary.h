@@ -7,10 +7,12 @@
  * what it can check. Names come from the request's fields, never from a
  * stranger's CSR. A node that has a certificate shows it, and keeps its role
  * unless the policy lets it be promoted; one without is new, and so many new
- * ones there may be. What the policy limits by rate, and what may be put right
- * by waiting (a clock, an authority that has not been brought here yet), is
- * refused for now: with SWK_ELIMIT, SWK_EUNAVAILABLE or SWK_EPRECONDITION.
- * All else is refused for good: SWK_EDENIED, SWK_EINVAL, SWK_EMALFORMED.
+ * ones there may be. What was signed before is in the register: who is in there
+ * is not new, and has the role it was given last. What the policy limits by
+ * rate, and what may be put right by waiting (a clock, an authority that has
+ * not been brought here yet, an operator who has to approve), is refused for
+ * now: with SWK_ELIMIT, SWK_EUNAVAILABLE or SWK_EPRECONDITION. All else is
+ * refused for good: SWK_EDENIED, SWK_EINVAL, SWK_EMALFORMED.
  *
  * It decides and counts; whoever runs it signs, and writes the log.
  */
@@ -19,7 +21,9 @@
 #define SWKI_CORE_SIGNER_NOTARY_H
 
 #include "base/arena.h"
+#include "core/signer/approvals.h"
 #include "core/signer/authorities.h"
+#include "core/signer/register.h"
 #include "swarmkit/signer.pb-c.h"
 
 enum swki_notary_kind {
@@ -38,6 +42,7 @@ struct swki_notary_request {
     const char *node_id;       /* NODE, as all below */
     enum swki_role role;
     uint64_t validity_ns;
+    struct swki_pem csr;
     struct swki_pem previous; /* empty for a new node */
     struct swki_pem root;     /* CROSS */
 };
@@ -48,6 +53,7 @@ struct swki_notary_decision {
     struct swki_authority *authority;
     struct swki_authority *subject; /* CROSS: the root, if it is held here */
     enum swki_role previous_role;   /* NODE; SWKI_ROLE_NONE for a new one */
+    bool approved; /* NODE: by an operator, whose approval is used up by it */
 };
 
 /* Lets pass so many an hour, some of them at once. */
@@ -68,6 +74,8 @@ enum swki_notary_rate {
 struct swki_notary {
     struct swk_signer_policy policy; /* without zeroes, and without pointers */
     struct swki_authorities *authorities; /* borrowed */
+    struct swki_register nodes;
+    struct swki_approvals approvals; /* the caller keeps them up to date */
     struct swki_notary_bucket buckets[SWKI_NOTARY_RATES];
     char swarm_id[SWK_ID_LEN_MAX + 1]; /* "" until something was signed */
     Swkpb__Rpc__SignerCounters counters;
@@ -75,11 +83,12 @@ struct swki_notary {
 };
 
 /* The policy as given, zero for defaults; a swarm ID that was fixed before
- * (or "") has to agree with it: SWK_EINVAL. */
+ * (or "") has to agree with it: SWK_EINVAL. The register is empty. */
 int swki_notary_init(struct swki_notary *notary,
                      const struct swk_signer_policy *policy,
                      const char *swarm_id, struct swki_authorities *authorities,
                      struct swk_error *err);
+void swki_notary_fini(struct swki_notary *notary);
 
 /*
  * Decides. now and wall are the signer's own clocks. On success the rates are
@@ -89,6 +98,12 @@ int swki_notary_init(struct swki_notary *notary,
 int swki_notary_decide(struct swki_notary *notary, swk_time now, swk_wall wall,
                        const struct swki_notary_request *request,
                        struct swki_notary_decision *out_decision,
+                       struct swk_error *err);
+
+/* What is to be put into the register, by the certificate that was made. */
+int swki_notary_record(const struct swki_notary_request *request,
+                       struct swki_pem certificate,
+                       struct swki_register_record *out_record,
                        struct swk_error *err);
 
 /*

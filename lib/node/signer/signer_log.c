@@ -15,13 +15,14 @@ enum {
     TEXT_MAX = 4 * 1024 * 1024, /* far more than the lines of a turn */
 };
 
-static int fail_file(struct swk_error *err, const char *what, const char *path)
+static int fail_file(const struct swki_signer_log *log, const char *verb,
+                     const char *path, struct swk_error *err)
 {
     int code = errno == EACCES || errno == EPERM || errno == ELOOP ? SWK_EDENIED
                                                                    : SWK_EIO;
 
-    return swki_fail(err, code, "cannot %s the log of signatures %s: %s", what,
-                     path, strerror(errno));
+    return swki_fail(err, code, "cannot %s %s %s: %s", verb, log->what, path,
+                     strerror(errno));
 }
 
 /* A line that a crash cut off is ended, so that the next one stands alone. */
@@ -31,13 +32,13 @@ static int end_last_line(const struct swki_signer_log *log, off_t len,
     char last = '\n';
 
     if (len > 0 && pread(log->fd, &last, 1, len - 1) != 1) {
-        return fail_file(err, "read", path);
+        return fail_file(log, "read", path, err);
     }
     if (last == '\n') {
         return SWK_OK;
     }
     if (write(log->fd, "\n", 1) != 1) {
-        return fail_file(err, "write to", path);
+        return fail_file(log, "write to", path, err);
     }
     return SWK_OK;
 }
@@ -48,32 +49,31 @@ static int check_file(struct swki_signer_log *log, const char *path,
     struct stat st;
 
     if (fstat(log->fd, &st) != 0) {
-        return fail_file(err, "read", path);
+        return fail_file(log, "read", path, err);
     }
     if (!S_ISREG(st.st_mode)) {
-        return swki_fail(err, SWK_EINVAL,
-                         "the log of signatures %s is not a regular file",
-                         path);
+        return swki_fail(err, SWK_EINVAL, "%s %s is not a regular file",
+                         log->what, path);
     }
     if (st.st_uid != geteuid() || (st.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
-        return swki_fail(err, SWK_EDENIED,
-                         "the log of signatures %s can be changed by others",
-                         path);
+        return swki_fail(err, SWK_EDENIED, "%s %s can be changed by others",
+                         log->what, path);
     }
     return end_last_line(log, st.st_size, path, err);
 }
 
 int swki_signer_log_open(struct swki_signer_log *log,
-                         const struct swk_alloc *alloc, const char *path,
-                         struct swk_error *err)
+                         const struct swk_alloc *alloc, const char *what,
+                         const char *path, struct swk_error *err)
 {
     int rc;
 
+    log->what = what;
     swki_buf_init(&log->text, alloc, TEXT_MAX);
     log->fd = open(path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
                    S_IRUSR | S_IWUSR);
     if (log->fd < 0) {
-        return fail_file(err, "open", path);
+        return fail_file(log, "open", path, err);
     }
     rc = check_file(log, path, err);
     if (rc != 0) {
@@ -125,7 +125,7 @@ int swki_signer_log_sync(struct swki_signer_log *log, struct swk_error *err)
     if (log->text.failed) {
         rc = swki_fail_nomem(err);
     } else if (log->text.len > 0 && write_all(log) != 0) {
-        rc = swki_fail(err, SWK_EIO, "cannot write the log of signatures: %s",
+        rc = swki_fail(err, SWK_EIO, "cannot write %s: %s", log->what,
                        strerror(errno));
         /* What stands there in part tells of nothing that was given away. */
         if (before < 0 || ftruncate(log->fd, before) != 0) {

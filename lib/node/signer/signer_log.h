@@ -11,13 +11,14 @@
 
 struct swki_signer_log {
     int fd;               /* -1 when closed */
+    const char *what;     /* for people; static */
     struct swki_buf text; /* lines that are not written yet */
 };
 
 /* SWK_EDENIED if others may write to it; SWK_EIO; SWK_EINVAL. */
 int swki_signer_log_open(struct swki_signer_log *log,
-                         const struct swk_alloc *alloc, const char *path,
-                         struct swk_error *err);
+                         const struct swk_alloc *alloc, const char *what,
+                         const char *path, struct swk_error *err);
 void swki_signer_log_close(struct swki_signer_log *log);
 
 /* Adds a line, which sync() writes. */

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -21,9 +22,11 @@
 #include "base/options.h"
 #include "core/signer/notary.h"
 #include "node/rpc/server.h"
+#include "node/signer/signer_approvals.h"
 #include "node/signer/signer_keys.h"
 #include "node/signer/signer_log.h"
 #include "node/signer/signer_paths.h"
+#include "node/signer/signer_register.h"
 #include "runtime/loop/loop.h"
 #include "wire/message.h"
 #include "wire/status.h"
@@ -52,6 +55,8 @@ struct swk_signer_service {
     struct swk_signer_service_config config;
     struct swk_signer_keys *keys;
     struct swki_notary notary;
+    bool has_notary;
+    struct swki_signer_register nodes;
     struct swki_signer_log log;
     struct swki_loop *loop;
     struct swki_loop_member member;
@@ -181,6 +186,7 @@ static void read_node(const Swkpb__Rpc__SignNodeRequest *message,
                 : message->role == SWKPB__NODE_ROLE__WORKER ? SWKI_ROLE_WORKER
                                                             : SWKI_ROLE_NONE,
         .validity_ns = swki_duration_get(message->validity, 0),
+        .csr = pem_of(&message->csr),
         .previous = pem_of(&message->previous),
     };
 }
@@ -221,17 +227,36 @@ static void read_check(const Swkpb__Rpc__CheckAuthorityRequest *message,
     };
 }
 
+/* New managers are rare: what was allowed is read for each. */
+static void read_approvals(struct swk_signer_service *service,
+                           const struct swki_notary_request *request)
+{
+    uint32_t flags = service->notary.policy.flags;
+    struct swk_error err;
+
+    if (request->kind == SWKI_NOTARY_NODE &&
+        request->role == SWKI_ROLE_MANAGER &&
+        (flags & SWK_SIGNER_APPROVE_MANAGERS) != 0 &&
+        swki_signer_approvals_read(service->keys, &service->notary.approvals,
+                                   &err) != 0) {
+        swki_log(service->config.logger, SWK_LOG_WARN, "signer", "%s",
+                 err.text);
+    }
+}
+
 /* What tools brought since is looked for, but not at a stranger's pace. */
 static int decide(struct swk_signer_service *service, swk_time now,
                   swk_wall wall, const struct swki_notary_request *request,
                   struct swki_notary_decision *decision, struct swk_error *err)
 {
-    int rc =
+    bool unknown;
+    int rc;
+
+    read_approvals(service, request);
+    rc =
         swki_notary_decide(&service->notary, now, wall, request, decision, err);
-
-    bool unknown = rc == SWK_EUNAVAILABLE ||
-                   (rc == SWK_EDENIED && request->previous.len > 0);
-
+    unknown = rc == SWK_EUNAVAILABLE ||
+              (rc == SWK_EDENIED && request->previous.len > 0);
     if (!unknown || now < service->reload_at) {
         return rc;
     }
@@ -309,11 +334,35 @@ static int mark_used(struct swk_signer_service *service,
                : swki_signer_keys_mark_used(service->keys, authority, err);
 }
 
+static int remember_node(struct swk_signer_service *service, swk_wall wall,
+                         const struct swki_notary_request *request,
+                         const struct swki_notary_decision *decision,
+                         const struct swki_buf *pem, struct swk_error *err)
+{
+    struct swki_register_record record;
+    int rc = swki_notary_record(request, swki_pem_of_buf(pem), &record, err);
+
+    if (rc == 0 && decision->approved) {
+        rc = swki_signer_approvals_use(
+            service->keys, &service->notary.approvals, request->node_id, err);
+    }
+    if (rc == 0) {
+        rc = swki_signer_register_add(&service->nodes, &record, wall, err);
+    }
+    if (rc == 1) { /* it has shown a certificate; so it can later too */
+        swki_log(service->config.logger, SWK_LOG_WARN, "signer",
+                 "node %s is not remembered: there are %" PRIu32 " already",
+                 request->node_id, service->notary.policy.nodes_max);
+        rc = SWK_OK;
+    }
+    return rc;
+}
+
 /* What must be known after a restart too. */
-static int remember(struct swk_signer_service *service,
+static int remember(struct swk_signer_service *service, swk_wall wall,
                     const struct swki_notary_request *request,
                     const struct swki_notary_decision *decision,
-                    struct swk_error *err)
+                    const struct swki_buf *pem, struct swk_error *err)
 {
     int rc = SWK_OK;
 
@@ -327,7 +376,12 @@ static int remember(struct swk_signer_service *service,
     if (rc == 0) {
         rc = mark_used(service, decision->authority, err);
     }
-    return rc != 0 ? rc : mark_used(service, decision->subject, err);
+    if (rc == 0) {
+        rc = mark_used(service, decision->subject, err);
+    }
+    return rc != 0 || request->kind != SWKI_NOTARY_NODE
+               ? rc
+               : remember_node(service, wall, request, decision, pem, err);
 }
 
 /* -- The log ----------------------------------------------------------------
@@ -480,7 +534,7 @@ static void serve(struct swk_signer_service *service, struct job *job,
         rc = sign(service, job, wall, request, &decision, &pem, &why);
     }
     if (rc == 0) {
-        rc = remember(service, request, &decision, &why);
+        rc = remember(service, wall, request, &decision, &pem, &why);
     }
     if (rc == 0) {
         rc = put_answer(job, request->kind, &pem, &why);
@@ -503,9 +557,16 @@ static void serve(struct swk_signer_service *service, struct job *job,
 static void describe(struct swk_signer_service *service, struct job *job)
 {
     const struct swk_clock *clock = service->config.clock;
-    Swkpb__Rpc__DescribeSignerResponse *response = swki_notary_describe(
-        &service->notary, clock->wall(clock->ctx), &job->arena);
+    Swkpb__Rpc__DescribeSignerResponse *response;
     struct swk_error err = {0};
+
+    if (swki_signer_approvals_read(service->keys, &service->notary.approvals,
+                                   &err) != 0) {
+        set_failure(job, &err);
+        return;
+    }
+    response = swki_notary_describe(&service->notary, clock->wall(clock->ctx),
+                                    &job->arena);
 
     if (response == NULL) {
         swki_fail_nomem(&err);
@@ -540,11 +601,15 @@ static void do_job(struct swk_signer_service *service, struct job *job,
     serve(service, job, now, &request);
 }
 
-/* Nothing leaves of which the log does not tell. */
+/* Nothing leaves that is not remembered, and of which the log does not tell. */
 static void send_answers(struct swk_signer_service *service)
 {
     struct swk_error err = {0};
-    bool kept = swki_signer_log_sync(&service->log, &err) == 0;
+    bool kept = swki_signer_register_sync(&service->nodes, &err) == 0;
+
+    if (swki_signer_log_sync(&service->log, kept ? &err : NULL) != 0) {
+        kept = false;
+    }
 
     if (!kept) {
         swki_log(service->config.logger, SWK_LOG_ERROR, "signer", "%s",
@@ -615,6 +680,7 @@ static int open_log(struct swk_signer_service *service, struct swk_error *err)
 
     snprintf(usual, sizeof(usual), "%s/signatures.log", service->keys->dir);
     return swki_signer_log_open(&service->log, service->config.alloc,
+                                "the log of signatures",
                                 path != NULL ? path : usual, err);
 }
 
@@ -665,7 +731,12 @@ static int open_service(struct swk_signer_service *service,
                              &service->keys->authorities, err);
     }
     if (rc == 0) {
+        service->has_notary = true;
         rc = lock_service(service, err);
+    }
+    if (rc == 0) {
+        rc = swki_signer_register_open(&service->nodes, service->keys,
+                                       &service->notary.nodes, err);
     }
     if (rc == 0) {
         rc = open_log(service, err);
@@ -752,6 +823,10 @@ void swk_signer_service_free(swk_signer_service *service)
     }
     swki_loop_free(service->loop);
     swki_signer_log_close(&service->log);
+    swki_signer_register_close(&service->nodes);
+    if (service->has_notary) {
+        swki_notary_fini(&service->notary);
+    }
     if (service->lock_fd >= 0) {
         close(service->lock_fd);
     }

@@ -394,6 +394,106 @@ static void nothing_leaves_that_is_not_in_the_log(void **state)
     outcome_fini(&o);
 }
 
+static void a_node_is_not_new_after_a_restart_either(void **state)
+{
+    struct f *f = *state;
+    struct swk_sign_request request;
+    struct swki_buf key;
+    struct swki_buf csr;
+    struct swki_buf had;
+    struct outcome root;
+    struct outcome o;
+
+    outcome_init(&o);
+    make_root(f, &root);
+    request = node_request(f, &root.certificate);
+    assert_int_equal(sign(f, &request, &o), 0);
+    swki_buf_init(&had, NULL, SIZE_MAX);
+    swki_buf_append(&had, o.certificate.data, o.certificate.len);
+    for (int i = 0; i < 2; i++) {
+        /* The answer was lost: the same request once more. */
+        request = node_request(f, &root.certificate);
+        assert_int_equal(sign(f, &request, &o), 0);
+        request.role = SWK_NODE_MANAGER;
+        assert_int_equal(sign(f, &request, &o), SWK_EDENIED);
+        request.role = SWK_NODE_WORKER;
+        pki_request(&f->pki, &key, &csr);
+        request.csr = bytes_of(&csr);
+        assert_int_equal(sign(f, &request, &o), SWK_EDENIED);
+        assert_non_null(strstr(o.text, "is not new"));
+        request.previous = bytes_of(&had);
+        assert_int_equal(sign(f, &request, &o), 0);
+        request.csr = bytes_of(&f->csr);
+        assert_int_equal(sign(f, &request, &o), 0);
+        swki_buf_fini(&csr);
+        swki_buf_fini(&key);
+        stop_service(f);
+        start_service(f);
+        sign(f, &request, &o); /* finds it again */
+    }
+    swki_buf_fini(&had);
+    outcome_fini(&root);
+    outcome_fini(&o);
+}
+
+static swk_signer_keys *open_tool(const struct f *f)
+{
+    struct swk_signer_keys_config config = SWK_SIGNER_KEYS_CONFIG_INIT;
+    swk_signer_keys *tool;
+
+    config.clock = swk_posix_clock();
+    config.entropy = swk_posix_entropy();
+    config.dir = f->dir.path;
+    config.flags = SWK_SIGNER_KEYS_NAMES_ONLY;
+    assert_int_equal(swk_signer_keys_open(&config, &tool, NULL), 0);
+    return tool;
+}
+
+static void an_operator_lets_a_node_become_a_manager_once(void **state)
+{
+    struct f *f = *state;
+    struct swk_sign_request request;
+    swk_signer_keys *tool;
+    struct outcome root;
+    struct outcome o;
+
+    stop_service(f);
+    f->policy.flags = SWK_SIGNER_APPROVE_MANAGERS;
+    start_service(f);
+    outcome_init(&o);
+    make_root(f, &root);
+    request = node_request(f, &root.certificate);
+    request.role = SWK_NODE_MANAGER;
+    assert_int_equal(sign(f, &request, &o), 0); /* the founder */
+    request.node_id = "node00000000000000000000b";
+    assert_int_equal(sign(f, &request, &o), SWK_EPRECONDITION);
+    tool = open_tool(f);
+    assert_int_equal(
+        swk_signer_keys_allow(tool, "node00000000000000000000b", 0, NULL),
+        SWK_ENOTFOUND);
+    assert_int_equal(swk_signer_keys_allow(tool, "two words", 1, NULL),
+                     SWK_EINVAL);
+    assert_int_equal(swk_signer_keys_allow(tool, "node00000000000000000000b",
+                                           SWK_HOUR, NULL),
+                     0);
+    assert_int_equal(sign(f, &request, &o), 0);
+
+    /* It was used up; what was taken back does not count either. */
+    assert_int_equal(
+        swk_signer_keys_allow(tool, "node00000000000000000000b", 0, NULL),
+        SWK_ENOTFOUND);
+    request.node_id = "node00000000000000000000c";
+    assert_int_equal(swk_signer_keys_allow(tool, "node00000000000000000000c",
+                                           SWK_HOUR, NULL),
+                     0);
+    assert_int_equal(
+        swk_signer_keys_allow(tool, "node00000000000000000000c", 0, NULL), 0);
+    assert_int_equal(sign(f, &request, &o), SWK_EPRECONDITION);
+    swk_signer_keys_free(tool);
+    outcome_fini(&root);
+    outcome_fini(&o);
+}
+
 /* Somebody who accepts and says nothing. */
 static int silent_socket(const char *path)
 {
@@ -538,6 +638,8 @@ int main(void)
         TEST(a_refusal_comes_in_the_signers_words),
         TEST(a_signer_that_was_away_is_found_again),
         TEST(nothing_leaves_that_is_not_in_the_log),
+        TEST(a_node_is_not_new_after_a_restart_either),
+        TEST(an_operator_lets_a_node_become_a_manager_once),
         TEST(every_job_ends_once_whatever_happens),
         TEST(external_authorities_are_not_for_it),
         TEST(a_directory_has_one_service),

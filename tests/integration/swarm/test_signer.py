@@ -165,6 +165,30 @@ def a_refusal_is_told_to_whoever_asked():
                refused[0]["nodeId"] == failed[0]["id"], refused)
 
 
+def a_manager_is_what_an_operator_allows():
+    with SignedSwarm("--approve-managers") as swarm:
+        swarm.worker("w1")
+        node = swarm.plan_manager("m2", "--join-addr", swarm.address,
+                                  "--join-token", swarm.token("manager"),
+                                  join=False)
+        node.start()
+        waiting, = wait_for(
+            lambda: [r for r in swarm.signer.records()
+                     if r["outcome"] == "refused"][:1], "it is refused")
+        expect("swarm-signer allow " + waiting["nodeId"] in
+               waiting["reason"], waiting)
+        swarm.signer.tool("allow", waiting["nodeId"]).says("within 24 h")
+        told = run(tool("swarm-signer"), "status", "--socket",
+                   swarm.signer.socket)
+        told.says("May become managers", waiting["nodeId"],
+                  "approve managers   yes", "Nodes remembered: 2")
+        swarm.wait_voter("m2")
+        swarm.signer.tool("allow", waiting["nodeId"], "--withdraw", code=1)
+        told = run(tool("swarm-signer"), "status", "--socket",
+                   swarm.signer.socket)
+        expect("May become" not in told.out, told.out)
+
+
 def another_managers_signer_takes_over():
     with SignedSwarm() as swarm:
         password = swarm.path("password")
@@ -296,6 +320,7 @@ if __name__ == "__main__":
         a_swarm_that_has_its_key_moves_to_a_signer,
         who_joins_while_the_signer_is_away_waits,
         a_refusal_is_told_to_whoever_asked,
+        a_manager_is_what_an_operator_allows,
         another_managers_signer_takes_over,
         open_files_are_a_reason_not_to_start,
         wrong_usage_is_told,

@@ -4,6 +4,7 @@
 
 #include "lib/cmocka_all.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "core/signer/notary.h"
@@ -29,6 +30,7 @@ struct f {
 
 static void begin(struct f *f, const struct swk_signer_policy *policy)
 {
+    swki_notary_fini(&f->notary);
     assert_int_equal(
         swki_notary_init(&f->notary, policy, "", &f->authorities, NULL), 0);
 }
@@ -61,6 +63,7 @@ static int tear_down(void **state)
 
     pki_node_fini(&f->worker);
     pki_node_fini(&f->manager);
+    swki_notary_fini(&f->notary);
     swki_authorities_fini(&f->authorities);
     pki_fini(&f->other);
     pki_fini(&f->pki);
@@ -131,6 +134,164 @@ static void a_node_that_shows_its_certificate_gets_another(void **state)
     assert_int_equal(f->decision.previous_role, SWKI_ROLE_MANAGER);
     request.role = SWKI_ROLE_WORKER; /* demoted */
     assert_int_equal(decide(f, &request), 0);
+}
+
+/* Puts a node into the register, as if it had been signed for. */
+static void know(struct f *f, const char *node_id, enum swki_role role,
+                 swk_wall not_before)
+{
+    struct swki_register_record record = {
+        .role = role,
+        .not_before = not_before,
+        .not_after = not_before + (swk_wall)(90 * DAY),
+    };
+
+    snprintf(record.node_id, sizeof(record.node_id), "%s", node_id);
+    assert_true(swki_register_put(&f->notary.nodes, &record));
+}
+
+static void a_node_that_was_signed_for_is_not_new(void **state)
+{
+    struct f *f = *state;
+    struct swki_notary_request request = request_of(f);
+    struct swki_buf key;
+    struct swki_buf csr;
+
+    pki_request(&f->pki, &key, &csr);
+    request.csr = swki_pem_of_buf(&csr);
+    know(f, NODE, SWKI_ROLE_WORKER, f->wall);
+    assert_refused(f, &request, SWK_EDENIED, "is not new");
+    request.role = SWKI_ROLE_MANAGER;
+    assert_refused(f, &request, SWK_EDENIED, "is not new");
+    request.role = SWKI_ROLE_WORKER;
+    request.previous = swki_pem_of_buf(&f->worker.chain);
+    assert_int_equal(decide(f, &request), 0);
+
+    /* Once its certificate would not count either, it is. */
+    request.previous = swki_pem_of("");
+    f->wall += (swk_wall)(120 * DAY);
+    request.now = f->wall;
+    assert_refused(f, &request, SWK_EDENIED, "is not new");
+    f->wall += (swk_wall)SWK_SECOND;
+    assert_int_equal(decide(f, &request), 0);
+    assert_int_equal(f->decision.previous_role, SWKI_ROLE_NONE);
+    swki_buf_fini(&csr);
+    swki_buf_fini(&key);
+}
+
+/* As when the manager that asked was gone before it had the answer. */
+static void the_same_key_is_signed_again_in_the_same_role(void **state)
+{
+    struct f *f = *state;
+    struct swki_notary_request request = request_of(f);
+    struct swki_register_record record;
+    struct swki_buf key;
+    struct swki_buf csr;
+    struct swki_buf pem;
+    const struct swki_leaf leaf = {
+        .node_id = NODE,
+        .swarm_id = PKI_SWARM,
+        .role = SWKI_ROLE_WORKER,
+        .now = f->wall,
+        .validity_ns = DAY,
+    };
+
+    pki_request(&f->pki, &key, &csr);
+    swki_buf_init(&pem, NULL, SIZE_MAX);
+    request.csr = swki_pem_of_buf(&csr);
+    assert_int_equal(
+        swki_signer_issue(f->pki.signer, request.csr, &leaf, &pem, NULL), 0);
+    assert_int_equal(
+        swki_notary_record(&request, swki_pem_of_buf(&pem), &record, NULL), 0);
+    assert_true(swki_register_put(&f->notary.nodes, &record));
+    assert_int_equal(decide(f, &request), 0);
+    assert_int_equal(f->decision.previous_role, SWKI_ROLE_WORKER);
+    request.role = SWKI_ROLE_MANAGER;
+    assert_refused(f, &request, SWK_EDENIED, "is not new");
+    request.role = SWKI_ROLE_WORKER;
+    request.csr = swki_pem_of("garbage");
+    assert_int_not_equal(decide(f, &request), 0);
+    swki_buf_fini(&pem);
+    swki_buf_fini(&csr);
+    swki_buf_fini(&key);
+}
+
+static void an_earlier_certificate_is_no_way_back_to_a_role(void **state)
+{
+    const struct swk_signer_policy no_promotions = {
+        sizeof(no_promotions), .flags = SWK_SIGNER_NO_PROMOTIONS};
+    struct f *f = *state;
+    struct swki_notary_request request = request_of(f);
+
+    begin(f, &no_promotions);
+    request.role = SWKI_ROLE_MANAGER;
+    request.previous = swki_pem_of_buf(&f->manager.chain);
+    assert_int_equal(decide(f, &request), 0);
+    know(f, NODE, SWKI_ROLE_WORKER, f->wall); /* demoted since */
+    assert_refused(f, &request, SWK_EDENIED, "become managers");
+    /* What another signer of the swarm signed later counts. */
+    know(f, NODE, SWKI_ROLE_WORKER, f->wall - (swk_wall)DAY);
+    assert_int_equal(decide(f, &request), 0);
+}
+
+static void no_more_nodes_are_taken_in_than_are_remembered(void **state)
+{
+    const struct swk_signer_policy two = {sizeof(two), .nodes_max = 2};
+    const struct swk_signer_policy many = {
+        sizeof(many), .nodes_max = SWK_SIGNER_NODES_MAX + 1};
+    struct f *f = *state;
+    struct swki_notary_request request = request_of(f);
+
+    begin(f, &two);
+    know(f, "a", SWKI_ROLE_WORKER, f->wall);
+    assert_int_equal(decide(f, &request), 0);
+    know(f, "b", SWKI_ROLE_WORKER, f->wall + (swk_wall)DAY);
+    assert_refused(f, &request, SWK_ELIMIT, "--nodes-max");
+    request.previous = swki_pem_of_buf(&f->worker.chain);
+    assert_int_equal(decide(f, &request), 0); /* it is one already */
+    request.previous = swki_pem_of("");
+    f->wall += (swk_wall)(120 * DAY + SWK_SECOND);
+    request.now = f->wall;
+    assert_int_equal(decide(f, &request), 0); /* the place of the first */
+    assert_int_equal(
+        swki_notary_init(&f->notary, &many, "", &f->authorities, &f->err),
+        SWK_EINVAL);
+}
+
+static void new_managers_need_an_operators_word(void **state)
+{
+    const struct swk_signer_policy policy = {
+        sizeof(policy), .flags = SWK_SIGNER_APPROVE_MANAGERS};
+    struct f *f = *state;
+    struct swki_notary_request request = request_of(f);
+
+    begin(f, &policy);
+    request.role = SWKI_ROLE_MANAGER;
+    assert_int_equal(decide(f, &request), 0); /* the founder */
+    assert_false(f->decision.approved);
+    f->authority->used = true;
+    assert_refused(f, &request, SWK_EPRECONDITION, "swarm-signer allow " NODE);
+    request.previous = swki_pem_of_buf(&f->worker.chain);
+    assert_refused(f, &request, SWK_EPRECONDITION, "swarm-signer allow");
+    request.previous = swki_pem_of_buf(&f->manager.chain);
+    assert_int_equal(decide(f, &request), 0); /* it is one */
+    request.role = SWKI_ROLE_WORKER;
+    request.previous = swki_pem_of("");
+    assert_int_equal(decide(f, &request), 0);
+
+    request.role = SWKI_ROLE_MANAGER;
+    assert_true(swki_approvals_add(&f->notary.approvals, NODE,
+                                   f->wall + (swk_wall)DAY, f->wall));
+    assert_int_equal(decide(f, &request), 0);
+    assert_true(f->decision.approved);
+    f->wall += (swk_wall)(DAY + SWK_SECOND);
+    request.now = f->wall;
+    assert_refused(f, &request, SWK_EPRECONDITION, "swarm-signer allow");
+
+    /* A fresh root is nobody's way around it. */
+    f->authority->used = false;
+    know(f, "a", SWKI_ROLE_WORKER, f->wall);
+    assert_refused(f, &request, SWK_EPRECONDITION, "swarm-signer allow");
 }
 
 static void what_is_wrong_for_good_is_denied(void **state)
@@ -536,6 +697,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_new_worker_and_a_new_manager_are_admitted),
         TEST(a_node_that_shows_its_certificate_gets_another),
+        TEST(a_node_that_was_signed_for_is_not_new),
+        TEST(the_same_key_is_signed_again_in_the_same_role),
+        TEST(an_earlier_certificate_is_no_way_back_to_a_role),
+        TEST(no_more_nodes_are_taken_in_than_are_remembered),
+        TEST(new_managers_need_an_operators_word),
         TEST(what_is_wrong_for_good_is_denied),
         TEST(the_certificate_of_another_node_is_no_proof),
         TEST(an_expired_certificate_counts_for_a_while),
