@@ -328,6 +328,13 @@ struct swk_signer_service_config {
      *  in the directory of the keys. */
     const char *log_path;
     const struct swk_signer_policy *policy; /**< *Copied*; NULL: defaults. */
+    /** Requests that wait, of one connection, of one user, and in all: 0 for
+     *  512, 1024 and 4096. What is over is refused for now. Likewise their
+     *  bytes: 8, 16 and 64 MiB. */
+    uint32_t jobs_per_connection_max;
+    uint32_t jobs_per_user_max;
+    uint32_t jobs_max;
+    uint32_t connections_per_user_max; /**< 0 for 16; in all there are 64. */
 };
 
 /** A configuration with defaults. */

@@ -32,6 +32,7 @@ struct swki_rpc_call_info {
     const char *path;
     const char *request_id; /* "" if there is none */
     const char *address;    /* "192.0.2.1:53211", or "" for local ones */
+    const void *connection; /* the same for all calls of one, to compare */
     bool local;             /* through a local socket, by who may use it */
     int64_t uid;            /* of a local caller; -1 for others */
     int64_t pid;            /* likewise */
@@ -101,6 +102,9 @@ struct swki_rpc_server_config {
      * borrowed. */
     const int64_t *local_users;
     size_t local_users_count;
+    /* Of local sockets, each user; then connections_max counts for them too,
+     * and what of requests has come in part is bounded. 0: no limit. */
+    size_t connections_per_user_max;
 };
 
 int swki_rpc_server_new(const struct swki_rpc_server_config *config,

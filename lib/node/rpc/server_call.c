@@ -60,6 +60,7 @@ swki_rpc_call_new(struct swki_rpc_server_connection *c,
         return NULL;
     }
     call->server = c->server;
+    call->info.connection = c;
     call->info.local = c->local;
     call->info.uid = c->uid;
     call->info.pid = c->pid;

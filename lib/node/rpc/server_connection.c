@@ -54,6 +54,8 @@ static int start_frames(struct swki_rpc_server_connection *c, swk_time now,
     } else if (!c->local && c->peer.role == SWKI_ROLE_WORKER) {
         rpc_config.calls_max = WORKER_CALLS_MAX;
         rpc_config.parts_max = 2 * config->request_max;
+    } else if (c->local && config->connections_per_user_max > 0) {
+        rpc_config.parts_max = 2 * config->request_max;
     }
     rc = swki_rpc_connection_new(&rpc_config, now, &c->rpc, err);
     if (rc == SWK_OK) {

@@ -100,6 +100,38 @@ static bool may_use_socket(const struct swki_rpc_server_config *config,
     return peer->uid == 0 || peer->uid == (int64_t)geteuid();
 }
 
+/* A user is a party like an address; it has no turns, as it needs no
+ * handshake. */
+static const char *admit_user(struct swki_rpc_server *server,
+                              const struct swk_stream_peer *peer,
+                              struct swki_rpc_party **out_host)
+{
+    const struct swki_rpc_server_config *config = &server->config;
+    struct swki_rpc_party *user;
+    char name[32];
+
+    if (!may_use_socket(config, peer)) {
+        return "the control socket is for its owner only";
+    }
+    if (config->connections_per_user_max == 0) {
+        return NULL;
+    }
+    if (server->connections_count >= config->connections_max) {
+        return "too many connections";
+    }
+    snprintf(name, sizeof(name), "user %lld", (long long)peer->uid);
+    user = party_of(server, &server->hosts, name);
+    if (user == NULL) {
+        return "out of memory";
+    }
+    if (user->count >= config->connections_per_user_max) {
+        return "too many connections of one user";
+    }
+    user->count++;
+    *out_host = user;
+    return NULL;
+}
+
 const char *swki_rpc_gate_admit(struct swki_rpc_server *server, bool local,
                                 const struct swk_stream_peer *peer,
                                 struct swki_rpc_party **out_host)
@@ -110,9 +142,7 @@ const char *swki_rpc_gate_admit(struct swki_rpc_server *server, bool local,
 
     *out_host = NULL;
     if (local) {
-        return may_use_socket(config, peer)
-                   ? NULL
-                   : "the control socket is for its owner only";
+        return admit_user(server, peer, out_host);
     }
     if (server->connections_count >= config->connections_max) {
         return "too many connections";

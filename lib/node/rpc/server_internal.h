@@ -105,7 +105,7 @@ struct swki_rpc_server_connection {
     struct swki_link party_link;
     enum swki_rpc_kind kind;      /* SWKI_RPC_KINDS: none */
     struct swki_rpc_party *party; /* which it counts with, by its kind */
-    struct swki_rpc_party *host;  /* NULL for local ones */
+    struct swki_rpc_party *host;  /* NULL for local ones without a limit */
     char address[128];
     bool local;
     int64_t uid; /* of the peer; -1 if it is not local */

@@ -24,28 +24,32 @@
 #include "node/rpc/server.h"
 #include "node/signer/signer_approvals.h"
 #include "node/signer/signer_keys.h"
+#include "node/signer/signer_load.h"
 #include "node/signer/signer_log.h"
-#include "node/signer/signer_paths.h"
+#include "node/signer/signer_record.h"
 #include "node/signer/signer_register.h"
+#include "node/signer/signer_request.h"
 #include "runtime/loop/loop.h"
 #include "wire/message.h"
 #include "wire/status.h"
 #include "wire/time.h"
 
 enum {
-    JOBS_MAX = 4096,
     JOBS_PER_TURN = 16, /* some 40 ms */
     REQUEST_MAX = 256 * 1024,
     ARENA_MAX = 1024 * 1024,
+    UNSENT_MAX = 4 * 1024 * 1024,
     CONNECTIONS_MAX = 64,
+    CONNECTIONS_PER_USER_MAX = 16,
 };
 
 struct job {
     struct swki_link link; /* among those that wait, or that are answered */
     struct swki_rpc_call *call;
+    struct swki_signer_caller *caller;
+    size_t bytes; /* of the request */
     struct swki_arena arena;
-    const char *name; /* of the method */
-    const ProtobufCMessage *message;
+    struct swki_signer_request request;
     struct swki_buf answer;
     int status; /* enum swki_status */
     char text[SWK_ERROR_TEXT_SIZE];
@@ -63,7 +67,7 @@ struct swk_signer_service {
     struct swki_rpc_server *server;
     struct swki_link waiting;
     struct swki_link answered; /* before the log is on the disk */
-    size_t jobs_count;
+    struct swki_signer_load load;
     swk_time reload_at; /* not before */
     int lock_fd;
 };
@@ -78,76 +82,58 @@ static struct job *first_job(struct swki_link *list)
 
 static void free_job(struct swk_signer_service *service, struct job *job)
 {
+    swki_signer_load_release(&service->load, job->caller, job->bytes);
     swki_list_remove(&job->link);
     swki_buf_fini(&job->answer);
     swki_arena_fini(&job->arena);
     swki_free(service->config.alloc, job);
-    service->jobs_count--;
 }
 
-static const ProtobufCMessageDescriptor *type_of(const char *path)
+/* NULL with the reason if it cannot be taken. */
+static struct job *new_job(struct swk_signer_service *service,
+                           struct swki_rpc_call *call, size_t bytes,
+                           const char **out_why)
 {
-    static const struct {
-        const char *path;
-        const ProtobufCMessageDescriptor *type;
-    } methods[] = {
-        {SWKI_SIGNER_SIGN_NODE, &swkpb__rpc__sign_node_request__descriptor},
-        {SWKI_SIGNER_CREATE_ROOT, &swkpb__rpc__create_root_request__descriptor},
-        {SWKI_SIGNER_CROSS_SIGN, &swkpb__rpc__cross_sign_request__descriptor},
-        {SWKI_SIGNER_CHECK_AUTHORITY,
-         &swkpb__rpc__check_authority_request__descriptor},
-        {SWKI_SIGNER_DESCRIBE,
-         &swkpb__rpc__describe_signer_request__descriptor},
-    };
+    const struct swk_alloc *alloc = service->config.alloc;
+    struct swki_signer_caller *caller;
+    struct job *job;
 
-    for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++) {
-        if (strcmp(methods[i].path, path) == 0) {
-            return methods[i].type;
-        }
+    *out_why = swki_signer_load_take(&service->load, swki_rpc_call_info(call),
+                                     bytes, &caller);
+    if (*out_why != NULL) {
+        return NULL;
     }
-    return NULL;
-}
-
-static int read_request(struct job *job, const uint8_t *data, size_t len,
-                        struct swk_error *err)
-{
-    const char *path = swki_rpc_call_info(job->call)->path;
-    const ProtobufCMessageDescriptor *type = type_of(path);
-    ProtobufCMessage *message = NULL;
-    int rc;
-
-    if (type == NULL) {
-        return swki_fail(err, SWK_ENOTSUP, "a signer does not serve %s", path);
+    job = swki_calloc(alloc, 1, sizeof(*job));
+    if (job == NULL) {
+        *out_why = "no memory";
+        swki_signer_load_release(&service->load, caller, bytes);
+        return NULL;
     }
-    job->name = strrchr(path, '/') + 1;
-    rc = swki_message_unpack(type, data, len, &job->arena, &message, err);
-    job->message = message;
-    return rc;
+    job->call = call;
+    job->caller = caller;
+    job->bytes = bytes;
+    swki_arena_init(&job->arena, alloc, ARENA_MAX);
+    swki_buf_init(&job->answer, alloc, REQUEST_MAX);
+    swki_list_append(&service->waiting, &job->link);
+    return job;
 }
 
 static void on_request(void *ctx, struct swki_rpc_call *call,
                        const uint8_t *data, size_t len, swk_time now)
 {
     struct swk_signer_service *service = ctx;
-    const struct swk_alloc *alloc = service->config.alloc;
-    struct job *job = service->jobs_count < JOBS_MAX
-                          ? swki_calloc(alloc, 1, sizeof(*job))
-                          : NULL;
+    const char *why;
+    struct job *job = new_job(service, call, len, &why);
     struct swk_error err;
 
     (void)now;
     swki_rpc_call_set_ctx(call, job);
     if (job == NULL) {
-        swki_rpc_call_end(call, SWKI_STATUS_RESOURCE_EXHAUSTED,
-                          "the signer has too much to do");
+        swki_rpc_call_end(call, SWKI_STATUS_RESOURCE_EXHAUSTED, why);
         return;
     }
-    service->jobs_count++;
-    job->call = call;
-    swki_arena_init(&job->arena, alloc, ARENA_MAX);
-    swki_buf_init(&job->answer, alloc, REQUEST_MAX);
-    swki_list_append(&service->waiting, &job->link);
-    if (read_request(job, data, len, &err) != 0) {
+    if (swki_signer_request_read(swki_rpc_call_info(call)->path, data, len,
+                                 &job->arena, &job->request, &err) != 0) {
         swki_list_remove(&job->link); /* it only waits for its closed() */
         swki_rpc_call_end(call, (int)swki_status_from_error(err.code),
                           err.text);
@@ -167,65 +153,6 @@ static void on_closed(void *ctx, struct swki_rpc_call *call, swk_time now)
 
 /* -- Signing ----------------------------------------------------------------
  */
-
-static struct swki_pem pem_of(const ProtobufCBinaryData *data)
-{
-    return (struct swki_pem){data->data, data->len};
-}
-
-static void read_node(const Swkpb__Rpc__SignNodeRequest *message,
-                      struct swki_notary_request *out_request)
-{
-    *out_request = (struct swki_notary_request){
-        .kind = SWKI_NOTARY_NODE,
-        .now = swki_timestamp_get(message->now),
-        .swarm_id = message->swarm_id,
-        .authority = pem_of(&message->authority),
-        .node_id = message->node_id,
-        .role = message->role == SWKPB__NODE_ROLE__MANAGER  ? SWKI_ROLE_MANAGER
-                : message->role == SWKPB__NODE_ROLE__WORKER ? SWKI_ROLE_WORKER
-                                                            : SWKI_ROLE_NONE,
-        .validity_ns = swki_duration_get(message->validity, 0),
-        .csr = pem_of(&message->csr),
-        .previous = pem_of(&message->previous),
-    };
-}
-
-static void read_root(const Swkpb__Rpc__CreateRootRequest *message,
-                      struct swki_notary_request *out_request)
-{
-    *out_request = (struct swki_notary_request){
-        .kind = SWKI_NOTARY_ROOT,
-        .now = swki_timestamp_get(message->now),
-        .swarm_id = message->swarm_id,
-        .node_id = "",
-    };
-}
-
-static void read_cross(const Swkpb__Rpc__CrossSignRequest *message,
-                       struct swki_notary_request *out_request)
-{
-    *out_request = (struct swki_notary_request){
-        .kind = SWKI_NOTARY_CROSS,
-        .now = swki_timestamp_get(message->now),
-        .swarm_id = message->swarm_id,
-        .node_id = "",
-        .authority = pem_of(&message->authority),
-        .root = pem_of(&message->root),
-    };
-}
-
-static void read_check(const Swkpb__Rpc__CheckAuthorityRequest *message,
-                       struct swki_notary_request *out_request)
-{
-    *out_request = (struct swki_notary_request){
-        .kind = SWKI_NOTARY_CHECK,
-        .now = swki_timestamp_get(message->now),
-        .swarm_id = message->swarm_id,
-        .node_id = "",
-        .authority = pem_of(&message->authority),
-    };
-}
 
 /* New managers are rare: what was allowed is read for each. */
 static void read_approvals(struct swk_signer_service *service,
@@ -270,8 +197,7 @@ static int decide(struct swk_signer_service *service, swk_time now,
                               err);
 }
 
-static int sign_node(const Swkpb__Rpc__SignNodeRequest *message, swk_wall wall,
-                     const struct swki_notary_request *request,
+static int sign_node(swk_wall wall, const struct swki_notary_request *request,
                      const struct swki_notary_decision *decision,
                      struct swki_buf *out_pem, struct swk_error *err)
 {
@@ -283,8 +209,8 @@ static int sign_node(const Swkpb__Rpc__SignNodeRequest *message, swk_wall wall,
         .validity_ns = request->validity_ns,
     };
 
-    return swki_signer_issue(decision->authority->signer, pem_of(&message->csr),
-                             &leaf, out_pem, err);
+    return swki_signer_issue(decision->authority->signer, request->csr, &leaf,
+                             out_pem, err);
 }
 
 static int give_root(struct swk_signer_service *service,
@@ -304,15 +230,14 @@ static int give_root(struct swk_signer_service *service,
     return rc;
 }
 
-static int sign(struct swk_signer_service *service, const struct job *job,
-                swk_wall wall, const struct swki_notary_request *request,
+static int sign(struct swk_signer_service *service, swk_wall wall,
+                const struct swki_notary_request *request,
                 struct swki_notary_decision *decision, struct swki_buf *out_pem,
                 struct swk_error *err)
 {
     switch (request->kind) {
     case SWKI_NOTARY_NODE:
-        return sign_node((const Swkpb__Rpc__SignNodeRequest *)job->message,
-                         wall, request, decision, out_pem, err);
+        return sign_node(wall, request, decision, out_pem, err);
     case SWKI_NOTARY_ROOT:
         return give_root(service, decision, out_pem, err);
     case SWKI_NOTARY_CROSS:
@@ -387,92 +312,24 @@ static int remember(struct swk_signer_service *service, swk_wall wall,
 /* -- The log ----------------------------------------------------------------
  */
 
-static const char *role_name(enum swki_role role)
-{
-    return role == SWKI_ROLE_MANAGER  ? "manager"
-           : role == SWKI_ROLE_WORKER ? "worker"
-                                      : NULL;
-}
-
-static char *hex_text(const struct swki_buf *bytes, struct swki_arena *arena)
-{
-    char *text = swki_arena_alloc(arena, 2 * bytes->len + 1);
-
-    for (size_t i = 0; text != NULL && i < bytes->len; i++) {
-        snprintf(text + 2 * i, 3, "%02x", bytes->data[i]);
-    }
-    return text;
-}
-
-static void describe_certificate(Swkpb__Rpc__SignerRecord *record,
-                                 const struct swki_buf *pem,
-                                 struct swki_arena *arena)
-{
-    char hex[SWKI_SHA256_HEX_LEN + 1];
-    uint8_t digest[SWKI_SHA256_SIZE];
-    struct swki_certificate_info info;
-
-    if (pem->len == 0 || swki_certificate_info_init(
-                             &info, NULL, swki_pem_of_buf(pem), NULL) != 0) {
-        return;
-    }
-    record->serial = hex_text(&info.serial, arena);
-    record->not_before = swki_timestamp_from_wall(info.not_before, arena);
-    record->not_after = swki_timestamp_from_wall(info.not_after, arena);
-    if (swki_sha256(info.public_key.data, info.public_key.len, digest)) {
-        swki_sha256_hex(digest, hex);
-        record->public_key = swki_arena_strdup(arena, hex);
-    }
-    swki_certificate_info_fini(&info);
-}
-
-/* Strings of a record are only read. */
-static char *text_of(const char *text)
-{
-    return text == NULL ? (char *)(uintptr_t)protobuf_c_empty_string
-                        : (char *)(uintptr_t)text;
-}
-
 static void write_record(struct swk_signer_service *service, struct job *job,
                          swk_wall wall,
-                         const struct swki_notary_request *request,
                          const struct swki_notary_decision *decision,
                          const struct swki_buf *pem,
                          const struct swk_error *why, uint64_t left_out)
 {
-    const struct swki_rpc_call_info *info = swki_rpc_call_info(job->call);
-    Swkpb__Rpc__SignerRecord record = SWKPB__RPC__SIGNER_RECORD__INIT;
-    bool failed = why->code == SWK_ENOMEM || why->code == SWK_EIO;
-    char uid[24];
-    char pid[24];
+    const struct swki_signer_event event = {
+        .wall = wall,
+        .caller = swki_rpc_call_info(job->call),
+        .request = &job->request,
+        .decision = decision,
+        .certificate = swki_pem_of_buf(pem),
+        .why = why,
+        .left_out = left_out,
+    };
 
-    record.time = swki_timestamp_from_wall(wall, &job->arena);
-    record.call = text_of(job->name);
-    record.outcome = text_of(why->code == 0 ? "signed"
-                             : failed       ? "failed"
-                                            : "refused");
-    record.reason = text_of(why->code == 0 ? NULL : why->text);
-    record.swarm_id = text_of(request->swarm_id);
-    record.node_id = text_of(request->node_id);
-    record.role = text_of(role_name(request->role));
-    record.previous_role = text_of(role_name(decision->previous_role));
-    snprintf(uid, sizeof(uid), "%lld", (long long)info->uid);
-    snprintf(pid, sizeof(pid), "%lld", (long long)info->pid);
-    record.left_out = left_out;
-    record.uid = uid;
-    record.pid = pid;
-    if (decision->authority != NULL) {
-        record.authority = decision->authority->fingerprint;
-    }
-    if (why->code == 0) {
-        describe_certificate(&record, pem, &job->arena);
-    }
-    swki_signer_log_add(&service->log, &record);
-    swki_log(service->config.logger,
-             why->code == 0 ? SWK_LOG_DEBUG : SWK_LOG_WARN, "signer",
-             "%s %s%s%s%s%s", job->name, request->node_id,
-             request->node_id[0] == '\0' ? "" : ": ", record.outcome,
-             why->code == 0 ? "" : ": ", record.reason);
+    swki_signer_record_add(&event, &job->arena, &service->log,
+                           service->config.logger);
 }
 
 /* -- Answers ----------------------------------------------------------------
@@ -517,8 +374,9 @@ static int put_answer(struct job *job, enum swki_notary_kind kind,
 }
 
 static void serve(struct swk_signer_service *service, struct job *job,
-                  swk_time now, const struct swki_notary_request *request)
+                  swk_time now)
 {
+    const struct swki_notary_request *request = &job->request.notary;
     const struct swk_clock *clock = service->config.clock;
     swk_wall wall = clock->wall(clock->ctx);
     struct swki_notary_decision decision = {0};
@@ -531,7 +389,7 @@ static void serve(struct swk_signer_service *service, struct job *job,
     swki_buf_init(&pem, service->config.alloc, SWKI_PEM_LEN_MAX);
     rc = decide(service, now, wall, request, &decision, &why);
     if (rc == 0) {
-        rc = sign(service, job, wall, request, &decision, &pem, &why);
+        rc = sign(service, wall, request, &decision, &pem, &why);
     }
     if (rc == 0) {
         rc = remember(service, wall, request, &decision, &pem, &why);
@@ -548,8 +406,7 @@ static void serve(struct swk_signer_service *service, struct job *job,
         set_failure(job, &why);
     }
     if (told) {
-        write_record(service, job, wall, request, &decision, &pem, &why,
-                     left_out);
+        write_record(service, job, wall, &decision, &pem, &why, left_out);
     }
     swki_buf_fini(&pem);
 }
@@ -574,31 +431,6 @@ static void describe(struct swk_signer_service *service, struct job *job)
         return;
     }
     set_failure(job, &err);
-}
-
-static void do_job(struct swk_signer_service *service, struct job *job,
-                   swk_time now)
-{
-    const ProtobufCMessageDescriptor *type = job->message->descriptor;
-    struct swki_notary_request request;
-
-    if (type == &swkpb__rpc__describe_signer_request__descriptor) {
-        describe(service, job);
-        return;
-    }
-    if (type == &swkpb__rpc__sign_node_request__descriptor) {
-        read_node((const Swkpb__Rpc__SignNodeRequest *)job->message, &request);
-    } else if (type == &swkpb__rpc__create_root_request__descriptor) {
-        read_root((const Swkpb__Rpc__CreateRootRequest *)job->message,
-                  &request);
-    } else if (type == &swkpb__rpc__cross_sign_request__descriptor) {
-        read_cross((const Swkpb__Rpc__CrossSignRequest *)job->message,
-                   &request);
-    } else {
-        read_check((const Swkpb__Rpc__CheckAuthorityRequest *)job->message,
-                   &request);
-    }
-    serve(service, job, now, &request);
 }
 
 /* Nothing leaves that is not remembered, and of which the log does not tell. */
@@ -637,7 +469,11 @@ static swk_time turn(void *ctx, swk_time now)
          i++) {
         struct job *job = first_job(&service->waiting);
 
-        do_job(service, job, now);
+        if (job->request.describe) {
+            describe(service, job);
+        } else {
+            serve(service, job, now);
+        }
         swki_list_remove(&job->link);
         swki_list_append(&service->answered, &job->link);
     }
@@ -697,9 +533,11 @@ static int open_socket(struct swk_signer_service *service,
         .loop = service->loop,
         .handler = {.ctx = service, .request = on_request, .closed = on_closed},
         .request_max = REQUEST_MAX,
+        .unsent_max = UNSENT_MAX,
         .connections_max = CONNECTIONS_MAX,
         .local_users = config->users,
         .local_users_count = config->users_count,
+        .connections_per_user_max = config->connections_per_user_max,
     };
     int rc = swki_rpc_server_new(&server, &service->server, err);
 
@@ -788,8 +626,12 @@ int swk_signer_service_new(const struct swk_signer_service_config *options,
     if (service == NULL) {
         return swki_fail_nomem(err);
     }
+    if (config.connections_per_user_max == 0) {
+        config.connections_per_user_max = CONNECTIONS_PER_USER_MAX;
+    }
     service->config = config;
     service->keys = config.keys;
+    swki_signer_load_init(&service->load, &config);
     service->lock_fd = -1;
     service->log.fd = -1;
     swki_list_init(&service->waiting);

@@ -30,6 +30,7 @@ struct f {
     swk_nng_transport *transport;
     swk_signer_keys *keys;
     struct swk_signer_policy policy;
+    uint32_t connections_per_user_max;
     swk_signer_service *service;
     pthread_t thread;
     atomic_bool stop;
@@ -125,6 +126,7 @@ static void start_service(struct f *f)
     config.keys = f->keys;
     config.socket_path = f->path;
     config.policy = &f->policy;
+    config.connections_per_user_max = f->connections_per_user_max;
     if (swk_signer_service_new(&config, &f->service, &err) != 0) {
         fail_msg("%s", err.text);
     }
@@ -543,6 +545,46 @@ static void every_job_ends_once_whatever_happens(void **state)
     outcome_fini(&o);
 }
 
+static int connect_to(const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+    snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+    assert_int_equal(
+        connect(fd, (struct sockaddr *)(void *)&address, sizeof(address)), 0);
+    return fd;
+}
+
+static void a_user_has_so_many_connections(void **state)
+{
+    struct f *f = *state;
+    struct swk_sign_request request = request_of(SWK_SIGN_ROOT);
+    struct outcome o;
+    char byte;
+    int fds[3];
+
+    stop_service(f);
+    f->connections_per_user_max = 2;
+    start_service(f);
+    outcome_init(&o);
+    for (int i = 0; i < 3; i++) {
+        fds[i] = connect_to(f->path);
+    }
+    assert_int_equal(read(fds[2], &byte, 1), 0); /* hung up on */
+    assert_int_equal(recv(fds[1], &byte, 1, MSG_DONTWAIT), -1);
+    assert_int_equal(sign(f, &request, &o), SWK_EUNAVAILABLE);
+    close(fds[0]);
+    while (sign(f, &request, &o) == SWK_EUNAVAILABLE) {
+        nanosleep(&(struct timespec){.tv_nsec = 20 * 1000 * 1000}, NULL);
+        assert_in_range(o.count, 0, 500);
+    }
+    assert_int_equal(o.code, 0);
+    close(fds[1]);
+    close(fds[2]);
+    outcome_fini(&o);
+}
+
 static void external_authorities_are_not_for_it(void **state)
 {
     static const char *const urls[] = {"https://ca.example"};
@@ -641,6 +683,7 @@ int main(void)
         TEST(a_node_is_not_new_after_a_restart_either),
         TEST(an_operator_lets_a_node_become_a_manager_once),
         TEST(every_job_ends_once_whatever_happens),
+        TEST(a_user_has_so_many_connections),
         TEST(external_authorities_are_not_for_it),
         TEST(a_directory_has_one_service),
         TEST(an_authority_is_found_that_was_brought_while_it_serves),
