@@ -8,8 +8,9 @@
  * Each record is a line of JSON that holds the hash of the record before, and
  * now and then the manager signs how far it is. So a record that was altered,
  * removed, or put in another place is found, and so is an end that is missing.
- * Who may write the files and has the node's key can still write all of it
- * anew: against that, keep a head (swk_audit_report) where they cannot reach.
+ * Who may write the files can still put an earlier state of all of them back,
+ * and who has the node's key as well can write all of it anew: against that,
+ * keep a head (swk_audit_report) where they cannot reach.
  *
  * A log may be read while its manager writes it.
  */
@@ -35,6 +36,17 @@ enum swk_audit_finding {
     SWK_AUDIT_REMOVED = 2,   /**< Records are missing. */
     SWK_AUDIT_REORDERED = 3, /**< They are in another order. */
     SWK_AUDIT_TRUNCATED = 4, /**< The last ones are missing. */
+    SWK_AUDIT_UNSIGNED = 5,  /**< Records that the manager should have signed
+                                  long since are not, or there was nothing
+                                  signed when it started. */
+};
+
+/** What is known of who signed a log. */
+enum swk_audit_signature {
+    SWK_AUDIT_NOT_SIGNED = 0,      /**< Nobody did. */
+    SWK_AUDIT_SIGNER_UNKNOWN = 1,  /**< Who did is not known: there are no
+                                        roots to tell. Anybody could have. */
+    SWK_AUDIT_SIGNER_VERIFIED = 2, /**< The manager whose log it is. */
 };
 
 /** A record. *Borrowed for the call* that hands it over. */
@@ -54,8 +66,9 @@ struct swk_audit_record {
 struct swk_audit_options {
     size_t size;     /**< sizeof(struct swk_audit_options). */
     const char *dir; /**< With the files; "audit" in a state directory. */
-    /** Certificates that vouch for the manager's, as PEM in a file; NULL: that
-     *  a checkpoint is signed by its certificate is all that is verified. */
+    /** Root certificates that vouch for the manager's, as PEM in a file. NULL:
+     *  who signed stays unknown, and the log can be anybody's, whatever the
+     *  finding is. */
     const char *roots_file;
     /** A head that is known from elsewhere; 0 for none. */
     uint64_t expect_seq;
@@ -69,6 +82,8 @@ struct swk_audit_options {
     int (*record)(void *ctx, const struct swk_audit_record *record);
     /** Told now and then how many bytes of how many are read. May be NULL. */
     void (*progress)(void *ctx, uint64_t done, uint64_t total);
+    /** Node whose log it must be; NULL for any. */
+    const char *node_id;
 };
 
 /** No options but the defaults. */
@@ -81,7 +96,7 @@ struct swk_audit_options {
 struct swk_audit_report {
     size_t size;     /**< sizeof(struct swk_audit_report). */
     int32_t finding; /**< enum swk_audit_finding: the first one. */
-    uint32_t reserved;
+    int32_t signature; /**< enum swk_audit_signature: of the checkpoint. */
     char file[SWK_AUDIT_FILE_LEN_MAX + 1]; /**< Where it is; may be "". */
     uint64_t line;      /**< The line there; 0 for none in particular. */
     uint64_t seq;       /**< Of the record there; 0 if it tells none. */
@@ -96,7 +111,8 @@ struct swk_audit_report {
                               written, or was when the manager died. */
     uint64_t signed_seq; /**< Of the last checkpoint; 0 for none. */
     swk_wall signed_time;
-    char signed_by[SWK_ID_LEN_MAX + 1]; /**< Node. */
+    char signed_by[SWK_ID_LEN_MAX + 1]; /**< Node, as the signature says. */
+    char node_id[SWK_ID_LEN_MAX + 1];   /**< Whose log it is, as it says. */
 };
 
 /**
@@ -108,8 +124,9 @@ struct swk_audit_report {
  * @param err         Receives the reason on failure; may be NULL.
  * @return 0 if all was read, whatever is wrong with it; what record() returned
  *         if not 0; SWK_ENOTFOUND if there is no log; SWK_EINVAL for options
- *         that make no sense; SWK_ENOTSUP for those of a newer library;
- *         SWK_EDENIED, SWK_EIO, SWK_ENOMEM.
+ *         that make no sense; SWK_EMALFORMED for roots that are none;
+ *         SWK_ENOTSUP for options of a newer library; SWK_EDENIED, SWK_EIO,
+ *         SWK_ENOMEM.
  * @threads any
  * @since   0.1
  */
@@ -136,7 +153,8 @@ SWK_API int swk_audit_record_text(const struct swk_audit_record *record,
  * Names a finding.
  *
  * @param finding  enum swk_audit_finding.
- * @return "intact", "altered", "removed", "reordered" or "truncated"; static.
+ * @return "intact", "altered", "removed", "reordered", "truncated" or
+ *         "unsigned"; static.
  * @threads any
  * @since   0.1
  */

@@ -157,14 +157,16 @@ int main(int argc, char **argv)
         swki_method_by_path(SWKI_PATH_CONTROL_UPDATE_NODE,
                             strlen(SWKI_PATH_CONTROL_UPDATE_NODE));
     char dir[256];
-    char command[300];
+    char single[270];
+    char command[600];
 
     snprintf(dir, sizeof(dir), "%s/swk-bench-audit-%d",
              argc > 1 ? argv[1] : "/tmp", (int)getpid());
+    snprintf(single, sizeof(single), "%s-single", dir);
     machine_alone(method);
-    with_files(dir, method, 1);
+    with_files(single, method, 1);
     with_files(dir, method, AT_ONCE);
     verify(dir);
-    snprintf(command, sizeof(command), "rm -r %s", dir);
+    snprintf(command, sizeof(command), "rm -r %s %s", single, dir);
     return system(command) == 0 ? 0 : 1;
 }

@@ -80,6 +80,14 @@ static void end(struct swki_audit *audit, const struct swki_audit_line *line)
     }
 }
 
+/* In each file, since the others may be gone. */
+static void put_owner(const struct swki_audit *audit,
+                      const struct swki_audit_line *line)
+{
+    text(line, "node", audit->config.node_id);
+    text(line, "swarm", audit->config.swarm_id);
+}
+
 /* -- Life ----------------------------------------------------------------- */
 
 int swki_audit_new(const struct swki_audit_config *config,
@@ -122,12 +130,12 @@ void swki_audit_start(struct swki_audit *audit, swk_wall wall,
         [SWKI_AUDIT_BEFORE_CRASHED] = "crashed",
         [SWKI_AUDIT_BEFORE_TRUNCATED] = "truncated",
         [SWKI_AUDIT_BEFORE_ALTERED] = "altered",
+        [SWKI_AUDIT_BEFORE_UNSIGNED] = "unsigned",
     };
     struct swki_audit_line line = begin(audit, wall, "start");
 
     audit->start = audit->head.seq + 1;
-    text(&line, "node", start->node_id);
-    text(&line, "swarm", start->swarm_id);
+    put_owner(audit, &line);
     text(&line, "release", start->release);
     text(&line, "before", before[start->before]);
     if (start->torn > 0) {
@@ -442,6 +450,7 @@ void swki_audit_file(struct swki_audit *audit, swk_wall wall, uint64_t file,
 
     number(&line, "file", file);
     number(&line, "oldest", oldest);
+    put_owner(audit, &line);
     end(audit, &line);
 }
 

@@ -43,6 +43,8 @@ enum {
 struct swki_audit_config {
     const struct swk_alloc *alloc;
     enum swki_audit_level level;
+    const char *node_id;         /* whose log it is; *borrowed* */
+    const char *swarm_id;        /* likewise */
     struct swki_audit_link last; /* where the log goes on */
     uint64_t recorded_index;     /* of the store: changes up to it are there */
     size_t pending_max;          /* 0 for the default, likewise below */
@@ -58,12 +60,11 @@ enum swki_audit_before {
     SWKI_AUDIT_BEFORE_CRASHED,   /* without a word */
     SWKI_AUDIT_BEFORE_TRUNCATED, /* signed records are missing */
     SWKI_AUDIT_BEFORE_ALTERED,   /* or are others now */
+    SWKI_AUDIT_BEFORE_UNSIGNED,  /* no checkpoint of this node tells */
 };
 
 /* A start of the manager. */
 struct swki_audit_start {
-    const char *node_id;
-    const char *swarm_id;
     const char *release; /* of the library */
     enum swki_audit_before before;
     uint64_t torn; /* bytes of an unfinished record, cut off */

@@ -20,6 +20,7 @@ const char *swki_audit_finding_name(enum swki_audit_finding finding)
         [SWKI_AUDIT_REMOVED] = "removed",
         [SWKI_AUDIT_REORDERED] = "reordered",
         [SWKI_AUDIT_TRUNCATED] = "truncated",
+        [SWKI_AUDIT_UNSIGNED] = "unsigned",
     };
 
     return names[finding];
@@ -42,16 +43,41 @@ static void find(struct swki_audit_check *check,
     va_end(args);
 }
 
-/* What a record says of those before it: a log that went on although it was
- * damaged says so, and that stays a finding. */
+/* A log that went on although it was damaged says so, and that stays a
+ * finding. */
+static void hear_start(struct swki_audit_check *check, uint64_t seq,
+                       const struct swki_audit_field *before)
+{
+    static const char text[] =
+        "when the manager started, the log was not what it had signed";
+
+    if (swki_audit_field_is(before, "altered")) {
+        find(check, SWKI_AUDIT_ALTERED, seq, "%s", text);
+    } else if (swki_audit_field_is(before, "truncated")) {
+        find(check, SWKI_AUDIT_TRUNCATED, seq, "%s", text);
+    } else if (swki_audit_field_is(before, "unsigned")) {
+        find(check, SWKI_AUDIT_UNSIGNED, seq,
+             "when the manager started, the log had no checkpoint that it had "
+             "signed");
+    }
+}
+
+static void hear_owner(struct swki_audit_check *check,
+                       const struct swki_audit_fields *fields)
+{
+    swki_audit_field_text(swki_audit_fields_find(fields, "node"),
+                          check->node_id, sizeof(check->node_id));
+    swki_audit_field_text(swki_audit_fields_find(fields, "swarm"),
+                          check->swarm_id, sizeof(check->swarm_id));
+}
+
+/* What a record says of the log, and of the records before it. */
 static void hear(struct swki_audit_check *check, uint64_t file,
                  const struct swki_audit_record *record)
 {
     const struct swki_audit_fields *fields = &record->fields;
     const struct swki_audit_field *type =
         swki_audit_fields_find(fields, "type");
-    const struct swki_audit_field *before =
-        swki_audit_fields_find(fields, "before");
     uint64_t number;
 
     if (swki_audit_field_is(type, "file")) {
@@ -63,14 +89,11 @@ static void hear(struct swki_audit_check *check, uint64_t file,
         }
         swki_audit_field_number(swki_audit_fields_find(fields, "oldest"),
                                 &check->oldest_file);
-    } else if (swki_audit_field_is(type, "start") &&
-               (swki_audit_field_is(before, "altered") ||
-                swki_audit_field_is(before, "truncated"))) {
-        find(check,
-             swki_audit_field_is(before, "altered") ? SWKI_AUDIT_ALTERED
-                                                    : SWKI_AUDIT_TRUNCATED,
-             record->link.seq,
-             "when the manager started, the log was not what it had signed");
+        hear_owner(check, fields);
+    } else if (swki_audit_field_is(type, "start")) {
+        hear_owner(check, fields);
+        hear_start(check, record->link.seq,
+                   swki_audit_fields_find(fields, "before"));
     }
 }
 
@@ -163,5 +186,14 @@ void swki_audit_check_known(struct swki_audit_check *check,
         find(check, SWKI_AUDIT_ALTERED, known->seq,
              "%s knows another record %" PRIu64 ": the log was written anew",
              whence, known->seq);
+    }
+}
+
+void swki_audit_check_found(struct swki_audit_check *check,
+                            enum swki_audit_finding finding, uint64_t seq,
+                            const char *text)
+{
+    if (check->finding == SWKI_AUDIT_INTACT) {
+        find(check, finding, seq, "%s", text);
     }
 }

@@ -19,6 +19,7 @@ enum swki_audit_finding {
     SWKI_AUDIT_REMOVED,   /* records are missing */
     SWKI_AUDIT_REORDERED, /* all are there, but not in this order */
     SWKI_AUDIT_TRUNCATED, /* the last ones are missing */
+    SWKI_AUDIT_UNSIGNED,  /* no checkpoint vouches for the last ones */
 };
 
 struct swki_audit_check {
@@ -27,6 +28,9 @@ struct swki_audit_check {
     struct swki_audit_link last; /* the last good record */
     swk_wall last_time;
     uint64_t oldest_file; /* that the log has left, as it says */
+    /* Whose log it is, as the last record says that does; or "". */
+    char node_id[SWK_ID_LEN_MAX + 1];
+    char swarm_id[SWK_ID_LEN_MAX + 1];
     enum swki_audit_finding finding;
     uint64_t bad_seq; /* of the line that does not fit, or 0 */
     bool ahead;       /* it came too early: what was between? */
@@ -50,6 +54,11 @@ void swki_audit_check_known(struct swki_audit_check *check,
                             const struct swki_audit_link *known,
                             const struct swki_audit_link *seen,
                             const char *whence);
+
+/* Notes what was found elsewhere than in a line, unless something was. */
+void swki_audit_check_found(struct swki_audit_check *check,
+                            enum swki_audit_finding finding, uint64_t seq,
+                            const char *text);
 
 /* "altered" and so on. */
 const char *swki_audit_finding_name(enum swki_audit_finding finding);

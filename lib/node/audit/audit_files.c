@@ -34,7 +34,9 @@ static uint64_t number_of(const char *name)
         return 0;
     }
     swki_audit_file_name(number, back);
-    return strcmp(back, name) == 0 ? number : 0;
+    return number <= SWKI_AUDIT_FILE_NUMBER_MAX && strcmp(back, name) == 0
+               ? number
+               : 0;
 }
 
 static int found(void *ctx, const char *name)
@@ -80,6 +82,47 @@ void swki_audit_files_close(struct swki_audit_files *files)
     if (files->dir >= 0) {
         files->io->close(files->io->ctx, files->dir);
         files->dir = -1;
+    }
+}
+
+/* What is looked for in a directory. */
+struct search {
+    uint64_t from;
+    uint64_t found;
+};
+
+static int found_next(void *ctx, const char *name)
+{
+    struct search *search = ctx;
+    uint64_t number = number_of(name);
+
+    if (number >= search->from && number != 0 &&
+        (search->found == 0 || number < search->found)) {
+        search->found = number;
+    }
+    return 0;
+}
+
+uint64_t swki_audit_files_next(const struct swki_audit_files *files,
+                               uint64_t number)
+{
+    struct search search = {.from = number};
+
+    (void)files->io->list(files->io->ctx, files->dir, found_next, &search);
+    return search.found;
+}
+
+void swki_audit_files_remove(const struct swki_audit_files *files,
+                             uint64_t below)
+{
+    const struct swki_file_io *io = files->io;
+    char name[SWKI_AUDIT_NAME_SIZE];
+    uint64_t n = swki_audit_files_next(files, 1);
+
+    while (n > 0 && n < below) {
+        swki_audit_file_name(n, name);
+        (void)io->remove(io->ctx, files->dir, name);
+        n = swki_audit_files_next(files, n + 1);
     }
 }
 
@@ -345,25 +388,48 @@ static bool record_at(const struct swki_audit_files *files, uint64_t number,
     return ok;
 }
 
-/* Holds the last checkpoint against what is there. */
+/* Whoever can write files can write a checkpoint: one that this node did not
+ * sign says nothing, above all not where the log goes on. */
+static bool read_checkpoint(const struct tail *tail,
+                            const struct swki_audit_signer *signer,
+                            struct swki_audit_checkpoint *out)
+{
+    struct swki_audit_checkpoint_text parts;
+    struct swki_identity identity;
+
+    return signer->roots.len > 0 &&
+           swki_audit_checkpoint_read((const char *)tail->text.data,
+                                      tail->text.len, out, &parts) &&
+           swki_audit_signature_check(out, &parts, signer, &identity, NULL) ==
+               0;
+}
+
+/* Holds the last checkpoint against what is there. There is one since before
+ * the first record. */
 static int heed_checkpoint(const struct swki_audit_files *files,
+                           const struct swki_audit_signer *signer,
                            struct tail *tail, struct swki_audit_end *out,
                            struct swk_error *err)
 {
-    struct swki_audit_checkpoint_text parts;
     struct swki_audit_checkpoint checkpoint;
     struct swki_audit_link there;
     int rc;
 
     swki_buf_clear(&tail->text);
     rc = swki_audit_files_checkpoint(files, &tail->text, err);
-    if (rc != 0 || tail->text.len == 0) {
+    if (rc != 0) {
         return rc;
     }
-    if (!swki_audit_checkpoint_read((const char *)tail->text.data,
-                                    tail->text.len, &checkpoint, &parts)) {
-        out->before = SWKI_AUDIT_BEFORE_ALTERED;
+    out->has_checkpoint = tail->text.len > 0;
+    if (!read_checkpoint(tail, signer, &checkpoint)) {
+        if (out->before != SWKI_AUDIT_BEFORE_ALTERED &&
+            (out->has_checkpoint || files->last > 0)) {
+            out->before = SWKI_AUDIT_BEFORE_UNSIGNED;
+        }
         return SWK_OK;
+    }
+    if (checkpoint.link.seq == 0) {
+        return SWK_OK; /* of before the first record */
     }
     if (checkpoint.link.seq > out->last.seq) {
         /* The chain goes on behind what is missing, which is missed for good.
@@ -402,11 +468,23 @@ static void find_oldest(const struct swki_audit_files *files, struct tail *tail,
                                &record)) {
         swki_audit_field_number(
             swki_audit_fields_find(&record.fields, "oldest"), &out->oldest);
+        if (out->oldest > files->last) {
+            out->oldest = 0; /* nonsense */
+        }
     }
     files->io->close(files->io->ctx, fd);
 }
 
+/* Whether it goes on in another file, behind what is wrong. */
+static bool is_damaged(const struct swki_audit_end *end)
+{
+    return end->before == SWKI_AUDIT_BEFORE_TRUNCATED ||
+           end->before == SWKI_AUDIT_BEFORE_ALTERED ||
+           end->before == SWKI_AUDIT_BEFORE_UNSIGNED;
+}
+
 int swki_audit_files_find_end(struct swki_audit_files *files,
+                              const struct swki_audit_signer *signer,
                               const struct swk_alloc *alloc,
                               struct swki_audit_end *out_end,
                               struct swk_error *err)
@@ -434,15 +512,19 @@ int swki_audit_files_find_end(struct swki_audit_files *files,
         find_oldest(files, &tail, &end);
     }
     if (rc == 0) {
-        rc = heed_checkpoint(files, &tail, &end, err);
+        rc = heed_checkpoint(files, signer, &tail, &end, err);
     }
-    if (end.before == SWKI_AUDIT_BEFORE_TRUNCATED ||
-        end.before == SWKI_AUDIT_BEFORE_ALTERED || end.file != files->last) {
+    if (is_damaged(&end) || end.file != files->last) {
         end.file = files->last + 1;
         end.offset = 0;
     }
     if (end.oldest == 0) {
         end.oldest = files->first;
+    }
+    if (rc == 0 && end.file > SWKI_AUDIT_FILE_NUMBER_MAX) {
+        rc = swki_fail(err, SWK_ECORRUPT,
+                       "%s: no file comes after number %" PRIu64, files->path,
+                       files->last);
     }
     swki_buf_fini(&tail.text);
     if (rc == 0) {

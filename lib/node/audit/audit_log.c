@@ -235,6 +235,12 @@ static void log_end(const struct swki_audit_log *log,
                  " bytes are cut off",
                  end->torn);
     }
+    if (end->before == SWKI_AUDIT_BEFORE_UNSIGNED) {
+        swki_log(log->config.logger, SWK_LOG_ERROR, "audit",
+                 "%s has no checkpoint that this node has signed, under a root "
+                 "that it trusts: verify it",
+                 log->path);
+    }
     if (end->before == SWKI_AUDIT_BEFORE_ALTERED ||
         end->before == SWKI_AUDIT_BEFORE_TRUNCATED) {
         swki_log(log->config.logger, SWK_LOG_ERROR, "audit",
@@ -249,8 +255,6 @@ static int go_on(struct swki_audit_log *log, const struct swki_audit_end *end,
                  struct swk_error *err)
 {
     const struct swki_audit_start start = {
-        .node_id = log->node_id,
-        .swarm_id = log->swarm_id,
         .release = SWKI_VERSION,
         .before = end->before,
         .torn = end->torn,
@@ -289,8 +293,44 @@ static int start_sync(struct swki_audit_log *log, struct swk_error *err)
         .checkpoint_ns = log->config.checkpoint_ns,
     };
 
+    int rc = swki_audit_sync_start(&log->sync, &config, err);
+
     log->syncing = true;
-    return swki_audit_sync_start(&log->sync, &config, err);
+    if (rc == 0 && log->config.key.len > 0) {
+        rc = swki_audit_sync_set_key(&log->sync, log->config.key,
+                                     log->config.certificate, err);
+    }
+    return rc;
+}
+
+/* A log that has nothing yet is signed as such: from its first record on a
+ * checkpoint that is missing was removed. */
+static int sign_nothing(struct swki_audit_log *log, struct swk_error *err)
+{
+    struct swki_audit_checkpoint checkpoint = {
+        .file = 1,
+        .time = wall_of(log),
+    };
+    struct swk_error why;
+    struct swki_buf text;
+    int rc;
+
+    snprintf(checkpoint.node_id, sizeof(checkpoint.node_id), "%s",
+             log->node_id);
+    swki_buf_init(&text, log->config.alloc, SIZE_MAX);
+    rc = swki_audit_signature_make(&checkpoint, log->config.key,
+                                   log->config.certificate, log->config.entropy,
+                                   &text, &why);
+    if (rc == 0) {
+        rc = swki_audit_files_replace_checkpoint(&log->files, text.data,
+                                                 text.len, err);
+    } else {
+        swki_log(log->config.logger, SWK_LOG_WARN, "audit",
+                 "nothing is signed yet: %s", why.text);
+        rc = SWK_OK;
+    }
+    swki_buf_fini(&text);
+    return rc;
 }
 
 static int set_up(struct swki_audit_log *log, struct swk_error *err)
@@ -298,13 +338,24 @@ static int set_up(struct swki_audit_log *log, struct swk_error *err)
     struct swki_audit_config config = {
         .alloc = log->config.alloc,
         .level = log->config.level,
+        .node_id = log->node_id,
+        .swarm_id = log->swarm_id,
     };
-    struct swki_audit_end end;
+    const struct swki_audit_signer self = {
+        .roots = log->config.roots,
+        .node_id = log->node_id,
+        .swarm_id = log->swarm_id,
+    };
+    struct swki_audit_end end = {0};
     int rc = open_files(log, err);
 
     if (rc == 0) {
-        rc = swki_audit_files_find_end(&log->files, log->config.alloc, &end,
-                                       err);
+        rc = swki_audit_files_find_end(&log->files, &self, log->config.alloc,
+                                       &end, err);
+    }
+    if (rc == 0 && log->files.last == 0 && !end.has_checkpoint &&
+        log->config.key.len > 0) {
+        rc = sign_nothing(log, err);
     }
     if (rc == 0) {
         config.last = end.last;
@@ -373,6 +424,9 @@ int swki_audit_log_open(const struct swki_audit_log_config *config,
     snprintf(log->node_id, sizeof(log->node_id), "%s", config->node_id);
     snprintf(log->swarm_id, sizeof(log->swarm_id), "%s", config->swarm_id);
     rc = set_up(log, err);
+    log->config.key = (struct swki_pem){0};
+    log->config.certificate = (struct swki_pem){0};
+    log->config.roots = (struct swki_pem){0};
     if (rc != 0) {
         swki_error_prefix(err, "audit log");
         free_log(log);

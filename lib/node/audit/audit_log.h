@@ -44,6 +44,12 @@ struct swki_audit_log_config {
     const char *dir;               /* *copied* */
     const char *node_id;           /* *copied*, likewise below */
     const char *swarm_id;
+    /* What checkpoints are signed with, and what vouches for those that are
+     * found: *copied* and *borrowed for the call*. Without a key nothing is
+     * signed, and without roots no checkpoint counts. */
+    struct swki_pem key;
+    struct swki_pem certificate;
+    struct swki_pem roots;
     enum swki_audit_level level;
     bool required;
     uint64_t file_size; /* 0 for the defaults, likewise below */

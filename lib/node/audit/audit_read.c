@@ -15,7 +15,11 @@
 #include "core/audit/check.h"
 #include "crypto/x509.h"
 #include "node/audit/audit_files.h"
+#include "node/audit/audit_signature.h"
 #include "runtime/file/atomic.h"
+
+/* Managers sign every ten seconds while there are records. */
+#define UNSIGNED_MAX ((int64_t)SWK_MINUTE)
 
 enum {
     PART_SIZE = 1024 * 1024, /* of a file, read at once */
@@ -25,7 +29,8 @@ _Static_assert((int)SWK_AUDIT_INTACT == (int)SWKI_AUDIT_INTACT &&
                    (int)SWK_AUDIT_ALTERED == (int)SWKI_AUDIT_ALTERED &&
                    (int)SWK_AUDIT_REMOVED == (int)SWKI_AUDIT_REMOVED &&
                    (int)SWK_AUDIT_REORDERED == (int)SWKI_AUDIT_REORDERED &&
-                   (int)SWK_AUDIT_TRUNCATED == (int)SWKI_AUDIT_TRUNCATED,
+                   (int)SWK_AUDIT_TRUNCATED == (int)SWKI_AUDIT_TRUNCATED &&
+                   (int)SWK_AUDIT_UNSIGNED == (int)SWKI_AUDIT_UNSIGNED,
                "findings are the same");
 
 /* A record whose place is known from elsewhere. */
@@ -41,8 +46,16 @@ struct reading {
     struct swki_audit_check check;
     struct known checkpoint;
     struct known expected;
+    struct swki_buf roots;
     bool has_checkpoint;
-    char checkpoint_fault[160]; /* why it does not count; or "" */
+    struct swki_identity signer; /* of the checkpoint, if it is signed */
+    char checkpoint_fault[200];  /* why it does not count; or "" */
+    /* Of the records behind the checkpoint, in the manager's present run. */
+    swk_wall unsigned_since;
+    uint64_t unsigned_first; /* and its number; 0 for none */
+    uint64_t unsigned_seq;   /* the same if that was long since */
+    uint64_t newest_size;    /* bytes of the last file, before it was read */
+    uint64_t offset;         /* in the file */
     struct swki_buf part;
     uint64_t number; /* of the file */
     char name[SWKI_AUDIT_NAME_SIZE];
@@ -72,6 +85,28 @@ static void note(struct known *known, const struct swki_audit_link *link)
     }
 }
 
+/* A manager signs its records soon, and those of before when it starts. What
+ * was written while we read does not count. */
+static void watch_unsigned(struct reading *r,
+                           const struct swki_audit_record *record)
+{
+    const struct swki_audit_field *type =
+        swki_audit_fields_find(&record->fields, "type");
+
+    if (!r->has_checkpoint || r->unsigned_seq != 0 ||
+        record->link.seq <= r->checkpoint.link.seq ||
+        (r->number == r->files.last && r->offset > r->newest_size)) {
+        return;
+    }
+    if (record->link.seq == r->checkpoint.link.seq + 1 ||
+        r->unsigned_first == 0 || swki_audit_field_is(type, "start")) {
+        r->unsigned_first = record->link.seq;
+        r->unsigned_since = record->time;
+    } else if (record->time - r->unsigned_since > UNSIGNED_MAX) {
+        r->unsigned_seq = r->unsigned_first;
+    }
+}
+
 static void verify_line(struct reading *r, const char *line, size_t len,
                         struct swki_audit_record *record)
 {
@@ -86,6 +121,7 @@ static void verify_line(struct reading *r, const char *line, size_t len,
         r->report->records++;
         note(&r->checkpoint, &r->check.last);
         note(&r->expected, &r->check.last);
+        watch_unsigned(r, record);
     }
 }
 
@@ -101,6 +137,7 @@ static int take_line(struct reading *r, const char *line, size_t len)
         .fields = &record.fields,
     };
 
+    r->offset += len + 1;
     if (r->verifying) {
         verify_line(r, line, len, &record);
     }
@@ -189,6 +226,7 @@ static int read_file(struct reading *r, struct swk_error *err)
 
     swki_audit_file_name(r->number, r->name);
     r->line = 0;
+    r->offset = 0;
     swki_buf_clear(&r->part);
     fd = io->open_to_read(io->ctx, r->files.dir, r->name);
     if (fd < 0) {
@@ -201,12 +239,14 @@ static int read_file(struct reading *r, struct swk_error *err)
     return rc;
 }
 
+/* As they are now: a log that is written grows. */
 static void add_sizes(struct reading *r)
 {
     const struct swki_file_io *io = r->files.io;
     char name[SWKI_AUDIT_NAME_SIZE];
 
-    for (uint64_t n = r->files.first; n <= r->files.last; n++) {
+    for (uint64_t n = r->files.first; n != 0;
+         n = swki_audit_files_next(&r->files, n + 1)) {
         int fd;
 
         swki_audit_file_name(n, name);
@@ -214,7 +254,8 @@ static void add_sizes(struct reading *r)
         if (fd >= 0) {
             int64_t size = io->size(io->ctx, fd);
 
-            r->total += size > 0 ? (uint64_t)size : 0;
+            r->newest_size = size > 0 ? (uint64_t)size : 0;
+            r->total += r->newest_size;
             io->close(io->ctx, fd);
         }
     }
@@ -222,111 +263,78 @@ static void add_sizes(struct reading *r)
 
 /* -- Heads that are known ------------------------------------------------- */
 
-static int check_signature(const struct swki_audit_checkpoint *checkpoint,
-                           const struct swki_audit_checkpoint_text *text,
-                           struct swk_error *err)
+/* PEM that can be read, or none. */
+static int read_roots(struct reading *r, struct swk_error *err)
 {
-    const struct swki_pem chain = {text->certificate, text->certificate_len};
     uint8_t digest[SWKI_SHA256_SIZE];
-    struct swki_identity identity;
-    int rc;
-
-    if (!swki_audit_checkpoint_digest(text->body, text->body_len, digest)) {
-        return swki_fail_nomem(err);
-    }
-    rc = swki_leaf_check_digest(chain, digest, text->signature,
-                                text->signature_len, err);
-    if (rc == 0) {
-        rc = swki_certificate_identity(chain, &identity, err);
-    }
-    if (rc == 0 && strcmp(identity.node_id, checkpoint->node_id) != 0) {
-        rc = swki_fail(err, SWK_EUNAUTHENTICATED,
-                       "it is signed by another node than it says");
-    }
-    return rc;
-}
-
-/* Whether the roots, if there are any, vouch for who signed. The certificate
- * may have come to its end since. */
-static int check_signer(struct reading *r,
-                        const struct swki_audit_checkpoint *checkpoint,
-                        const struct swki_audit_checkpoint_text *text,
-                        struct swk_error *err)
-{
-    struct swki_buf roots;
     int rc;
 
     if (r->options.roots_file == NULL) {
         return SWK_OK;
     }
-    swki_buf_init(&roots, r->options.alloc, SWKI_PEM_LEN_MAX);
-    rc = swki_file_read(r->options.roots_file, SWKI_PEM_LEN_MAX, &roots, err);
-    if (rc == 0) {
-        const struct swki_chain chain = {
-            .certificates = {text->certificate, text->certificate_len},
-            .roots = swki_pem_of_buf(&roots),
-            .now = checkpoint->time,
-            .flags = SWKI_CHAIN_ALLOW_EXPIRED,
-        };
-
-        rc = swki_chain_verify(&chain, NULL, err);
+    rc =
+        swki_file_read(r->options.roots_file, SWKI_PEM_LEN_MAX, &r->roots, err);
+    if (rc == 0 && swki_certificate_digest(swki_pem_of_buf(&r->roots), digest,
+                                           NULL) != 0) {
+        rc = swki_fail(err, SWK_EMALFORMED, "%s holds no certificate",
+                       r->options.roots_file);
     }
-    swki_buf_fini(&roots);
     return rc;
 }
 
-static int take_checkpoint(struct reading *r, const struct swki_buf *text)
+static int take_checkpoint(struct reading *r, const struct swki_buf *text,
+                           struct swk_error *err)
 {
+    const struct swki_audit_signer signer = {
+        .roots = swki_pem_of_buf(&r->roots),
+    };
     struct swki_audit_checkpoint_text parts;
     struct swki_audit_checkpoint checkpoint;
-    struct swk_error err;
     int rc;
 
     if (!swki_audit_checkpoint_read((const char *)text->data, text->len,
                                     &checkpoint, &parts)) {
-        return swki_fail(&err, SWK_EMALFORMED, "it is not one");
+        return swki_fail(err, SWK_EMALFORMED, "the checkpoint is damaged");
     }
     r->checkpoint.link = checkpoint.link;
     r->report->signed_seq = checkpoint.link.seq;
     r->report->signed_time = checkpoint.time;
-    rc = check_signature(&checkpoint, &parts, &err);
-    if (rc == 0) { /* so the name is well formed */
-        snprintf(r->report->signed_by, sizeof(r->report->signed_by), "%s",
-                 checkpoint.node_id);
-        rc = check_signer(r, &checkpoint, &parts, &err);
-    }
+    rc = swki_audit_signature_check(&checkpoint, &parts, &signer, &r->signer,
+                                    err);
     if (rc != 0) {
-        snprintf(r->checkpoint_fault, sizeof(r->checkpoint_fault),
-                 "the checkpoint is not the manager's: %s", err.text);
+        swki_error_prefix(err, "the checkpoint is not the manager's");
     }
+    snprintf(r->report->signed_by, sizeof(r->report->signed_by), "%s",
+             r->signer.node_id);
     return rc;
 }
 
 /* Before the log is read: so it is not ahead of what is read. */
 static int read_checkpoint(struct reading *r, struct swk_error *err)
 {
+    struct swk_error why;
     struct swki_buf text;
     int rc;
 
     swki_buf_init(&text, r->options.alloc, SIZE_MAX);
     rc = swki_audit_files_checkpoint(&r->files, &text, err);
     r->has_checkpoint = rc == 0 && text.len > 0;
-    if (r->has_checkpoint && take_checkpoint(r, &text) == SWK_EMALFORMED &&
-        r->checkpoint_fault[0] == '\0') {
-        snprintf(r->checkpoint_fault, sizeof(r->checkpoint_fault),
-                 "the checkpoint is damaged");
+    if (r->has_checkpoint && take_checkpoint(r, &text, &why) != 0) {
+        snprintf(r->checkpoint_fault, sizeof(r->checkpoint_fault), "%s",
+                 why.text);
     }
     swki_buf_fini(&text);
     return rc;
 }
 
 static void find_elsewhere(struct reading *r, enum swki_audit_finding finding,
-                           const char *file, const char *text)
+                           const char *file, uint64_t seq, const char *text)
 {
-    r->check.finding = finding;
-    snprintf(r->check.text, sizeof(r->check.text), "%s", text);
-    snprintf(r->report->file, sizeof(r->report->file), "%s", file);
-    r->report->line = 0;
+    if (r->check.finding == SWKI_AUDIT_INTACT) {
+        swki_audit_check_found(&r->check, finding, seq, text);
+        snprintf(r->report->file, sizeof(r->report->file), "%s", file);
+        r->report->line = 0;
+    }
 }
 
 static void compare(struct reading *r, const struct known *known,
@@ -339,30 +347,61 @@ static void compare(struct reading *r, const struct known *known,
     }
 }
 
+/* Whose log it is, and whether he signed it. */
+static void compare_owner(struct reading *r)
+{
+    const struct swki_audit_check *check = &r->check;
+    char text[160];
+
+    if (r->report->records > 0 && check->node_id[0] == '\0') {
+        find_elsewhere(r, SWKI_AUDIT_ALTERED, "", 0,
+                       "no record says whose log this is");
+    }
+    if (r->report->records > 0 && r->options.node_id != NULL &&
+        strcmp(r->options.node_id, check->node_id) != 0) {
+        snprintf(text, sizeof(text), "this is the log of node %s",
+                 check->node_id);
+        find_elsewhere(r, SWKI_AUDIT_ALTERED, "", 0, text);
+    }
+    if (r->checkpoint_fault[0] != '\0') {
+        find_elsewhere(r, SWKI_AUDIT_ALTERED, SWKI_AUDIT_CHECKPOINT_NAME, 0,
+                       r->checkpoint_fault);
+    }
+    if (r->has_checkpoint && r->report->records > 0 &&
+        (strcmp(r->signer.node_id, check->node_id) != 0 ||
+         strcmp(r->signer.swarm_id, check->swarm_id) != 0)) {
+        snprintf(text, sizeof(text),
+                 "the checkpoint is that of node %s, and the log that of %s",
+                 r->signer.node_id, check->node_id);
+        find_elsewhere(r, SWKI_AUDIT_ALTERED, SWKI_AUDIT_CHECKPOINT_NAME, 0,
+                       text);
+    }
+}
+
 /* What the lines alone do not tell. */
 static void compare_all(struct reading *r)
 {
-    bool expects = r->expected.link.seq != 0;
     char name[SWKI_AUDIT_NAME_SIZE];
 
-    if (r->check.finding == SWKI_AUDIT_INTACT && r->check.oldest_file != 0 &&
-        r->files.first > r->check.oldest_file) {
+    if (r->check.oldest_file != 0 && r->files.first > r->check.oldest_file) {
         swki_audit_file_name(r->check.oldest_file, name);
-        find_elsewhere(r, SWKI_AUDIT_REMOVED, name,
+        find_elsewhere(r, SWKI_AUDIT_REMOVED, name, 0,
                        "this file is missing, which the log has kept");
     }
-    if (r->check.finding == SWKI_AUDIT_INTACT &&
-        r->checkpoint_fault[0] != '\0') {
-        find_elsewhere(r, SWKI_AUDIT_ALTERED, SWKI_AUDIT_CHECKPOINT_NAME,
-                       r->checkpoint_fault);
-    }
-    if (r->check.finding == SWKI_AUDIT_INTACT && !r->has_checkpoint &&
-        !expects) {
-        find_elsewhere(r, SWKI_AUDIT_TRUNCATED, SWKI_AUDIT_CHECKPOINT_NAME,
+    compare_owner(r);
+    if (!r->has_checkpoint && r->expected.link.seq == 0) {
+        find_elsewhere(r, SWKI_AUDIT_TRUNCATED, SWKI_AUDIT_CHECKPOINT_NAME, 0,
                        "there is no checkpoint to tell where the log ends");
     }
     compare(r, &r->checkpoint, "the checkpoint");
     compare(r, &r->expected, "whoever asks");
+    if (r->unsigned_seq != 0) {
+        find_elsewhere(r, SWKI_AUDIT_UNSIGNED, SWKI_AUDIT_CHECKPOINT_NAME,
+                       r->unsigned_seq,
+                       "nothing is signed from this record on, long after it: "
+                       "the checkpoint is an earlier one, or could not be "
+                       "written");
+    }
 }
 
 /* -- The whole ------------------------------------------------------------ */
@@ -398,11 +437,9 @@ static int read_files(struct reading *r, struct swk_error *err)
         return swki_fail(err, SWK_ENOTFOUND, "%s has no audit log",
                          r->files.path);
     }
-    if (r->options.progress != NULL) {
-        add_sizes(r);
-    }
     for (r->number = r->files.first;
-         rc == 0 && r->number != 0 && r->number <= r->files.last; r->number++) {
+         rc == 0 && r->number != 0 && r->number <= r->files.last;
+         r->number = swki_audit_files_next(&r->files, r->number + 1)) {
         rc = read_file(r, err);
     }
     return rc;
@@ -416,6 +453,11 @@ static void report(struct reading *r)
     out->seq = r->check.bad_seq;
     snprintf(out->text, sizeof(out->text), "%s", r->check.text);
     out->first_seq = r->check.first_seq;
+    if (r->has_checkpoint && r->checkpoint_fault[0] == '\0') {
+        out->signature = r->roots.len > 0 ? SWK_AUDIT_SIGNER_VERIFIED
+                                          : SWK_AUDIT_SIGNER_UNKNOWN;
+    }
+    snprintf(out->node_id, sizeof(out->node_id), "%s", r->check.node_id);
     out->last_seq = r->check.last.seq;
     out->last_time = r->check.last_time;
     swki_sha256_hex(r->check.last.hash, out->last_hash);
@@ -442,7 +484,12 @@ int swk_audit_verify(const struct swk_audit_options *options,
     }
     swki_audit_check_init(&r.check);
     swki_buf_init(&r.part, r.options.alloc, SIZE_MAX);
-    rc = read_checkpoint(&r, err);
+    swki_buf_init(&r.roots, r.options.alloc, SWKI_PEM_LEN_MAX);
+    rc = read_roots(&r, err);
+    if (rc == 0) {
+        add_sizes(&r);
+        rc = read_checkpoint(&r, err);
+    }
     if (rc == 0) {
         rc = read_files(&r, err);
     }
@@ -451,6 +498,7 @@ int swk_audit_verify(const struct swk_audit_options *options,
         report(&r);
         *out_report = found;
     }
+    swki_buf_fini(&r.roots);
     swki_buf_fini(&r.part);
     swki_audit_files_close(&r.files);
     return rc;

@@ -10,7 +10,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
-#include "crypto/digest.h"
+#include "node/audit/audit_signature.h"
 
 #define FAILED_PAUSE SWK_SECOND
 
@@ -20,8 +20,7 @@ struct round {
     int fd;
     int retired[SWKI_AUDIT_RETIRED_MAX];
     size_t retired_count;
-    uint64_t remove_from;
-    uint64_t remove_to; /* not itself */
+    uint64_t remove_to; /* files before it; 0: none */
     struct swki_audit_point written;
     bool new_file;
     bool sign;
@@ -44,11 +43,30 @@ static void wipe_buf(struct swki_buf *buf)
     swki_buf_fini(buf);
 }
 
+/* The key may change meanwhile: it is copied. */
 static int make_checkpoint(struct swki_audit_sync *sync,
-                           const struct swki_audit_point *point,
-                           const struct swki_buf *key,
-                           const struct swki_buf *certificate,
+                           const struct swki_audit_checkpoint *checkpoint,
                            struct swki_buf *out, struct swk_error *err)
+{
+    struct swki_buf certificate;
+    struct swki_buf key;
+    int rc;
+
+    pthread_mutex_lock(&sync->lock);
+    copy_buf(&key, &sync->key);
+    copy_buf(&certificate, &sync->certificate);
+    pthread_mutex_unlock(&sync->lock);
+    rc = swki_audit_signature_make(checkpoint, swki_pem_of_buf(&key),
+                                   swki_pem_of_buf(&certificate),
+                                   sync->config.entropy, out, err);
+    swki_buf_fini(&certificate);
+    wipe_buf(&key);
+    return rc;
+}
+
+static int write_checkpoint(struct swki_audit_sync *sync,
+                            const struct swki_audit_point *point,
+                            struct swk_error *err)
 {
     const struct swki_audit_sync_config *config = &sync->config;
     struct swki_audit_checkpoint checkpoint = {
@@ -57,69 +75,22 @@ static int make_checkpoint(struct swki_audit_sync *sync,
         .offset = point->offset,
         .time = config->clock->wall(config->clock->ctx),
     };
-    uint8_t signature[SWKI_SIGNATURE_SIZE_MAX];
-    uint8_t digest[SWKI_SHA256_SIZE];
-    size_t signature_len = 0;
+    struct swki_buf text;
     int rc;
 
     snprintf(checkpoint.node_id, sizeof(checkpoint.node_id), "%s",
              config->node_id);
-    if (!swki_audit_checkpoint_body(&checkpoint, out) ||
-        !swki_audit_checkpoint_digest(out->data, out->len, digest)) {
-        return swki_fail_nomem(err);
+    swki_buf_init(&text, config->alloc, SIZE_MAX);
+    rc = make_checkpoint(sync, &checkpoint, &text, err);
+    if (rc == 0) {
+        rc = swki_audit_files_replace_checkpoint(&config->files, text.data,
+                                                 text.len, err);
     }
-    rc = swki_key_sign_digest(swki_pem_of_buf(key), digest, config->entropy,
-                              signature, &signature_len, err);
-    if (rc == 0 &&
-        !swki_audit_checkpoint_sign(signature, signature_len, certificate->data,
-                                    certificate->len, out)) {
-        rc = swki_fail_nomem(err);
-    }
+    swki_buf_fini(&text);
     return rc;
 }
 
-static void write_checkpoint(struct swki_audit_sync *sync,
-                             const struct swki_audit_point *point)
-{
-    const struct swki_audit_sync_config *config = &sync->config;
-    struct swki_buf certificate;
-    struct swk_error err;
-    struct swki_buf text;
-    struct swki_buf key;
-    int rc;
-
-    pthread_mutex_lock(&sync->lock);
-    copy_buf(&key, &sync->key);
-    copy_buf(&certificate, &sync->certificate);
-    pthread_mutex_unlock(&sync->lock);
-    swki_buf_init(&text, config->alloc, SIZE_MAX);
-    rc = make_checkpoint(sync, point, &key, &certificate, &text, &err);
-    if (rc == 0) {
-        rc = swki_audit_files_replace_checkpoint(&config->files, text.data,
-                                                 text.len, &err);
-    }
-    if (rc != 0) {
-        swki_log(config->logger, SWK_LOG_WARN, "audit",
-                 "no checkpoint at record %" PRIu64 ": %s", point->link.seq,
-                 err.text);
-    }
-    swki_buf_fini(&text);
-    swki_buf_fini(&certificate);
-    wipe_buf(&key);
-}
-
 /* -- Rounds --------------------------------------------------------------- */
-
-static void remove_files(struct swki_audit_sync *sync, const struct round *r)
-{
-    const struct swki_file_io *io = sync->config.files.io;
-    char name[SWKI_AUDIT_NAME_SIZE];
-
-    for (uint64_t n = r->remove_from; n < r->remove_to; n++) {
-        swki_audit_file_name(n, name);
-        (void)io->remove(io->ctx, sync->config.files.dir, name);
-    }
-}
 
 static int sync_files(struct swki_audit_sync *sync, const struct round *r)
 {
@@ -154,8 +125,7 @@ static void take_round(struct swki_audit_sync *sync, swk_time now,
         .key_changes = sync->key_changes,
         .fd = sync->fd,
         .retired_count = sync->retired_count,
-        .remove_from = sync->removed + 1,
-        .remove_to = sync->oldest,
+        .remove_to = sync->oldest > sync->removed + 1 ? sync->oldest : 0,
         .written = sync->written,
         .new_file = sync->written.file != sync->synced.file,
         .sign = must_sign(sync, now),
@@ -163,13 +133,33 @@ static void take_round(struct swki_audit_sync *sync, swk_time now,
     };
     memcpy(r->retired, sync->retired, sizeof(r->retired));
     sync->retired_count = 0;
-    if (sync->oldest > sync->removed + 1) {
+    if (r->remove_to > 0) {
         sync->removed = sync->oldest - 1;
     }
 }
 
-static void note_round(struct swki_audit_sync *sync, const struct round *r,
-                       swk_time began, int rc)
+/* One that could not be made is tried again when the next one is due. */
+static void note_checkpoint(struct swki_audit_sync *sync, const struct round *r,
+                            swk_time began, int rc, const struct swk_error *why)
+{
+    bool complain = rc != 0 && !sync->sign_failed;
+
+    pthread_mutex_lock(&sync->lock);
+    sync->sign_failed = rc != 0;
+    if (r->key_changes == sync->key_changes) {
+        sync->signed_seq = rc == 0 ? r->written.link.seq : sync->signed_seq;
+        sync->sign_at = began + sync->config.checkpoint_ns;
+    }
+    pthread_mutex_unlock(&sync->lock);
+    if (complain) {
+        swki_log(sync->config.logger, SWK_LOG_WARN, "audit",
+                 "no checkpoint at record %" PRIu64 ": %s", r->written.link.seq,
+                 why->text);
+    }
+}
+
+static void note_round(struct swki_audit_sync *sync, int rc,
+                       const struct round *r)
 {
     bool changed;
 
@@ -178,10 +168,6 @@ static void note_round(struct swki_audit_sync *sync, const struct round *r,
     sync->failed = rc < 0;
     if (rc == 0) {
         sync->synced = r->written;
-    }
-    if (rc == 0 && r->sign && r->key_changes == sync->key_changes) {
-        sync->signed_seq = r->written.link.seq;
-        sync->sign_at = began + sync->config.checkpoint_ns;
     }
     pthread_mutex_unlock(&sync->lock);
     if (changed && rc < 0) {
@@ -254,13 +240,16 @@ static void *run(void *ctx)
         take_round(sync, began, &r);
         pthread_mutex_unlock(&sync->lock);
         rc = sync_files(sync, &r);
-        if (rc == 0) {
-            remove_files(sync, &r);
+        if (rc == 0 && r.remove_to > 0) {
+            swki_audit_files_remove(&sync->config.files, r.remove_to);
         }
+        note_round(sync, rc, &r);
         if (rc == 0 && r.sign) {
-            write_checkpoint(sync, &r.written);
+            struct swk_error err;
+            int signing = write_checkpoint(sync, &r.written, &err);
+
+            note_checkpoint(sync, &r, began, signing, &err);
         }
-        note_round(sync, &r, began, rc);
         not_before =
             began + (rc == 0 ? sync->config.interval_ns : FAILED_PAUSE);
     }

@@ -51,6 +51,7 @@ struct swki_audit_sync {
     pthread_cond_t wakes; /* the thread */
     bool stopping;
     bool failed; /* the last sync did */
+    bool sign_failed; /* the last checkpoint did */
     int fd;      /* of the file that is written to */
     int retired[SWKI_AUDIT_RETIRED_MAX];
     size_t retired_count;

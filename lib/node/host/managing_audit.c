@@ -41,16 +41,17 @@ static int open_audit(struct swki_managing *m, struct swk_error *err)
         .dir = path,
         .node_id = identity->node_id,
         .swarm_id = identity->swarm_id,
+        .key = swki_pem_of_buf(&asker->credentials->key),
+        .certificate = swki_pem_of_buf(&asker->credentials->chain),
+        .roots = swki_pem_of_buf(&asker->credentials->roots),
         .level = (enum swki_audit_level)m->config.audit,
         .required = m->config.audit_required,
         .file_size = m->config.audit_file_size,
         .files_max = m->config.audit_files_max,
     };
-    int rc;
 
     snprintf(path, sizeof(path), "%s/audit", m->config.state_dir);
-    rc = swki_audit_log_open(&config, &m->audit_log, err);
-    return rc != 0 ? rc : swki_managing_renew_audit(m, err);
+    return swki_audit_log_open(&config, &m->audit_log, err);
 }
 
 int swki_managing_open_audit(struct swki_managing *m, struct swk_error *err)

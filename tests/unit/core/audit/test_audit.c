@@ -52,8 +52,6 @@ struct f {
 };
 
 static const struct swki_audit_start first_start = {
-    .node_id = "manager1",
-    .swarm_id = "swarm1",
     .release = "1.2.3",
 };
 
@@ -63,6 +61,8 @@ static void make_audit(struct f *f, const struct swki_audit_config *config)
     struct swki_store_observer observer;
 
     full.alloc = &f->heap.alloc;
+    full.node_id = "manager1";
+    full.swarm_id = "swarm1";
     full.refusals_max = 3;
     swki_audit_free(f->audit);
     assert_int_equal(swki_audit_new(&full, &f->audit, NULL), 0);
@@ -470,7 +470,8 @@ static void the_manager_s_turns_are_recorded(void **state)
     swki_audit_leads(f->audit, 0, 4);
     swki_audit_leads_no_more(f->audit, 0);
     swki_audit_restored(f->audit, 0, 99);
-    assert_string_equal(records(f), "file file=1 oldest=1\n"
+    assert_string_equal(records(f), "file file=1 oldest=1 node=manager1 "
+                                    "swarm=swarm1\n"
                                     "leads term=4\n"
                                     "leads-no-more\n"
                                     "restored version=99\n");

@@ -224,10 +224,9 @@ static void a_start_that_found_damage_stays_a_finding(void **state)
         const char *before;
         enum swki_audit_finding finding;
     } cases[] = {
-        {"stopped", SWKI_AUDIT_INTACT},
-        {"crashed", SWKI_AUDIT_INTACT},
-        {"truncated", SWKI_AUDIT_TRUNCATED},
-        {"altered", SWKI_AUDIT_ALTERED},
+        {"stopped", SWKI_AUDIT_INTACT},      {"crashed", SWKI_AUDIT_INTACT},
+        {"truncated", SWKI_AUDIT_TRUNCATED}, {"altered", SWKI_AUDIT_ALTERED},
+        {"unsigned", SWKI_AUDIT_UNSIGNED},
     };
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
