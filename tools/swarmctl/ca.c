@@ -113,21 +113,6 @@ static void print_progress(const struct ca_progress *progress)
 
 /* -- JSON ----------------------------------------------------------------- */
 
-static void json_text(const char *text)
-{
-    putchar('"');
-    for (; *text != '\0'; text++) {
-        if (*text == '"' || *text == '\\') {
-            printf("\\%c", *text);
-        } else if ((unsigned char)*text < ' ' || *text == 0x7f) {
-            printf("\\u%04x", (unsigned char)*text);
-        } else {
-            putchar(*text);
-        }
-    }
-    putchar('"');
-}
-
 static void json_certificate(const struct swk_certificate *certificate)
 {
     char fingerprint[HEX_SIZE];
@@ -135,7 +120,7 @@ static void json_certificate(const struct swk_certificate *certificate)
     char to[WALL_TEXT_SIZE];
 
     printf("\"subject\":");
-    json_text(certificate->subject);
+    print_json_text(certificate->subject);
     printf(",\"fingerprint\":\"sha256:%s\",\"notBefore\":\"%s\","
            "\"notAfter\":\"%s\"",
            hex_text(certificate, fingerprint),
@@ -151,11 +136,11 @@ static void json_progress(const struct ca_progress *progress)
         const struct ca_missing *missing = &progress->missing[i];
 
         printf("%s{\"id\":", i > 0 ? "," : "");
-        json_text(missing->node->id);
+        print_json_text(missing->node->id);
         printf(",\"name\":");
-        json_text(node_name(missing->node));
+        print_json_text(node_name(missing->node));
         printf(",\"why\":");
-        json_text(missing->why);
+        print_json_text(missing->why);
         printf(",\"leftOut\":%s}", missing->left_out ? "true" : "false");
     }
     putchar(']');
@@ -169,7 +154,7 @@ static void json_report(const Swkpb__Cluster *cluster,
     putchar('{');
     json_certificate(root);
     printf(",\"digest\":");
-    json_text(cluster->root_ca->ca_cert_hash);
+    print_json_text(cluster->root_ca->ca_cert_hash);
     printf(",\"certificates\":%u,\"rotation\":", root->count);
     if (next != NULL) {
         putchar('{');

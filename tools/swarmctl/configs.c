@@ -119,7 +119,7 @@ static int run_remove(struct ctl *ctl, const struct args *args)
                           &swkpb__remove_config_response__descriptor, &reply);
         }
         if (rc == EXIT_OK) {
-            puts(args_at(args, i));
+            print_removed(ctl, config->id, args_at(args, i));
         }
         result = rc != EXIT_OK ? rc : result;
     }

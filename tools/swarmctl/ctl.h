@@ -141,4 +141,10 @@ Swkpb__Duration *new_duration(struct ctl *ctl, int64_t ns);
 void print_field(const char *name, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* A string of JSON, with its quotes. */
+void print_json_text(const char *text);
+
+/* That an object is gone: what was typed, or its ID in JSON. */
+void print_removed(const struct ctl *ctl, const char *id, const char *typed);
+
 #endif

@@ -116,7 +116,7 @@ static int run_remove(struct ctl *ctl, const struct args *args)
                           &swkpb__remove_secret_response__descriptor, &reply);
         }
         if (rc == EXIT_OK) {
-            puts(args_at(args, i));
+            print_removed(ctl, secret->id, args_at(args, i));
         }
         result = rc != EXIT_OK ? rc : result;
     }

@@ -151,3 +151,29 @@ void print_field(const char *name, const char *format, ...)
     putchar('\n');
     va_end(args);
 }
+
+void print_json_text(const char *text)
+{
+    putchar('"');
+    for (; *text != '\0'; text++) {
+        if (*text == '"' || *text == '\\') {
+            printf("\\%c", *text);
+        } else if ((unsigned char)*text < ' ' || *text == 0x7f) {
+            printf("\\u%04x", (unsigned char)*text);
+        } else {
+            putchar(*text);
+        }
+    }
+    putchar('"');
+}
+
+void print_removed(const struct ctl *ctl, const char *id, const char *typed)
+{
+    if (!ctl->json) {
+        puts(typed);
+        return;
+    }
+    printf("{\"id\":");
+    print_json_text(id);
+    printf(",\"removed\":true}\n");
+}

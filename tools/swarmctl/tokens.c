@@ -122,6 +122,67 @@ static void print_token(struct ctl *ctl, const struct args *args,
     }
 }
 
+static bool is_past(const Swkpb__Timestamp *timestamp)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    return timestamp->seconds < now.tv_sec ||
+           (timestamp->seconds == now.tv_sec &&
+            timestamp->nanos <= now.tv_nsec);
+}
+
+static const char *state_text(const Swkpb__Rpc__LimitedJoinToken *token)
+{
+    if (token->uses_max != 0 && token->uses >= token->uses_max) {
+        return "used up";
+    }
+    return token->expires_at != NULL && is_past(token->expires_at) ? "expired"
+                                                                   : "valid";
+}
+
+static void json_time(const char *key, const Swkpb__Timestamp *timestamp,
+                      struct ctl *ctl)
+{
+    if (timestamp != NULL) {
+        printf(",\"%s\":\"%s\"", key, time_text(ctl, timestamp));
+    }
+}
+
+/* The state is judged here, and a role is told also if it is the first. */
+static void json_token(struct ctl *ctl, const Swkpb__Rpc__LimitedJoinToken *t)
+{
+    printf("{\"id\":\"%s\",\"role\":\"%s\",\"state\":\"%s\",\"uses\":%u", t->id,
+           role_text(t->role), state_text(t), t->uses);
+    if (t->uses_max != 0) {
+        printf(",\"usesMax\":%u", t->uses_max);
+    }
+    json_time("createdAt", t->created_at, ctl);
+    json_time("expiresAt", t->expires_at, ctl);
+    json_time("lastUsedAt", t->last_used_at, ctl);
+    printf(",\"labels\":{");
+    for (size_t i = 0; i < t->n_labels; i++) {
+        fputs(i > 0 ? "," : "", stdout);
+        print_json_text(t->labels[i]->key);
+        putchar(':');
+        print_json_text(t->labels[i]->value);
+    }
+    printf("},\"description\":");
+    print_json_text(t->description);
+    putchar('}');
+}
+
+static void json_created(struct ctl *ctl,
+                         const Swkpb__Rpc__CreateJoinTokenResponse *reply)
+{
+    printf("{\"joinToken\":\"%s\"", reply->join_token);
+    if (reply->token != NULL) {
+        printf(",\"token\":");
+        json_token(ctl, reply->token);
+    }
+    puts("}");
+}
+
 int run_token_create(struct ctl *ctl, const struct args *args)
 {
     Swkpb__Rpc__CreateJoinTokenRequest request =
@@ -148,7 +209,7 @@ int run_token_create(struct ctl *ctl, const struct args *args)
         return rc;
     }
     if (ctl->json) {
-        rc = ctl_print_json(ctl, &reply->base);
+        json_created(ctl, reply);
     } else {
         print_token(ctl, args, reply);
     }
@@ -181,25 +242,6 @@ static const char *uses_text(struct ctl *ctl,
                : pool_printf(&ctl->pool, "%u", token->uses);
 }
 
-static bool is_past(const Swkpb__Timestamp *timestamp)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_REALTIME, &now);
-    return timestamp->seconds < now.tv_sec ||
-           (timestamp->seconds == now.tv_sec &&
-            timestamp->nanos <= now.tv_nsec);
-}
-
-static const char *state_text(const Swkpb__Rpc__LimitedJoinToken *token)
-{
-    if (token->uses_max != 0 && token->uses >= token->uses_max) {
-        return "used up";
-    }
-    return token->expires_at != NULL && is_past(token->expires_at) ? "expired"
-                                                                   : "valid";
-}
-
 static void print_tokens(struct ctl *ctl,
                          const Swkpb__Rpc__ListJoinTokensResponse *reply)
 {
@@ -223,6 +265,17 @@ static void print_tokens(struct ctl *ctl,
     table_end(table);
 }
 
+static void json_tokens(struct ctl *ctl,
+                        const Swkpb__Rpc__ListJoinTokensResponse *reply)
+{
+    putchar('[');
+    for (size_t i = 0; i < reply->n_tokens; i++) {
+        fputs(i > 0 ? ",\n" : "\n", stdout);
+        json_token(ctl, reply->tokens[i]);
+    }
+    puts("\n]");
+}
+
 int run_token_list(struct ctl *ctl, const struct args *args)
 {
     Swkpb__Rpc__ListJoinTokensRequest request =
@@ -232,8 +285,12 @@ int run_token_list(struct ctl *ctl, const struct args *args)
         ctl_call(ctl, SERVICE "ListJoinTokens", &request.base,
                  &swkpb__rpc__list_join_tokens_response__descriptor, &reply);
 
-    if (rc != EXIT_OK || ctl->json) {
-        return rc != EXIT_OK ? rc : ctl_print_json(ctl, &reply->base);
+    if (rc != EXIT_OK) {
+        return rc;
+    }
+    if (ctl->json) {
+        json_tokens(ctl, reply);
+        return EXIT_OK;
     }
     if (!args_has(args, "quiet")) {
         print_tokens(ctl, reply);
@@ -259,7 +316,7 @@ int run_token_remove(struct ctl *ctl, const struct args *args)
                       &swkpb__rpc__remove_join_token_response__descriptor,
                       &reply);
         if (rc == EXIT_OK) {
-            puts(request.token_id);
+            print_removed(ctl, request.token_id, request.token_id);
         }
     }
     return rc;

@@ -77,6 +77,11 @@ def a_token_for_one_node_lets_in_one_node():
         expect(token not in shown.out, "the token is shown again")
         listed = swarm.json("cluster", "token", "ls")
         expect([t["id"] for t in listed] == [made["token"]["id"]], listed)
+        expect((listed[0]["role"], listed[0]["state"], listed[0]["usesMax"],
+                listed[0]["labels"]) == ("worker", "used up", 1, {"zone": "a"}),
+               listed)
+        expect(made["token"]["state"] == "valid" and
+               made["token"]["description"] == "rack 7", made)
         swarm.worker("w3")  # by the token without limits
 
 
