@@ -12,6 +12,7 @@
 #include "service_flags.h"
 #include "service_refs.h"
 #include "signing.h"
+#include "verify.h"
 
 static const struct flag list_flags[] = {
     {.name = "quiet", .letter = 'q', .help = "print IDs only"}, {0}};
@@ -27,6 +28,7 @@ static const struct flag create_flags[] = {
     {.name = "sign",
      .argument = "KEY",
      .help = "sign the spec with the private key in a file"},
+    TRUST_FLAG,
     {.name = "mode",
      .argument = "MODE",
      .otherwise = "replicated",
@@ -50,6 +52,7 @@ static const struct flag update_flags[] = {
      .argument = "KEY",
      .help = "sign the changed spec, in place of all old signatures"},
     {.name = "unsign", .help = "leave out all signatures"},
+    TRUST_FLAG,
     {.name = "add-secret",
      .argument = "NAME[:TARGET]",
      .help = "give the tasks a secret",
@@ -127,8 +130,11 @@ static Swkpb__ServiceSpec *new_spec(struct ctl *ctl)
     return spec;
 }
 
+/* Also tells what the signatures in the file are over; nothing if it has none.
+ */
 static int read_container_spec(struct ctl *ctl, const char *path,
-                               Swkpb__ServiceSpec **out_spec)
+                               Swkpb__ServiceSpec **out_spec,
+                               ProtobufCBinaryData *out_covered)
 {
     Swkpb__ServiceSpec *spec;
     int rc = signing_read_spec(ctl, path, &spec);
@@ -140,11 +146,36 @@ static int read_container_spec(struct ctl *ctl, const char *path,
         spec->task->runtime_case != SWKPB__TASK_SPEC__RUNTIME_CONTAINER) {
         return ctl_error(EXIT_FAILED, "%s is not the spec of containers", path);
     }
+    if (spec->n_signatures > 0) {
+        *out_covered = verify_covered(ctl, spec);
+    }
     if (spec->annotations == NULL) {
         spec->annotations =
             pool_message(&ctl->pool, &swkpb__annotations__descriptor);
     }
     *out_spec = spec;
+    return EXIT_OK;
+}
+
+/* Signatures in a file are over what the file says. If flags changed that, they
+ * are of use to nobody. */
+static int keep_signatures(struct ctl *ctl, const struct args *args,
+                           const ProtobufCBinaryData *covered,
+                           Swkpb__ServiceSpec *spec)
+{
+    const ProtobufCBinaryData now = verify_covered(ctl, spec);
+
+    if (covered->data == NULL ||
+        (covered->len == now.len &&
+         memcmp(covered->data, now.data, now.len) == 0)) {
+        return EXIT_OK;
+    }
+    if (!args_has(args, "sign")) {
+        return ctl_usage("the flags change what is signed in %s: sign it anew "
+                         "with --sign, or leave the flags out",
+                         args_text(args, "spec"));
+    }
+    spec->n_signatures = 0;
     return EXIT_OK;
 }
 
@@ -174,12 +205,14 @@ static void set_command(struct ctl *ctl, const struct args *args, size_t first,
 
 /* What "service create" begins with: nothing, or the spec in a file. */
 static int first_spec(struct ctl *ctl, const struct args *args,
-                      Swkpb__ServiceSpec **out_spec)
+                      Swkpb__ServiceSpec **out_spec,
+                      ProtobufCBinaryData *out_covered)
 {
     const char *path = args_text(args, "spec");
     const char *name = args_text(args, "name");
     Swkpb__ServiceSpec *spec = new_spec(ctl);
-    int rc = path != NULL ? read_container_spec(ctl, path, &spec) : EXIT_OK;
+    int rc = path != NULL ? read_container_spec(ctl, path, &spec, out_covered)
+                          : EXIT_OK;
 
     if (rc != EXIT_OK) {
         return rc;
@@ -201,8 +234,9 @@ static int run_create(struct ctl *ctl, const struct args *args)
 {
     Swkpb__CreateServiceRequest request = SWKPB__CREATE_SERVICE_REQUEST__INIT;
     Swkpb__CreateServiceResponse *reply;
+    ProtobufCBinaryData covered = {0};
     Swkpb__ServiceSpec *spec;
-    int rc = first_spec(ctl, args, &spec);
+    int rc = first_spec(ctl, args, &spec, &covered);
 
     if (rc == EXIT_OK) {
         rc = service_apply_flags(ctl, args, spec);
@@ -219,11 +253,15 @@ static int run_create(struct ctl *ctl, const struct args *args)
         spec->task->container->n_command == 0) {
         return ctl_usage("a process of the host needs a command");
     }
-    if (args_has(args, "sign")) {
+    rc = keep_signatures(ctl, args, &covered, spec);
+    if (rc == EXIT_OK && args_has(args, "sign")) {
         rc = signing_apply(ctl, args, args_text(args, "sign"), &spec);
-        if (rc != EXIT_OK) {
-            return rc;
-        }
+    }
+    if (rc == EXIT_OK) {
+        rc = verify_before_sending(ctl, args, spec);
+    }
+    if (rc != EXIT_OK) {
+        return rc;
     }
     request.spec = spec;
     rc = ctl_call(ctl, "CreateService", &request.base,
@@ -263,9 +301,11 @@ static int find_container_service(struct ctl *ctl, const char *text,
 
 /* Signatures are over the spec as it was: they go when it is signed anew. */
 static int change_signatures(struct ctl *ctl, const struct args *args,
+                             const ProtobufCBinaryData *covered,
                              Swkpb__ServiceSpec **spec)
 {
     bool sign = args_has(args, "sign");
+    int rc = EXIT_OK;
 
     if (sign && args_has(args, "unsign")) {
         return ctl_usage("--sign and --unsign exclude each other");
@@ -273,9 +313,13 @@ static int change_signatures(struct ctl *ctl, const struct args *args,
     if (sign || args_has(args, "unsign")) {
         (*spec)->n_signatures = 0;
         (*spec)->signatures = NULL;
+    } else {
+        rc = keep_signatures(ctl, args, covered, *spec);
     }
-    return sign ? signing_apply(ctl, args, args_text(args, "sign"), spec)
-                : EXIT_OK;
+    if (rc == EXIT_OK && sign) {
+        rc = signing_apply(ctl, args, args_text(args, "sign"), spec);
+    }
+    return rc == EXIT_OK ? verify_before_sending(ctl, args, *spec) : rc;
 }
 
 static int send_update(struct ctl *ctl, const struct args *args,
@@ -304,8 +348,22 @@ static int send_update(struct ctl *ctl, const struct args *args,
                : rc;
 }
 
+static int roll_back(struct ctl *ctl, const struct args *args,
+                     Swkpb__Service *service)
+{
+    int rc = service->previous_spec != NULL
+                 ? verify_before_sending(ctl, args, service->previous_spec)
+                 : EXIT_OK;
+
+    return rc == EXIT_OK
+               ? send_update(ctl, args, service,
+                             SWKPB__UPDATE_SERVICE_REQUEST__ROLLBACK__PREVIOUS)
+               : rc;
+}
+
 static int run_update(struct ctl *ctl, const struct args *args)
 {
+    ProtobufCBinaryData covered = {0};
     Swkpb__Service *service;
     int rc = find_container_service(ctl, args_at(args, 0), &service);
 
@@ -313,13 +371,13 @@ static int run_update(struct ctl *ctl, const struct args *args)
         return rc;
     }
     if (args_has(args, "rollback")) {
-        return send_update(ctl, args, service,
-                           SWKPB__UPDATE_SERVICE_REQUEST__ROLLBACK__PREVIOUS);
+        return roll_back(ctl, args, service);
     }
 
     const ProtobufCBinaryData before = signing_encode(ctl, service->spec);
     if (args_has(args, "spec")) {
-        rc = read_container_spec(ctl, args_text(args, "spec"), &service->spec);
+        rc = read_container_spec(ctl, args_text(args, "spec"), &service->spec,
+                                 &covered);
         if (rc != EXIT_OK) {
             return rc;
         }
@@ -339,7 +397,7 @@ static int run_update(struct ctl *ctl, const struct args *args)
     if (args_has(args, "force")) {
         service->spec->task->force_update++;
     }
-    rc = change_signatures(ctl, args, &service->spec);
+    rc = change_signatures(ctl, args, &covered, &service->spec);
     if (rc != EXIT_OK) {
         return rc;
     }
@@ -701,7 +759,7 @@ static int remove_service(struct ctl *ctl, const struct args *args,
     if (rc != EXIT_OK) {
         return rc;
     }
-    puts(text);
+    print_removed(ctl, service->id, text);
     return converge_removal(ctl, args, service->id);
 }
 

@@ -7,11 +7,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "signing.h"
-#include "trust_input.h"
+#include "verify.h"
 
 static const struct flag keygen_flags[] = {
     {.name = "out",
@@ -68,6 +67,22 @@ static int write_file(const char *path, mode_t mode, const char *text)
     return EXIT_OK;
 }
 
+static void print_key(const struct ctl *ctl, const char *id,
+                      const char *private_path, const char *public_path)
+{
+    if (!ctl->json) {
+        puts(id);
+        return;
+    }
+    printf("{\"keyId\":");
+    print_json_text(id);
+    printf(",\"privateKey\":");
+    print_json_text(private_path);
+    printf(",\"publicKey\":");
+    print_json_text(public_path);
+    printf("}\n");
+}
+
 static int run_keygen(struct ctl *ctl, const struct args *args)
 {
     const char *path = args_text(args, "out");
@@ -91,7 +106,7 @@ static int run_keygen(struct ctl *ctl, const struct args *args)
         }
     }
     if (rc == EXIT_OK) {
-        printf("%s\n", swk_signing_key_id(key));
+        print_key(ctl, swk_signing_key_id(key), path, public_path);
     }
     swk_signing_key_free(key);
     return rc;
@@ -115,27 +130,25 @@ static int run_sign(struct ctl *ctl, const struct args *args)
     return rc == EXIT_OK ? ctl_print_json(ctl, &spec->base) : rc;
 }
 
-static int verify(const struct swk_spec_trust *trust,
-                  const ProtobufCBinaryData *spec)
+static int report(const struct ctl *ctl, const char *key_id,
+                  const struct swk_error *err)
 {
-    char key_id[SWK_SIGNING_KEY_ID_LEN + 1];
-    struct swk_error err;
-
-    if (swk_spec_verify(trust, spec->data, spec->len, key_id, &err) != 0) {
-        return ctl_fail(&err);
+    if (ctl->json) {
+        printf("{\"verified\":%s,\"%s\":", err->code == 0 ? "true" : "false",
+               err->code == 0 ? "keyId" : "reason");
+        print_json_text(err->code == 0 ? key_id : err->text);
+        printf("}\n");
+    } else if (err->code == 0) {
+        printf("signed by key %s\n", key_id);
     }
-    printf("signed by key %s\n", key_id);
-    return EXIT_OK;
+    return err->code == 0 ? EXIT_OK : ctl_fail(err);
 }
 
 static int run_verify(struct ctl *ctl, const struct args *args)
 {
-    struct swk_spec_trust trust = SWK_SPEC_TRUST_INIT;
+    char key_id[SWK_SIGNING_KEY_ID_LEN + 1];
     Swkpb__ServiceSpec *spec;
-    ProtobufCBinaryData data;
-    struct swk_error err;
-    struct timespec now;
-    char *keys;
+    struct swk_error err = {0};
     int rc;
 
     if (!args_has(args, "trust")) {
@@ -145,17 +158,12 @@ static int run_verify(struct ctl *ctl, const struct args *args)
     if (rc != EXIT_OK) {
         return rc;
     }
-    if (trust_input_read(args_text(args, "trust"), &keys, &err) != 0) {
-        return ctl_error(EXIT_FAILED, "%s", err.text);
-    }
-    clock_gettime(CLOCK_REALTIME, &now);
-    trust.public_keys = keys;
-    trust.swarm_id = args_text(args, "swarm");
-    trust.now = (swk_wall)now.tv_sec * (swk_wall)SWK_SECOND + now.tv_nsec;
-    data = signing_encode(ctl, spec);
-    rc = verify(&trust, &data);
-    free(keys);
-    return rc;
+    err.code = verify_spec(ctl, args_text(args, "trust"),
+                           args_text(args, "swarm"), spec, key_id, &err);
+    /* Without its keys or its spec nothing was found out. */
+    return err.code == 0 || err.code == SWK_EDENIED
+               ? report(ctl, key_id, &err)
+               : ctl_error(EXIT_FAILED, "%s", err.text);
 }
 
 const struct command spec_commands[] = {

@@ -83,9 +83,10 @@ def what_was_tampered_with_is_refused_and_says_so():
         swarm.create("web", "--sign", path)
         spec = spec_of(swarm, "web")
         spec["annotations"]["name"] = "other"
+        first, *rest = swarm.sleeper("other")
+        spec["task"]["container"].update(command=[first], args=rest)
         swarm.ctl("service", "create", "--detach", "--spec",
-                  write_json(swarm, "other.json", spec), "--",
-                  *swarm.sleeper("other"))
+                  write_json(swarm, "other.json", spec))
         wait_error(swarm, "other", "signature of key %s is not of this spec: "
                    "it was changed after it was signed" % key_id[:16])
         rejected = [t for t in swarm.tasks("other")
@@ -98,6 +99,80 @@ def what_was_tampered_with_is_refused_and_says_so():
         time.sleep(2)
         expect(len(swarm.tasks("other")) <= count + 3, "it is tried for ever")
         expect(len(workloads(swarm.mark("web"))) == 1, "the good one suffers")
+
+
+def a_spec_is_checked_before_it_is_sent():
+    with Swarm(drained=True) as swarm:
+        path, key_id, _ = swarm_of_signers(swarm)
+        trust = ("--trust", path + ".pub")
+        swarm.create("web", "--sign", path, *trust)
+        spec = spec_of(swarm, "web")
+        spec["annotations"]["name"] = "other"
+        file = write_json(swarm, "other.json", spec)
+        create = ("service", "create", "--detach", "--spec", file)
+        swarm.ctl(*create, *trust, code=5).says(
+            "nothing is changed", "changed after it was signed")
+        # Here, too: the manager sees another spec with another signature.
+        swarm.ctl("service", "update", "--detach", "--spec", file, *trust,
+                  "web", code=5).says("changed after it was signed")
+        swarm.ctl("service", "create", "--detach", "--name", "plain", *trust,
+                  "--", "true", code=5).says("not signed")
+        swarm.ctl(*create, "--trust", swarm.path("none"), code=1).says(
+            "No such file")
+        elsewhere = swarm.ctl("spec", "sign", "--key", path, "--swarm", "far",
+                              file)
+        swarm.ctl("service", "create", "--detach", "--spec", write_json(
+            swarm, "far.json", json.loads(elsewhere.out)), *trust,
+            code=5).says("is for another swarm")
+
+        # What flags change is not signed any more, whoever knows the keys.
+        good = json.loads(swarm.ctl("spec", "sign", "--key", path, file).out)
+        file = write_json(swarm, "good.json", good)
+        create = ("service", "create", "--detach", "--spec", file)
+        swarm.ctl(*create, "--env", "A=1", code=2).says(
+            "the flags change what is signed", "--sign")
+        swarm.ctl("service", "update", "--detach", "--spec", file, "--env",
+                  "A=1", "web", code=2).says("the flags change")
+        expect([s["spec"]["annotations"]["name"]
+                for s in swarm.json("service", "ls")] == ["web"],
+               "something was sent")
+        bob, _ = key(swarm, "bob")
+        swarm.ctl(*create, "--name", "third", "--env", "A=1", "--sign", bob)
+        expect(len(spec_of(swarm, "third")["signatures"]) == 1,
+               "a signature of something else is kept")
+        swarm.ctl(*create, "--replicas", "2", "--restart-delay", "0s", *trust)
+        swarm.wait_live("other", 2)
+        swarm.ctl("service", "update", "--detach", "--unsign", "--env", "B=1",
+                  "other")
+        swarm.ctl("service", "update", "--detach", "--rollback", *trust,
+                  "other")
+        swarm.ctl("service", "update", "--detach", "--rollback", *trust,
+                  "other", code=5).says("not signed")
+
+
+def keys_and_signatures_are_told_in_json():
+    with Swarm(drained=True) as swarm:
+        alice = swarm.path("alice")
+        made = swarm.json("spec", "keygen", "--out", alice)
+        expect(made["privateKey"] == alice and
+               made["publicKey"] == alice + ".pub" and
+               len(made["keyId"]) == 64, made)
+        swarm.ctl("service", "create", "--detach", "--name", "web", "--sign",
+                  alice, "--", "true")
+        spec = spec_of(swarm, "web")
+        verify = ("--format", "json", "spec", "verify", "--trust",
+                  alice + ".pub")
+        found = swarm.ctl(*verify, write_json(swarm, "web.json", spec))
+        expect(json.loads(found.out) ==
+               {"verified": True, "keyId": made["keyId"]}, found.out)
+        spec["annotations"]["name"] = "other"
+        found = swarm.ctl(*verify, write_json(swarm, "web.json", spec), code=5)
+        told = json.loads(found.out)
+        expect(told["verified"] is False and
+               "changed after it was signed" in told["reason"], told)
+        found = swarm.ctl(*verify[:-1], swarm.path("none"),
+                          swarm.path("web.json"), code=1)
+        expect(found.out == "", "a verdict without keys: " + found.out)
 
 
 def foreign_swarms_and_ended_signatures_do_not_count():
@@ -191,6 +266,8 @@ def files_without_good_keys_are_refused():
 main([a_signed_service_runs_is_scaled_and_is_changed,
       a_changed_spec_needs_another_signature,
       what_was_tampered_with_is_refused_and_says_so,
+      a_spec_is_checked_before_it_is_sent,
+      keys_and_signatures_are_told_in_json,
       foreign_swarms_and_ended_signatures_do_not_count,
       the_agent_restarts_and_keys_are_withdrawn,
       another_leader_keeps_signatures,
