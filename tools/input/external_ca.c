@@ -8,6 +8,10 @@
 #include <string.h>
 #include <strings.h>
 
+#include <swarmkit/certificate.h>
+
+#define SCHEME "https://"
+
 enum {
     OPTIONS_MAX = 16,
     ROOT_SIZE_MAX = 64 * 1024,
@@ -49,6 +53,7 @@ static int replace(char **field, const char *value, struct swk_error *err)
 static int read_root(const char *path, ProtobufCBinaryData *out,
                      struct swk_error *err)
 {
+    struct swk_certificate certificate = {.size = sizeof(certificate)};
     FILE *file = fopen(path, "re");
     uint8_t *data;
     size_t len;
@@ -67,7 +72,9 @@ static int read_root(const char *path, ProtobufCBinaryData *out,
     }
     free(out->data);
     *out = (ProtobufCBinaryData){len, data};
-    return SWK_OK;
+    return swk_certificate_read(data, len, &certificate, NULL) == 0
+               ? SWK_OK
+               : fail(err, SWK_EINVAL, "the root is not a certificate", path);
 }
 
 static int add_option(Swkpb__ExternalCA *ca, const char *key, const char *value,
@@ -106,7 +113,11 @@ static int take(Swkpb__ExternalCA *ca, const char *key, const char *value,
                           value);
     }
     if (strcasecmp(key, "url") == 0) {
-        return replace(&ca->url, value, err);
+        return strncmp(value, SCHEME, strlen(SCHEME)) == 0 &&
+                       value[strlen(SCHEME)] != '\0'
+                   ? replace(&ca->url, value, err)
+                   : fail(err, SWK_EINVAL, "a URL begins with https://, unlike",
+                          value);
     }
     if (strcasecmp(key, "cacert") == 0) {
         return read_root(value, &ca->ca_cert, err);

@@ -10,6 +10,7 @@
 
 #include <swarmkit/certificate.h>
 
+#include "external_ca.h"
 #include "parse.h"
 #include "payload.h"
 #include "swarmkit/rotation.pb-c.h"
@@ -27,8 +28,8 @@ const struct flag ca_rotate_flags[] = {
      .argument = "FILE",
      .help = "its key, PEM; without it an external CA must sign"},
     {.name = "external-ca",
-     .argument = "SPEC",
-     .help = "an external CA: protocol=cfssl,url=https://...,cacert=FILE",
+     .argument = EXTERNAL_CA_ARGUMENT,
+     .help = "who signs in the place of the swarm's key; none for nobody",
      .list = true},
     {.name = "without",
      .argument = "NODE",
@@ -235,57 +236,46 @@ static Swkpb__CAConfig *config_of(struct ctl *ctl, Swkpb__Cluster *cluster)
     return cluster->spec->ca_config;
 }
 
-/* One "key=value" of an external CA. */
-static int read_option(struct ctl *ctl, const char *text, Swkpb__ExternalCA *ca,
-                       bool *out_protocol)
+/* Keeps what was read for as long as the command runs. */
+static Swkpb__ExternalCA *keep_external_ca(struct pool *pool,
+                                           const Swkpb__ExternalCA *read)
 {
-    size_t key_len;
-    const char *value;
+    Swkpb__ExternalCA *ca = pool_message(pool, &swkpb__external_ca__descriptor);
 
-    if (!parse_pair(text, &key_len, &value)) {
-        return ctl_usage("--external-ca takes pairs of key=value");
+    ca->protocol = read->protocol;
+    ca->url = pool_strdup(pool, read->url);
+    ca->ca_cert.len = read->ca_cert.len;
+    if (read->ca_cert.len > 0) {
+        ca->ca_cert.data = pool_alloc(pool, read->ca_cert.len);
+        memcpy(ca->ca_cert.data, read->ca_cert.data, read->ca_cert.len);
     }
-    if (strncmp(text, "protocol", key_len) == 0 && key_len == 8) {
-        *out_protocol = strcasecmp(value, "cfssl") == 0;
-        return *out_protocol
-                   ? EXIT_OK
-                   : ctl_usage("--external-ca: the protocol is cfssl");
+    ca->n_options = read->n_options;
+    ca->options = pool_alloc(pool, (read->n_options + 1) * sizeof(void *));
+    for (size_t i = 0; i < read->n_options; i++) {
+        ca->options[i] =
+            pool_message(pool, &swkpb__external_ca__options_entry__descriptor);
+        ca->options[i]->key = pool_strdup(pool, read->options[i]->key);
+        ca->options[i]->value = pool_strdup(pool, read->options[i]->value);
     }
-    if (strncmp(text, "url", key_len) == 0 && key_len == 3) {
-        ca->url = pool_strdup(&ctl->pool, value);
-        return EXIT_OK;
-    }
-    if (strncmp(text, "cacert", key_len) == 0 && key_len == 6) {
-        return payload_read(ctl, value, &ca->ca_cert);
-    }
-    return ctl_usage("--external-ca: unknown key \"%.*s\"", (int)key_len, text);
+    return ca;
 }
 
-static int read_external(struct ctl *ctl, const char *text,
-                         Swkpb__ExternalCA **out_ca)
+static int read_external_ca(struct ctl *ctl, const char *text,
+                            Swkpb__ExternalCA **out_ca)
 {
-    Swkpb__ExternalCA *ca =
-        pool_message(&ctl->pool, &swkpb__external_ca__descriptor);
-    bool protocol = false;
-    int rc = EXIT_OK;
+    Swkpb__ExternalCA *read;
+    struct swk_error err;
 
-    while (rc == EXIT_OK && *text != '\0') {
-        size_t len = strcspn(text, ",");
-
-        rc = read_option(ctl, pool_strndup(&ctl->pool, text, len), ca,
-                         &protocol);
-        text += len + (text[len] == ',');
+    if (external_ca_read(text, &read, &err) != 0) {
+        return ctl_usage("--external-ca: %s", err.text);
     }
-    if (rc == EXIT_OK && (!protocol || ca->url[0] == '\0')) {
-        rc =
-            ctl_usage("--external-ca needs protocol=cfssl and url=https://...");
-    }
-    *out_ca = ca;
-    return rc;
+    *out_ca = keep_external_ca(&ctl->pool, read);
+    external_ca_free(read);
+    return EXIT_OK;
 }
 
-static int read_externals(struct ctl *ctl, const struct args *args,
-                          Swkpb__CAConfig *config)
+int ca_read_external(struct ctl *ctl, const struct args *args,
+                     Swkpb__CAConfig *config)
 {
     const char *const *texts;
     size_t count = args_list(args, "external-ca", &texts);
@@ -294,11 +284,15 @@ static int read_externals(struct ctl *ctl, const struct args *args,
     if (count == 0) {
         return EXIT_OK;
     }
+    config->n_external_cas = 0;
+    if (count == 1 && strcmp(texts[0], "none") == 0) {
+        return EXIT_OK;
+    }
     config->external_cas =
-        pool_alloc(&ctl->pool, count * sizeof(*config->external_cas));
-    config->n_external_cas = count;
+        pool_alloc(&ctl->pool, count * sizeof(Swkpb__ExternalCA *));
     for (size_t i = 0; rc == EXIT_OK && i < count; i++) {
-        rc = read_external(ctl, texts[i], &config->external_cas[i]);
+        rc = read_external_ca(ctl, texts[i], &config->external_cas[i]);
+        config->n_external_cas = rc == EXIT_OK ? i + 1 : i;
     }
     return rc;
 }
@@ -460,7 +454,7 @@ int run_ca_rotate(struct ctl *ctl, const struct args *args)
     config = config_of(ctl, cluster);
     rc = read_target(ctl, args, config);
     if (rc == EXIT_OK) {
-        rc = read_externals(ctl, args, config);
+        rc = ca_read_external(ctl, args, config);
     }
     if (rc == EXIT_OK) {
         rc = check_replaces(ctl, args, cluster, config);

@@ -15,6 +15,11 @@ int run_ca_rotate(struct ctl *ctl, const struct args *args);
 int run_ca_finish(struct ctl *ctl, const struct args *args);
 int run_ca_abort(struct ctl *ctl, const struct args *args);
 
+/* What --external-ca says takes the place of the list before; "none" empties
+ * it. An exit code. */
+int ca_read_external(struct ctl *ctl, const struct args *args,
+                     Swkpb__CAConfig *config);
+
 /* -- Progress (ca_progress.c) --------------------------------------------- */
 
 /* A node that a rotation still waits for, or does not wait for. */

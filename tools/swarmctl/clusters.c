@@ -267,69 +267,6 @@ static int read_log_settings(struct ctl *ctl, const struct args *args,
     return EXIT_OK;
 }
 
-/* Keeps what was read for as long as the command runs. */
-static Swkpb__ExternalCA *keep_external_ca(struct pool *pool,
-                                           const Swkpb__ExternalCA *read)
-{
-    Swkpb__ExternalCA *ca = pool_message(pool, &swkpb__external_ca__descriptor);
-
-    ca->protocol = read->protocol;
-    ca->url = pool_strdup(pool, read->url);
-    ca->ca_cert.len = read->ca_cert.len;
-    if (read->ca_cert.len > 0) {
-        ca->ca_cert.data = pool_alloc(pool, read->ca_cert.len);
-        memcpy(ca->ca_cert.data, read->ca_cert.data, read->ca_cert.len);
-    }
-    ca->n_options = read->n_options;
-    ca->options = pool_alloc(pool, (read->n_options + 1) * sizeof(void *));
-    for (size_t i = 0; i < read->n_options; i++) {
-        ca->options[i] = pool_message(
-            pool, &swkpb__external_ca__options_entry__descriptor);
-        ca->options[i]->key = pool_strdup(pool, read->options[i]->key);
-        ca->options[i]->value = pool_strdup(pool, read->options[i]->value);
-    }
-    return ca;
-}
-
-static int read_external_ca(struct ctl *ctl, const char *text,
-                            Swkpb__ExternalCA **out_ca)
-{
-    Swkpb__ExternalCA *read;
-    struct swk_error err;
-
-    if (external_ca_read(text, &read, &err) != 0) {
-        return ctl_usage("--external-ca: %s", err.text);
-    }
-    *out_ca = keep_external_ca(&ctl->pool, read);
-    external_ca_free(read);
-    return EXIT_OK;
-}
-
-/* The list takes the place of the one before. */
-static int read_external_cas(struct ctl *ctl, const struct args *args,
-                             Swkpb__ClusterSpec *spec)
-{
-    const char *const *texts;
-    size_t count = args_list(args, "external-ca", &texts);
-    int rc = EXIT_OK;
-
-    if (count == 0) {
-        return EXIT_OK;
-    }
-    ensure(ctl, &spec->ca_config, &swkpb__caconfig__descriptor);
-    spec->ca_config->n_external_cas = 0;
-    if (count == 1 && strcmp(texts[0], "none") == 0) {
-        return EXIT_OK;
-    }
-    spec->ca_config->external_cas =
-        pool_alloc(&ctl->pool, count * sizeof(Swkpb__ExternalCA *));
-    for (size_t i = 0; rc == EXIT_OK && i < count; i++) {
-        rc = read_external_ca(ctl, texts[i], &spec->ca_config->external_cas[i]);
-        spec->ca_config->n_external_cas = rc == EXIT_OK ? i + 1 : i;
-    }
-    return rc;
-}
-
 static int read_settings(struct ctl *ctl, const struct args *args,
                          Swkpb__ClusterSpec *spec)
 {
@@ -355,8 +292,9 @@ static int read_settings(struct ctl *ctl, const struct args *args,
         rc = read_duration(ctl, args, "expired-grace",
                            &spec->ca_config->expired_grace);
     }
-    if (rc == EXIT_OK) {
-        rc = read_external_cas(ctl, args, spec);
+    if (rc == EXIT_OK && args_has(args, "external-ca")) {
+        ensure(ctl, &spec->ca_config, &swkpb__caconfig__descriptor);
+        rc = ca_read_external(ctl, args, spec->ca_config);
     }
     if (rc == EXIT_OK && args_has(args, "heartbeatperiod")) {
         ensure(ctl, &spec->dispatcher, &swkpb__dispatcher_config__descriptor);

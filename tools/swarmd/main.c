@@ -174,6 +174,22 @@ static int read_external_cas(const struct daemon_options *options,
     return rc;
 }
 
+/* -1 to go on, else the exit status: a flag that says nothing of use is wrong
+ * usage, as every other. */
+static int check_external_cas(const struct daemon_options *options)
+{
+    struct swk_bytes bytes = {0};
+    struct swk_error err;
+    int rc = read_external_cas(options, &bytes, &err);
+
+    free((void *)bytes.data);
+    if (rc == 0) {
+        return -1;
+    }
+    daemon_complain("swarmd", &err);
+    return rc == SWK_ENOMEM ? EXIT_FAILED : EXIT_USAGE;
+}
+
 /* What --force-new-cluster would do. */
 static int look(const struct daemon_options *options,
                 const struct swk_logger *logger, struct swk_error *err)
@@ -389,6 +405,9 @@ int main(int argc, char **argv)
 
     if (status < 0) {
         status = recovery_check_flags(&options);
+    }
+    if (status < 0) {
+        status = check_external_cas(&options);
     }
     if (status < 0 && options.check_policy != NULL) {
         status = daemon_check_policy("swarmd", &options);

@@ -5,7 +5,7 @@
 import os
 
 from external_ca import DAYS, ExternalCA, ExternalSwarm, Root, openssl
-from swarm import expect, main, wait_for
+from swarm import expect, main, run, tool, wait_for
 
 
 def states(swarm):
@@ -180,10 +180,17 @@ def bad_settings_are_refused():
                 ("protocol", "KEY=VALUE"),
                 ("protocol=cfssl,url=http://x", "begins with https://"),
                 ("protocol=cfssl,url=https://x,cacert=/etc/hostname",
-                 "not a certificate")):
-            result = swarm.try_ctl("cluster", "update", "--external-ca", text)
-            expect(result.code != 0, text)
-            result.says(why)
+                 "not a certificate"),
+                ("protocol=cfssl,url=https://x,cacert=/no/such/file",
+                 "No such file")):
+            for words in (("update",), ("ca", "rotate", "--detach")):
+                swarm.ctl("cluster", *words, "--external-ca", text,
+                          code=2).says("--external-ca", why)
+            founder = run(tool("swarmd"), "--state-dir", swarm.path("new"),
+                          "--external-ca", text)
+            expect(founder.code == 2, "%s: %d" % (text, founder.code))
+            founder.says(why)
+        expect(swarm.json("cluster", "ca")["rotation"] is None, "it rotates")
 
 
 if __name__ == "__main__":
