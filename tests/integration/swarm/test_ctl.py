@@ -6,7 +6,7 @@ import json
 import os
 import re
 
-from swarm import Swarm, expect, main, run, tool
+from swarm import Failure, Swarm, expect, main, run, tool
 
 COMMANDS = {
     "node": "ls inspect activate pause drain promote demote update rm",
@@ -180,6 +180,133 @@ def what_is_listed_and_inspected_is_json():
                "no unlock key in JSON")
 
 
+# Each command, as it is tried; "+" is a space in its name. Those that are given
+# None print nothing, or read a manager's files and are tried elsewhere.
+IN_JSON = {
+    "node+ls": [],
+    "node+inspect": ["w1"],
+    "node+pause": ["w1"],
+    "node+drain": ["w1"],
+    "node+activate": ["w1"],
+    "node+update": ["--label-add", "a=b", "w1"],
+    "node+promote": ["w1"],
+    "node+demote": ["w1"],
+    "node+rm": ["--force", "w2"],
+    "service+create": ["--name", "web", "--sign", "KEY", "--", "sleep", "99"],
+    "service+update": ["--unsign", "--env", "A=1", "web"],
+    "service+scale": ["web=2"],
+    "service+ls": [],
+    "service+inspect": ["web"],
+    "service+ps": ["web"],
+    "spec+keygen": ["--out", "NEW"],
+    "spec+sign": ["--key", "KEY", "--any-swarm", "SPEC"],
+    "spec+verify": ["--trust", "KEY.pub", "SIGNED"],
+    "task+ls": [],
+    "task+inspect": ["TASK"],
+    "task+rm": ["TASK"],
+    "service+rm": ["web"],
+    "cluster+ls": [],
+    "cluster+inspect": [],
+    "cluster+update": ["--taskhistory", "7"],
+    "cluster+token": ["worker"],
+    "cluster+token+create": ["--uses", "1"],
+    "cluster+token+ls": [],
+    "cluster+token+rm": ["TOKEN"],
+    "cluster+ca": [],
+    "cluster+ca+rotate": ["--detach"],
+    "cluster+ca+abort": [],
+    "cluster+ca+finish": None,
+    "cluster+unlock-key": [],
+    "secret+create": ["--file", "DATA", "data"],
+    "secret+ls": [],
+    "secret+inspect": ["data"],
+    "secret+rm": ["data"],
+    "config+create": ["--file", "DATA", "data"],
+    "config+ls": [],
+    "config+inspect": ["data"],
+    "config+rm": ["data"],
+    "audit+verify": None,
+    "audit+ls": None,
+    "audit+head": None,
+    "join-token": ["manager"],
+    "unlock-key": [],
+    "unlock": None,
+    "version": [],
+}
+
+
+def documents(text):
+    """What a stream of JSON holds; at least one."""
+    found = []
+    while text.strip():
+        value, end = json.JSONDecoder().raw_decode(text.lstrip())
+        found.append(value)
+        text = text.lstrip()[end:]
+    expect(found, "no JSON")
+    return found
+
+
+MAPS = ("labels", "options", "blacklistedCertificates")
+
+
+def keys_of(value):
+    """All names of fields; those of maps are the user's."""
+    if isinstance(value, list):
+        for item in value:
+            yield from keys_of(item)
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield key
+            if key not in MAPS:
+                yield from keys_of(inner)
+
+
+def every_command_speaks_json():
+    listed = re.findall(r"^  ([a-z-]+(?: [a-z-]+)*)  +\S",
+                        run(tool("swarmctl"), "--help").out, re.M)
+    expect(sorted(listed) == sorted(n.replace("+", " ") for n in IN_JSON),
+           "to be tried, or not there: %s" % sorted(
+               set(listed) ^ {n.replace("+", " ") for n in IN_JSON}))
+    with Swarm() as swarm:
+        w1 = swarm.plan_manager("w1")
+        w1.words[-1] = swarm.token()
+        w1.start()
+        swarm.wait_node("w1", "READY")
+        swarm.worker("w2").crash()
+        swarm.ctl("cluster", "update", "--autolock=true")
+        swarm.ctl("spec", "keygen", "--out", swarm.path("KEY"))
+        with open(swarm.path("DATA"), "w") as f:
+            f.write("data")
+        texts = {name: swarm.path(name) for name in
+                 ("KEY", "KEY.pub", "NEW", "SPEC", "SIGNED", "DATA")}
+        for name, words in IN_JSON.items():
+            if words is None:
+                continue
+            result = swarm.ctl(*name.split("+"), "--format", "json",
+                               *(texts.get(w, w) for w in words))
+            try:
+                found = documents(result.out)
+            except ValueError:
+                raise Failure("%s is not JSON: %r" % (name, result.out))
+            odd = [k for k in keys_of(found)
+                   if not re.fullmatch("[A-Za-z][A-Za-z0-9]*", k)]
+            expect(not odd, "%s has keys %s" % (name, odd))
+            note(swarm, texts, name, found[0])
+
+
+def note(swarm, texts, name, value):
+    """What later commands are given, or wait for."""
+    if name == "node+promote":
+        swarm.wait_voter("w1")
+    if name in ("service+inspect", "spec+sign"):
+        with open(texts["SIGNED" if name == "spec+sign" else "SPEC"], "w") as f:
+            json.dump(value, f)
+    if name == "task+ls":
+        texts["TASK"] = value[0]["id"]
+    if name == "cluster+token+create":
+        texts["TOKEN"] = value["token"]["id"]
+
+
 def the_socket_is_found_by_the_environment():
     with Swarm(drained=True) as swarm:
         os.environ["SWARM_SOCKET"] = swarm.socket
@@ -206,6 +333,7 @@ main([
     names_come_before_ids_and_ambiguity_is_told,
     without_a_manager_it_ends_with_6_and_says_what_to_do,
     what_is_listed_and_inspected_is_json,
+    every_command_speaks_json,
     the_socket_is_found_by_the_environment,
     a_change_that_changes_nothing_says_so,
 ])
