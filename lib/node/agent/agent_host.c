@@ -131,6 +131,13 @@ static void refused(void *ctx)
     swki_renewal_refused(agent->renewal);
 }
 
+static bool is_shut_out(void *ctx)
+{
+    const struct swk_agent *agent = ctx;
+
+    return swki_renewal_is_shut_out(agent->renewal);
+}
+
 static void changed(void *ctx, swk_time now)
 {
     struct swk_agent *agent = ctx;
@@ -185,6 +192,7 @@ static int make_parts(struct swk_agent *agent, struct swk_error *err)
         .ctx = agent,
         .news = news,
         .refused = refused,
+        .is_shut_out = is_shut_out,
     };
     int rc = config->entropy->fill(config->entropy->ctx, &runner.seed,
                                    sizeof(runner.seed));

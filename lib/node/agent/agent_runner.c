@@ -20,6 +20,7 @@
 #include "wire/status.h"
 
 #define DESCRIBE_PERIOD (20 * SWK_SECOND)
+#define SHUT_OUT_PAUSE (5 * SWK_MINUTE)
 
 enum {
     DESCRIPTION_SIZE = 256 * 1024, /* bytes of an encoded NodeDescription */
@@ -51,6 +52,7 @@ struct swki_agent_runner {
     uint8_t context_digest[SWKI_SHA256_SIZE]; /* of its credentials */
     struct swki_known_keys known_keys;
     swk_time describe_at;
+    swk_time connect_at; /* SWK_NEVER unless that was put off */
     swk_time now;
     atomic_uint completions; /* posted, and not yet delivered */
     bool gone;               /* freed, but for what is still to be delivered */
@@ -247,6 +249,16 @@ static void connect_somewhere(struct swki_agent_runner *r)
     }
     if (rc != 0) {
         swki_agent_disconnected(r->agent, r->now, &err);
+    }
+}
+
+/* Who is refused for good need not ask again and again. */
+static void connect_in_time(struct swki_agent_runner *r)
+{
+    if (r->config.is_shut_out(r->config.ctx)) {
+        r->connect_at = r->now + SHUT_OUT_PAUSE;
+    } else {
+        connect_somewhere(r);
     }
 }
 
@@ -483,9 +495,10 @@ static void run_action(struct swki_agent_runner *r,
 {
     switch (action->type) {
     case SWKI_AGENT_CONNECT:
-        connect_somewhere(r);
+        connect_in_time(r);
         break;
     case SWKI_AGENT_DISCONNECT:
+        r->connect_at = SWK_NEVER;
         swki_rpc_client_free(r->client);
         r->client = NULL;
         break;
@@ -539,8 +552,13 @@ static swk_time turn(void *ctx, swk_time now)
     if (r->describe_at <= now) {
         describe_again(r);
     }
+    if (r->connect_at <= now) {
+        r->connect_at = SWK_NEVER;
+        connect_somewhere(r);
+    }
     run_actions(r);
     deadline = swki_agent_deadline(r->agent);
+    deadline = deadline < r->connect_at ? deadline : r->connect_at;
     return deadline < r->describe_at ? deadline : r->describe_at;
 }
 
@@ -670,6 +688,7 @@ int swki_agent_runner_new(const struct swki_agent_runner_config *config,
     r->now = config->clock->now(config->clock->ctx);
     r->member.ctx = r;
     r->member.turn = turn;
+    r->connect_at = SWK_NEVER;
     swki_map_init(&r->controlled, config->alloc);
     swki_loop_add(config->loop, &r->member);
     rc = start(r, err);
@@ -684,6 +703,9 @@ int swki_agent_runner_new(const struct swki_agent_runner_config *config,
 void swki_agent_runner_renewed(struct swki_agent_runner *r)
 {
     r->describe_at = 0;
+    if (r->connect_at != SWK_NEVER) {
+        r->connect_at = 0;
+    }
     swki_loop_wake(r->config.loop);
 }
 

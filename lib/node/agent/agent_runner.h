@@ -39,6 +39,9 @@ struct swki_agent_runner_config {
     void (*news)(void *ctx, const Swkpb__SessionMessage *news);
     /* A manager could not be verified, or refused the certificate. */
     void (*refused)(void *ctx);
+    /* Whether that is for good, as far as is known: it is tried again, but
+     * seldom. */
+    bool (*is_shut_out)(void *ctx);
 };
 
 struct swki_agent_runner;

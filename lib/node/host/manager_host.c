@@ -188,6 +188,13 @@ static void refused(void *ctx)
     swki_renewal_refused(m->renewal);
 }
 
+static bool is_shut_out(void *ctx)
+{
+    const struct swk_manager *m = ctx;
+
+    return swki_renewal_is_shut_out(m->renewal);
+}
+
 /* The node has another certificate, or trusts other roots. */
 static void changed(void *ctx, swk_time now)
 {
@@ -438,6 +445,7 @@ static int make_agent(struct swk_manager *m, struct swk_error *err)
         .ctx = m,
         .news = news,
         .refused = refused,
+        .is_shut_out = is_shut_out,
     };
 
     return m->config.executor == NULL

@@ -156,6 +156,7 @@ static void install(struct swki_renewal *r, swk_time now)
         return;
     }
     end_attempt(r);
+    r->inquiry.shut_out = false;
     fits = swki_renewer_certificate(&r->renewer, now, swki_renewal_wall(r),
                                     &validity);
     tell_installed(r, fits);

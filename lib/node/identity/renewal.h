@@ -69,6 +69,11 @@ void swki_renewal_expect(struct swki_renewal *renewal, unsigned role);
  * looks for the reason, in the roots and in the clock. */
 void swki_renewal_refused(struct swki_renewal *renewal);
 
+/* Whether managers trust another root, to which nothing leads from the node's
+ * own: it missed the end of a rotation, and has to join anew. It cannot know
+ * for sure, since it cannot believe them; so it goes on asking. */
+bool swki_renewal_is_shut_out(const struct swki_renewal *renewal);
+
 /* Whether the certificate has ended. */
 bool swki_renewal_expired(const struct swki_renewal *renewal);
 

@@ -29,6 +29,7 @@ struct swki_renewal_attempt {
 struct swki_renewal_inquiry {
     struct swki_ask *ask; /* under way, or NULL */
     swk_time not_before;  /* so that it is not asked all the time */
+    bool shut_out;        /* as the last answer says */
 };
 
 struct swki_renewal {

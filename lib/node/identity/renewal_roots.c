@@ -2,6 +2,7 @@
 
 /* The roots that a node trusts, and what to do when trust is gone. */
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -16,6 +17,7 @@
 
 enum {
     ANSWER_MEMORY = SWKI_PEM_LEN_MAX * 4,
+    FINGERPRINT_LEN = 16, /* of its 64 digits */
 };
 
 static bool trusts_already(const struct swki_renewal *r, struct swki_pem roots)
@@ -49,6 +51,7 @@ static int switch_roots(struct swki_renewal *r, struct swki_pem roots,
                                     roots, swki_renewal_wall(r), err);
 
     if (rc == 0) {
+        r->inquiry.shut_out = false;
         memset(r->refused_roots, 0, sizeof(r->refused_roots));
         swki_log(r->config.asker.logger, SWK_LOG_INFO, "node",
                  "trusts the swarm's new root certificate");
@@ -77,23 +80,80 @@ void swki_renewal_take_roots(struct swki_renewal *r, struct swki_pem roots,
 
 /* -- Asked for ------------------------------------------------------------ */
 
+/* The start of a root's fingerprint, enough to compare it by eye. */
+static void fingerprint(struct swki_pem root,
+                        char out_text[FINGERPRINT_LEN + 1])
+{
+    uint8_t digest[SWKI_SHA256_SIZE];
+    char hex[SWKI_SHA256_HEX_LEN + 1] = "?";
+
+    if (swki_certificate_digest(root, digest, NULL) == 0) {
+        swki_sha256_hex(digest, hex);
+    }
+    snprintf(out_text, FINGERPRINT_LEN + 1, "%.*s", FINGERPRINT_LEN, hex);
+}
+
+static void tell_shut_out(const struct swki_renewal *r, struct swki_pem roots)
+{
+    const struct swki_credentials *own = r->config.credentials;
+    bool manages = own->identity.role == SWKI_ROLE_MANAGER;
+    char theirs[FINGERPRINT_LEN + 1];
+    char ours[FINGERPRINT_LEN + 1];
+
+    fingerprint(roots, theirs);
+    fingerprint(swki_pem_of_buf(&own->roots), ours);
+    swki_log(r->config.asker.logger, SWK_LOG_ERROR, "node",
+             "this node is shut out of its swarm: manager %.64s has the root "
+             "certificate sha256:%s..., this node trusts sha256:%s..., and "
+             "does not lead to the other; the root was most likely replaced "
+             "while this node was off. To join anew: on a manager, swarmctl "
+             "node rm %s and swarmctl cluster token %s; then empty the state "
+             "directory of this node, %.64s, and start it with --join-addr and "
+             "--join-token",
+             swki_ask_address(r->inquiry.ask), theirs, ours,
+             own->identity.node_id, manages ? "manager" : "worker",
+             r->config.state_dir);
+}
+
+/* Roots that the node cannot go over to are told of once, and show only why it
+ * is refused. */
+static void refuse_unverified(struct swki_renewal *r, struct swki_pem roots,
+                              const struct swk_error *why)
+{
+    r->inquiry.shut_out = why->code == SWK_EUNAUTHENTICATED;
+    if (was_refused(r, roots)) {
+        return;
+    }
+    if (r->inquiry.shut_out) {
+        tell_shut_out(r, roots);
+    } else {
+        swki_log(r->config.asker.logger, SWK_LOG_ERROR, "node",
+                 "managers present another root certificate, which is not "
+                 "taken: %s",
+                 why->text);
+    }
+}
+
 static void take_unverified(struct swki_renewal *r, struct swki_pem roots,
                             swk_time now)
 {
     struct swk_error err;
 
-    if (roots.len == 0 || trusts_already(r, roots)) {
+    if (roots.len == 0) {
         return;
     }
-    if (switch_roots(r, roots, now, &err) != 0) {
-        swki_log(r->config.asker.logger, SWK_LOG_ERROR, "node",
-                 "managers present another root certificate, which is not "
-                 "taken: %s; if the swarm has a new root, and this node was "
-                 "off all the while, it must join anew",
-                 err.text);
-        return;
+    if (trusts_already(r, roots)) {
+        r->inquiry.shut_out = false;
+    } else if (switch_roots(r, roots, now, &err) != 0) {
+        refuse_unverified(r, roots, &err);
+    } else {
+        swki_renewer_request(&r->renewer, now);
     }
-    swki_renewer_request(&r->renewer, now);
+}
+
+bool swki_renewal_is_shut_out(const struct swki_renewal *r)
+{
+    return r->inquiry.shut_out;
 }
 
 static void tell_clock(const struct swki_renewal *r,

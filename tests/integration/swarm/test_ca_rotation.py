@@ -245,10 +245,17 @@ def nodes_that_are_down_are_waited_for_or_left_out():
 
         # It is locked out, and told so, until it joins anew.
         lost.start()
-        wait_for(lambda: "certificate" in lost.text().split("\n", 3)[-1],
+        wait_for(lambda: "this node is shut out of its swarm" in lost.text(),
                  "w2 says what is wrong")
-        time.sleep(2)
+        expect("swarmctl cluster token worker" in lost.text(),
+               "w2 does not say what helps:\n" + lost.text())
+        tries = lost.text().count("no session")
+        time.sleep(10)
         expect(swarm.node_state("w2") == "DOWN", "w2 is let in")
+        expect(lost.text().count("no session") <= tries + 2,
+               "w2 goes on and on:\n" + lost.text())
+        expect(lost.text().count("shut out of its swarm") == 1,
+               "w2 says it again:\n" + lost.text())
         lost.process.kill()
         lost.wait()
         swarm.ctl("node", "rm", "w2")

@@ -60,7 +60,7 @@ struct f {
     struct swki_ask questions[QUESTIONS_MAX];
     struct swki_arena arena;
     unsigned changes; /* of certificate or roots, as the node was told */
-    char said[SWK_ERROR_TEXT_SIZE * 2]; /* the last warning or error */
+    char said[512];   /* the last warning or error */
     unsigned said_count;
     swk_time now;
     swk_wall wall;
@@ -857,7 +857,38 @@ static void unverified_roots_count_if_they_signed_the_certificate(void **state)
     swki_renewal_refused(f->renewal);
     answer_roots(f, &f->pki.root, f->wall);
     assert_int_equal(f->changes, 2);
-    assert_non_null(strstr(f->said, "which is not taken"));
+    assert_true(swki_renewal_is_shut_out(f->renewal));
+}
+
+/* Refused again, a minute later. */
+static void ask_roots_again(struct f *f, const struct swki_buf *roots)
+{
+    pass(f, SWK_MINUTE);
+    swki_renewal_refused(f->renewal);
+    answer_roots(f, roots, f->wall);
+}
+
+static void node_that_missed_a_rotation_says_so_once(void **state)
+{
+    struct f *f = *state;
+
+    swki_loop_process(f->loop);
+    assert_false(swki_renewal_is_shut_out(f->renewal));
+    ask_roots_again(f, &f->next_pki.root);
+    assert_true(swki_renewal_is_shut_out(f->renewal));
+    assert_non_null(strstr(f->said, "shut out of its swarm: manager "
+                                    "192.0.2.1:4242"));
+    assert_non_null(strstr(f->said, "swarmctl node rm " NODE));
+    assert_non_null(strstr(f->said, "swarmctl cluster token worker"));
+    assert_non_null(strstr(f->said, "--join-token")); /* to the end of it */
+    ask_roots_again(f, &f->next_pki.root);
+    ask_roots_again(f, &f->next_pki.root);
+    assert_int_equal(f->said_count, 1);
+    assert_int_equal(f->changes, 0);
+    expect_stored(f);
+    /* A manager that was a liar, or is one of another swarm. */
+    ask_roots_again(f, &f->pki.root);
+    assert_false(swki_renewal_is_shut_out(f->renewal));
 }
 
 static void stranger_is_asked_for_roots_once_a_minute_at_most(void **state)
@@ -920,6 +951,7 @@ int main(void)
         TEST(roots_that_do_not_fit_are_refused_and_that_is_said_once),
         TEST(another_root_does_not_come_in_with_the_news),
         TEST(unverified_roots_count_if_they_signed_the_certificate),
+        TEST(node_that_missed_a_rotation_says_so_once),
         TEST(stranger_is_asked_for_roots_once_a_minute_at_most),
         TEST(role_is_asked_for_until_it_is_granted),
     };
