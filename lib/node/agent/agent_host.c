@@ -77,6 +77,7 @@ static int identify(struct swk_agent *agent, struct swk_error *err)
         swki_join_compare_clocks(&join, err);
     }
     if (rc == 0) {
+        swki_join_not_needed(&join, &agent->credentials);
         rc = swki_fips_check(agent->credentials.identity.swarm_id, join.fips,
                              err);
     }

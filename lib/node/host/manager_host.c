@@ -396,22 +396,24 @@ static int load_or_found(struct swk_manager *m, struct swk_error *err)
 /* The identity on disk; or a new one, by the token, or as founder. */
 static int identify(struct swk_manager *m, struct swk_error *err)
 {
+    const struct swki_join_config config = join_config_of(m);
     int rc;
 
     m->credentials.accept_expired = true; /* the renewal deals with it */
     rc = load_or_found(m, err);
     m->credentials.accept_expired = false;
     if (rc == SWK_ECLOCK) {
-        const struct swki_join_config config = join_config_of(m);
-
         swki_join_compare_clocks(&config, err);
     }
     if (rc == SWK_ENOTFOUND && m->config.join_token != NULL) {
         return join(m, err);
     }
-    return rc != 0 ? rc
-                   : swki_fips_check(m->credentials.identity.swarm_id,
-                                     m->config.fips != 0, err);
+    if (rc != 0) {
+        return rc;
+    }
+    swki_join_not_needed(&config, &m->credentials);
+    return swki_fips_check(m->credentials.identity.swarm_id,
+                           m->config.fips != 0, err);
 }
 
 static int find_managers(struct swk_manager *m, struct swk_error *err)

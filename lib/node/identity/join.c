@@ -404,3 +404,31 @@ int swki_join(const struct swki_join_config *config,
     swki_wipe(&token, sizeof(token));
     return rc;
 }
+
+/* A token of another swarm is a mistake; one of this swarm is most often on the
+ * command line of a service. */
+void swki_join_not_needed(const struct swki_join_config *config,
+                          const struct swki_credentials *credentials)
+{
+    const struct swki_identity *identity = &credentials->identity;
+    struct swk_join_token token;
+    struct swk_error unused;
+    bool fits;
+
+    if (config->token == NULL) {
+        return;
+    }
+    fits = swk_join_token_parse(config->token, strlen(config->token), &token,
+                                &unused) == 0 &&
+           check_roots(&token, credentials->roots.data, credentials->roots.len,
+                       &unused) == 0;
+    swki_wipe(&token, sizeof(token));
+    swki_log(config->logger, fits ? SWK_LOG_INFO : SWK_LOG_WARN, "node",
+             "the join token is not used: this is node %s of swarm %s "
+             "already%s%.80s",
+             identity->node_id, identity->swarm_id,
+             fits ? ""
+                  : ", and the token is not one for its present root; to join "
+                    "another swarm, empty the state directory ",
+             fits ? "" : config->state_dir);
+}

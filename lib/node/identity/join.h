@@ -42,4 +42,9 @@ int swki_join(const struct swki_join_config *config,
 void swki_join_compare_clocks(const struct swki_join_config *config,
                               struct swk_error *err);
 
+/* Says that the token, if there is one, is not used, as the credentials are
+ * there already. */
+void swki_join_not_needed(const struct swki_join_config *config,
+                          const struct swki_credentials *credentials);
+
 #endif

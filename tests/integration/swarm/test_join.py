@@ -159,6 +159,28 @@ def swarmd_with_a_token_joins_as_a_worker_and_stays_one():
         swarm.wait_node("w1", "READY")
 
 
+def who_is_in_already_says_that_it_needs_no_token():
+    with Swarm(drained=True) as swarm:
+        manager = swarm.add_manager("m2")
+        worker = swarm.worker("w1")
+        for node in (manager, worker):
+            expect("the join token is not used" not in node.text(),
+                   node.text())
+            node.stop()
+            node.start()
+            wait_for(lambda: "the join token is not used: this is node" in
+                     node.text(), node.name + " says so")
+            expect("empty the state directory" not in node.text(),
+                   node.text())
+        worker.stop()
+        worker.words = [changed(w, 2) if w.startswith("SWMTKN") else w
+                        for w in worker.words]
+        worker.start()
+        wait_for(lambda: "the token is not one for its present root" in
+                 worker.text(), "it says that the token is another swarm's")
+        swarm.wait_node("w1", "READY")
+
+
 def a_worker_of_another_swarm_is_refused_and_says_so():
     with Swarm(drained=True) as swarm, Swarm(drained=True) as other:
         worker = other.worker("stranger")
@@ -212,6 +234,7 @@ main([
     a_fresh_worker_needs_a_token_and_an_address,
     an_agent_alone_refuses_to_be_a_manager,
     swarmd_with_a_token_joins_as_a_worker_and_stays_one,
+    who_is_in_already_says_that_it_needs_no_token,
     a_worker_of_another_swarm_is_refused_and_says_so,
     damaged_credentials_are_refused_with_file_and_remedy,
 ])
