@@ -64,3 +64,35 @@ void swki_wipe(void *data, size_t len)
         mbedtls_platform_zeroize(data, len);
     }
 }
+
+#if defined(__x86_64__)
+static __attribute__((target("avx"))) void wipe_lower_registers(void)
+{
+    __asm__ volatile("vzeroall" ::
+                         : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5",
+                           "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11",
+                           "xmm12", "xmm13", "xmm14", "xmm15");
+}
+
+#define WIPE(n) "vpxord %%zmm" #n ", %%zmm" #n ", %%zmm" #n "\n\t"
+
+/* The compiler keeps nothing in these without being told to use them. */
+static __attribute__((target("avx512f"))) void wipe_upper_registers(void)
+{
+    __asm__ volatile(WIPE(16) WIPE(17) WIPE(18) WIPE(19) WIPE(20) WIPE(21)
+                         WIPE(22) WIPE(23) WIPE(24) WIPE(25) WIPE(26) WIPE(27)
+                             WIPE(28) WIPE(29) WIPE(30) WIPE(31)::);
+}
+#endif
+
+void swki_wipe_registers(void)
+{
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("avx")) {
+        wipe_lower_registers();
+    }
+    if (__builtin_cpu_supports("avx512f")) {
+        wipe_upper_registers();
+    }
+#endif
+}

@@ -38,4 +38,9 @@ bool swki_ct_equal_text(const char *a, const char *b);
 /* Overwrites in a way that the compiler keeps; data may be NULL for len 0. */
 void swki_wipe(void *data, size_t len);
 
+/* The same for the processor's vector registers, through which memcpy() and its
+ * like moved the bytes: a thread that is started inherits them, and may save
+ * them on its stack. Where it is not known how, nothing is done. */
+void swki_wipe_registers(void);
+
 #endif

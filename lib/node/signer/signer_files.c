@@ -25,6 +25,7 @@ struct swki_pem swki_signer_pem(struct swk_bytes bytes)
 void swki_signer_wipe(struct swki_buf *buf)
 {
     swki_wipe(buf->data, buf->size);
+    swki_wipe_registers();
     swki_buf_fini(buf);
 }
 
