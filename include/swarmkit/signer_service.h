@@ -34,8 +34,9 @@ SWK_BEGIN_DECLS
 typedef struct swk_signer_keys swk_signer_keys;
 
 enum {
-    SWK_FINGERPRINT_LEN = 64, /**< Hexadecimal digits, without the NUL. */
-    SWK_AUTHORITIES_MAX = 16, /**< In one directory. */
+    SWK_FINGERPRINT_LEN = 64,    /**< Hexadecimal digits, without the NUL. */
+    SWK_FINGERPRINT_LEN_MIN = 8, /**< Digits by which one is removed. */
+    SWK_AUTHORITIES_MAX = 16,    /**< In one directory. */
 };
 
 /** What is told of an authority. A plain value. */
@@ -184,12 +185,15 @@ swk_signer_keys_export(swk_signer_keys *keys, const char *fingerprint,
 SWK_API void swk_signer_keys_release(swk_signer_keys *keys, char *pem);
 
 /**
- * Forgets an authority for good.
+ * Forgets an authority for good. A service that serves the directory drops its
+ * key within a second, and tells of it in its log.
  *
  * @param keys         Not NULL.
- * @param fingerprint  Which one, or the beginning of it; not NULL.
+ * @param fingerprint  Which one, or the beginning of it, of
+ *                     SWK_FINGERPRINT_LEN_MIN digits or more; not NULL.
  * @param err          Receives the reason on failure; may be NULL.
- * @return 0; SWK_ENOTFOUND; SWK_EINVAL if it is not clear which one; SWK_EIO.
+ * @return 0; SWK_ENOTFOUND; SWK_EINVAL if it is not clear which one, or for
+ *         too few digits; SWK_EIO.
  * @threads one at a time
  * @since   0.1
  */

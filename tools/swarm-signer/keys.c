@@ -257,13 +257,32 @@ static int read_input(const struct options *options, struct input *input,
     return rc;
 }
 
-static int import(swk_signer_keys *keys, const struct input *input,
-                  struct swk_bytes password, uint32_t flags,
-                  struct swk_error *err)
+/* So that nobody has to guess which file an error is about. */
+static int name_file(int rc, const char *path, struct swk_error *err)
+{
+    char text[SWK_ERROR_TEXT_SIZE];
+
+    if (strcmp(path, "-") == 0) {
+        path = "the standard input";
+    }
+    if (rc != 0 && strstr(err->text, path) == NULL) {
+        snprintf(text, sizeof(text), "%s", err->text);
+        snprintf(err->text, sizeof(err->text), "%.110s: %.140s", path, text);
+    }
+    return rc;
+}
+
+static int import(const struct options *options, swk_signer_keys *keys,
+                  const struct input *input, struct swk_bytes password,
+                  uint32_t flags, struct swk_error *err)
 {
     const struct swk_bytes pem = {input->text, input->len};
+    const char *path = options->command == COMMAND_INIT ? options->key_file
+                                                        : options->argument;
     struct swk_authority one;
-    int rc = swk_signer_keys_import(keys, pem, password, flags, &one, err);
+    int rc =
+        name_file(swk_signer_keys_import(keys, pem, password, flags, &one, err),
+                  path, err);
 
     if (rc == 0) {
         printf("%s\n", one.fingerprint);
@@ -271,14 +290,37 @@ static int import(swk_signer_keys *keys, const struct input *input,
     return rc;
 }
 
-static int init(swk_signer_keys *keys, const struct input *input,
-                struct swk_bytes password, struct swk_error *err)
+static int refuse_another(const swk_signer_keys *keys, struct swk_error *err)
 {
     struct swk_authority one;
-    int rc;
 
+    for (uint32_t i = 0; swk_signer_keys_at(keys, i, &one) == 1; i++) {
+        if (one.has_key) {
+            err->code = SWK_EEXIST;
+            snprintf(err->text, sizeof(err->text),
+                     "there is a root already, %.16s...: a second one becomes "
+                     "that of the swarm when the root is rotated; say "
+                     "--another if it is wanted",
+                     one.fingerprint);
+            return err->code;
+        }
+    }
+    return 0;
+}
+
+static int init(const struct options *options, swk_signer_keys *keys,
+                const struct input *input, struct swk_bytes password,
+                struct swk_error *err)
+{
+    struct swk_authority one;
+    int rc = options->another ? 0 : refuse_another(keys, err);
+
+    if (rc != 0) {
+        return rc;
+    }
     if (input->len > 0) {
-        return import(keys, input, password, SWK_SIGNER_IMPORT_NEW, err);
+        return import(options, keys, input, password, SWK_SIGNER_IMPORT_NEW,
+                      err);
     }
     rc = swk_signer_keys_create(keys, &one, err);
     if (rc == 0) {
@@ -307,6 +349,67 @@ static int export_text(const struct options *options, swk_signer_keys *keys,
     return rc;
 }
 
+/* The one whose fingerprint begins so; false if that is not clear. */
+static bool find_one(const swk_signer_keys *keys, const char *digits,
+                     struct swk_authority *out_one)
+{
+    struct swk_authority one;
+    unsigned count = 0;
+
+    for (uint32_t i = 0; swk_signer_keys_at(keys, i, &one) == 1; i++) {
+        if (strncmp(one.fingerprint, digits, strlen(digits)) == 0) {
+            *out_one = one;
+            count++;
+        }
+    }
+    return count == 1;
+}
+
+/* Some digits could be a mistake: what they stand for is to be seen first. */
+static int confirm(const struct swk_authority *one, struct swk_error *err)
+{
+    char answer[8] = "";
+
+    if (!isatty(STDIN_FILENO)) {
+        err->code = SWK_EINVAL;
+        snprintf(err->text, sizeof(err->text),
+                 "to remove %s, give all digits of it, or --force",
+                 one->fingerprint);
+        return err->code;
+    }
+    printf("Remove %s for good? (yes or no) ", one->fingerprint);
+    fflush(stdout);
+    if (fgets(answer, sizeof(answer), stdin) != NULL &&
+        strcmp(answer, "yes\n") == 0) {
+        return 0;
+    }
+    err->code = SWK_ECANCELED;
+    snprintf(err->text, sizeof(err->text), "nothing was removed");
+    return err->code;
+}
+
+static int remove_one(const struct options *options, swk_signer_keys *keys,
+                      struct swk_error *err)
+{
+    const char *digits = options->argument;
+    struct swk_authority one;
+    bool found = find_one(keys, digits, &one);
+    int rc = 0;
+
+    if (found && !options->force && strlen(digits) < SWK_FINGERPRINT_LEN &&
+        strlen(digits) >= SWK_FINGERPRINT_LEN_MIN) {
+        rc = confirm(&one, err);
+    }
+    if (rc == 0) {
+        rc = swk_signer_keys_remove(keys, digits, err);
+    }
+    if (rc == 0 && found) {
+        printf("removed %s%s\n", one.fingerprint,
+               one.has_key ? " and its key" : "");
+    }
+    return rc;
+}
+
 static int allow(const struct options *options, swk_signer_keys *keys,
                  struct swk_error *err)
 {
@@ -331,18 +434,18 @@ static int work_with(const struct options *options, swk_signer_keys *keys,
 {
     switch (options->command) {
     case COMMAND_INIT:
-        return init(keys, input, password, err);
+        return init(options, keys, input, password, err);
     case COMMAND_EXPORT:
         return export_text(options, keys, password, err);
     case COMMAND_IMPORT:
-        return import(keys, input, password, 0, err);
+        return import(options, keys, input, password, 0, err);
     case COMMAND_TRUST:
-        return import(keys, input, password, SWK_SIGNER_IMPORT_CERTIFICATE,
-                      err);
+        return import(options, keys, input, password,
+                      SWK_SIGNER_IMPORT_CERTIFICATE, err);
     case COMMAND_ALLOW:
         return allow(options, keys, err);
     case COMMAND_REMOVE:
-        return swk_signer_keys_remove(keys, options->argument, err);
+        return remove_one(options, keys, err);
     case COMMAND_LIST:
     case COMMAND_RUN:
     case COMMAND_CHECK_SANDBOX:

@@ -94,6 +94,11 @@ static void print_response(const Swkpb__Rpc__DescribeSignerResponse *response)
                : one->used   ? "used"
                              : "new");
     }
+    for (size_t i = 0; i < response->n_removed; i++) {
+        printf("%s  %s  %s\n", i == 0 ? "Removed\n" : "",
+               response->removed[i]->fingerprint,
+               date_text(response->removed[i]->time, from));
+    }
     printf("Nodes remembered: %" PRIu64 "\n", response->nodes);
     for (size_t i = 0; i < response->n_allowed; i++) {
         printf("%s  %s\n", i == 0 ? "May become managers\n" : "",

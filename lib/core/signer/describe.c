@@ -93,6 +93,30 @@ static bool describe_allowed(const struct swki_approvals *approvals,
     return out->allowed != NULL;
 }
 
+static bool describe_removed(const struct swki_notary *notary,
+                             Swkpb__Rpc__DescribeSignerResponse *out,
+                             struct swki_arena *arena)
+{
+    out->removed = swki_arena_calloc(arena, notary->removed_count + 1,
+                                     sizeof(Swkpb__Rpc__SignerRemoved *));
+    for (size_t i = 0; out->removed != NULL && i < notary->removed_count; i++) {
+        Swkpb__Rpc__SignerRemoved *one = swki_arena_alloc(arena, sizeof(*one));
+
+        if (one == NULL) {
+            return false;
+        }
+        swkpb__rpc__signer_removed__init(one);
+        one->fingerprint =
+            swki_arena_strdup(arena, notary->removed[i].fingerprint);
+        one->time = swki_timestamp_from_wall(notary->removed[i].wall, arena);
+        if (one->fingerprint == NULL || one->time == NULL) {
+            return false;
+        }
+        out->removed[out->n_removed++] = one;
+    }
+    return out->removed != NULL;
+}
+
 Swkpb__Rpc__DescribeSignerResponse *
 swki_notary_describe(const struct swki_notary *notary, swk_wall wall,
                      struct swki_arena *arena)
@@ -116,7 +140,8 @@ swki_notary_describe(const struct swki_notary *notary, swk_wall wall,
                                          sizeof(Swkpb__Rpc__SignerAuthority *));
     if (out->swarm_id == NULL || out->policy == NULL || out->now == NULL ||
         out->authorities == NULL ||
-        !describe_allowed(&notary->approvals, wall, out, arena)) {
+        !describe_allowed(&notary->approvals, wall, out, arena) ||
+        !describe_removed(notary, out, arena)) {
         return NULL;
     }
     for (struct swki_link *link = authorities->list.next;

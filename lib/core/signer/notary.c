@@ -630,3 +630,17 @@ bool swki_notary_refused(struct swki_notary *notary, swk_time now, int code,
     notary->left_out = 0;
     return true;
 }
+
+void swki_notary_removed(struct swki_notary *notary, const char *fingerprint,
+                         swk_wall wall)
+{
+    struct swki_notary_removed *list = notary->removed;
+
+    if (notary->removed_count == SWKI_NOTARY_REMOVED_MAX) {
+        memmove(list, list + 1, (SWKI_NOTARY_REMOVED_MAX - 1) * sizeof(*list));
+        notary->removed_count--;
+    }
+    list += notary->removed_count++;
+    snprintf(list->fingerprint, sizeof(list->fingerprint), "%s", fingerprint);
+    list->wall = wall;
+}

@@ -71,6 +71,16 @@ enum swki_notary_rate {
     SWKI_NOTARY_RATES,
 };
 
+enum {
+    SWKI_NOTARY_REMOVED_MAX = SWK_AUTHORITIES_MAX,
+};
+
+/* An authority that an operator took away. */
+struct swki_notary_removed {
+    char fingerprint[SWK_FINGERPRINT_LEN + 1];
+    swk_wall wall;
+};
+
 struct swki_notary {
     struct swk_signer_policy policy; /* without zeroes, and without pointers */
     struct swki_authorities *authorities; /* borrowed */
@@ -80,6 +90,8 @@ struct swki_notary {
     char swarm_id[SWK_ID_LEN_MAX + 1]; /* "" until something was signed */
     Swkpb__Rpc__SignerCounters counters;
     uint64_t left_out; /* refusals since the last that the log tells of */
+    struct swki_notary_removed removed[SWKI_NOTARY_REMOVED_MAX];
+    size_t removed_count;
 };
 
 /* The policy as given, zero for defaults; a swarm ID that was fixed before
@@ -121,6 +133,10 @@ bool swki_notary_signed(struct swki_notary *notary,
  */
 bool swki_notary_refused(struct swki_notary *notary, swk_time now, int code,
                          uint64_t *out_left_out);
+
+/* An authority is not there any more; the last of them are told to people. */
+void swki_notary_removed(struct swki_notary *notary, const char *fingerprint,
+                         swk_wall wall);
 
 /* The whole state, for people; in the arena. NULL for no memory. */
 Swkpb__Rpc__DescribeSignerResponse *

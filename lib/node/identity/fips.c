@@ -13,8 +13,10 @@ bool swki_fips_required(const char *swarm_id)
 
 int swki_fips_refuse(struct swk_error *err)
 {
-    return swki_fail(err, SWK_ENOTSUP,
-                     "node is not FIPS-enabled but cluster requires FIPS");
+    return swki_fail(
+        err, SWK_ENOTSUP,
+        "node is not FIPS-enabled but cluster requires FIPS: start "
+        "it with --fips");
 }
 
 int swki_fips_check(const char *swarm_id, bool node_fips, struct swk_error *err)

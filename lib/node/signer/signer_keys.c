@@ -82,8 +82,7 @@ static int load(struct swk_signer_keys *keys,
                              "certificate")
                  : rc;
         if (rc != 0) {
-            swki_error_prefix(err, "authority %.16s in %s", name->text,
-                              keys->dir);
+            swki_error_prefix(err, "%s/%s", keys->dir, name->text);
         }
     }
     if (rc == 0 &&
@@ -187,6 +186,30 @@ int swki_signer_keys_reload(struct swk_signer_keys *keys, struct swk_error *err)
         }
     }
     return failure;
+}
+
+/* A directory that was changed a moment ago may be changed again within the
+ * same tick of its clock. */
+int swki_signer_keys_refresh(struct swk_signer_keys *keys,
+                             struct swk_error *err)
+{
+    swk_wall now = keys->clock->wall(keys->clock->ctx);
+    struct stat st;
+    int64_t changed;
+    int rc;
+
+    if (stat(keys->dir, &st) != 0) {
+        return swki_fail(err, SWK_EIO, "cannot read %s: %s", keys->dir,
+                         strerror(errno));
+    }
+    changed = st.st_mtim.tv_sec * (int64_t)SWK_SECOND + st.st_mtim.tv_nsec;
+    if (changed == keys->read_at_ns) {
+        return SWK_OK;
+    }
+    rc = swki_signer_keys_reload(keys, err);
+    keys->read_at_ns =
+        rc == 0 && now > changed + (swk_wall)SWK_SECOND ? changed : 0;
+    return rc;
 }
 
 static int read_swarm_id(struct swk_signer_keys *keys, struct swk_error *err)

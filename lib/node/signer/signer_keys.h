@@ -28,6 +28,7 @@ struct swk_signer_keys {
     struct swki_authorities authorities;
     struct swki_buf password; /* wiped */
     char swarm_id[SWK_ID_LEN_MAX + 1];
+    int64_t read_at_ns; /* as the directory was changed then; 0: never */
     char dir[PATH_MAX / 2];
 };
 
@@ -35,6 +36,10 @@ struct swk_signer_keys {
  * read is left out; err tells of the last such. */
 int swki_signer_keys_reload(struct swk_signer_keys *keys,
                             struct swk_error *err);
+
+/* Likewise, if files have come or gone since it was done last. */
+int swki_signer_keys_refresh(struct swk_signer_keys *keys,
+                             struct swk_error *err);
 
 /* Makes a root, as swk_signer_keys_create(). */
 int swki_signer_keys_make(struct swk_signer_keys *keys,

@@ -228,8 +228,14 @@ int swk_signer_keys_remove(swk_signer_keys *keys, const char *fingerprint,
     int fd = -1;
     int rc;
 
-    if (keys == NULL || fingerprint == NULL || fingerprint[0] == '\0') {
-        return swki_fail(err, SWK_EINVAL, "signer: which authority?");
+    if (keys == NULL || fingerprint == NULL) {
+        return swki_fail(err, SWK_EINVAL, "signer: NULL argument");
+    }
+    if (strlen(fingerprint) < SWK_FINGERPRINT_LEN_MIN) {
+        return swki_fail(err, SWK_EINVAL,
+                         "%d digits of the fingerprint are the least by which "
+                         "an authority is removed",
+                         SWK_FINGERPRINT_LEN_MIN);
     }
     rc = swki_authorities_named(&keys->authorities, fingerprint, &authority,
                                 err);

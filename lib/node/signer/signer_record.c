@@ -93,3 +93,17 @@ void swki_signer_record_add(const struct swki_signer_event *event,
              request->node_id[0] == '\0' ? "" : ": ", record.outcome,
              why->code == 0 ? "" : ": ", record.reason);
 }
+
+void swki_signer_record_removed(const char *fingerprint, swk_wall wall,
+                                struct swki_signer_log *log)
+{
+    Swkpb__Rpc__SignerRecord record = SWKPB__RPC__SIGNER_RECORD__INIT;
+    Swkpb__Timestamp time = SWKPB__TIMESTAMP__INIT;
+
+    swki_timestamp_write(wall, &time);
+    record.time = &time;
+    record.call = text_of("Remove");
+    record.outcome = text_of("removed");
+    record.authority = text_of(fingerprint);
+    swki_signer_log_add(log, &record);
+}

@@ -27,4 +27,8 @@ void swki_signer_record_add(const struct swki_signer_event *event,
                             struct swki_signer_log *log,
                             const struct swk_logger *logger);
 
+/* Adds a line that tells that an authority was taken away. */
+void swki_signer_record_removed(const char *fingerprint, swk_wall wall,
+                                struct swki_signer_log *log);
+
 #endif

@@ -68,7 +68,8 @@ struct swk_signer_service {
     struct swki_link waiting;
     struct swki_link answered; /* before the log is on the disk */
     struct swki_signer_load load;
-    swk_time reload_at; /* not before */
+    swk_time refresh_at; /* of the keys, even if nobody asks for anything */
+    char refresh_error[SWK_ERROR_TEXT_SIZE]; /* as it was told */
     int lock_fd;
 };
 
@@ -171,28 +172,11 @@ static void read_approvals(struct swk_signer_service *service,
     }
 }
 
-/* What tools brought since is looked for, but not at a stranger's pace. */
 static int decide(struct swk_signer_service *service, swk_time now,
                   swk_wall wall, const struct swki_notary_request *request,
                   struct swki_notary_decision *decision, struct swk_error *err)
 {
-    bool unknown;
-    int rc;
-
     read_approvals(service, request);
-    rc =
-        swki_notary_decide(&service->notary, now, wall, request, decision, err);
-    unknown = rc == SWK_EUNAVAILABLE ||
-              (rc == SWK_EDENIED && request->previous.len > 0);
-    if (!unknown || now < service->reload_at) {
-        return rc;
-    }
-    service->reload_at = now + SWK_SECOND;
-    rc = swki_signer_keys_reload(service->keys, err);
-    if (rc != 0) {
-        swki_log(service->config.logger, SWK_LOG_WARN, "signer", "%s",
-                 err->text);
-    }
     return swki_notary_decide(&service->notary, now, wall, request, decision,
                               err);
 }
@@ -461,10 +445,77 @@ static void send_answers(struct swk_signer_service *service)
     }
 }
 
+/* -- What tools changed -----------------------------------------------------
+ */
+
+/* The fingerprints of the keys there are. */
+struct held {
+    char fingerprints[SWK_AUTHORITIES_MAX][SWK_FINGERPRINT_LEN + 1];
+    size_t count;
+};
+
+static void note_held(const struct swki_authorities *authorities,
+                      struct held *out_held)
+{
+    out_held->count = 0;
+    for (struct swki_link *link = authorities->list.next;
+         link != &authorities->list; link = link->next) {
+        const struct swki_authority *one =
+            SWKI_CONTAINER(link, struct swki_authority, link);
+
+        if (one->signer != NULL) {
+            memcpy(out_held->fingerprints[out_held->count++], one->fingerprint,
+                   sizeof(one->fingerprint));
+        }
+    }
+}
+
+static void tell_removed(struct swk_signer_service *service,
+                         const char *fingerprint)
+{
+    const struct swk_clock *clock = service->config.clock;
+    swk_wall wall = clock->wall(clock->ctx);
+
+    swki_notary_removed(&service->notary, fingerprint, wall);
+    swki_signer_record_removed(fingerprint, wall, &service->log);
+    swki_log(service->config.logger, SWK_LOG_WARN, "signer",
+             "authority %s was removed: nothing is signed with it any more",
+             fingerprint);
+}
+
+/* What is gone from the directory is gone from memory, and from here on nothing
+ * is signed with it. */
+static void refresh_keys(struct swk_signer_service *service, swk_time now)
+{
+    struct swki_authorities *authorities = &service->keys->authorities;
+    struct swki_authority *found;
+    struct swk_error err = {0};
+    struct held held;
+
+    note_held(authorities, &held);
+    service->refresh_at = now + SWK_SECOND;
+    if (swki_signer_keys_refresh(service->keys, &err) != 0 &&
+        strcmp(err.text, service->refresh_error) != 0) {
+        swki_log(service->config.logger, SWK_LOG_WARN, "signer", "%s",
+                 err.text);
+    }
+    snprintf(service->refresh_error, sizeof(service->refresh_error), "%s",
+             err.text);
+    for (size_t i = 0; i < held.count; i++) {
+        if (swki_authorities_named(authorities, held.fingerprints[i], &found,
+                                   NULL) != 0) {
+            tell_removed(service, held.fingerprints[i]);
+        }
+    }
+}
+
 static swk_time turn(void *ctx, swk_time now)
 {
     struct swk_signer_service *service = ctx;
 
+    if (now >= service->refresh_at || !swki_list_empty(&service->waiting)) {
+        refresh_keys(service, now);
+    }
     for (int i = 0; i < JOBS_PER_TURN && !swki_list_empty(&service->waiting);
          i++) {
         struct job *job = first_job(&service->waiting);
@@ -477,10 +528,10 @@ static swk_time turn(void *ctx, swk_time now)
         swki_list_remove(&job->link);
         swki_list_append(&service->answered, &job->link);
     }
-    if (!swki_list_empty(&service->answered)) {
+    if (!swki_list_empty(&service->answered) || service->log.text.len > 0) {
         send_answers(service);
     }
-    return swki_list_empty(&service->waiting) ? SWK_NEVER : now;
+    return swki_list_empty(&service->waiting) ? service->refresh_at : now;
 }
 
 /* -- Life -------------------------------------------------------------------

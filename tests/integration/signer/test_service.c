@@ -451,6 +451,55 @@ static swk_signer_keys *open_tool(const struct f *f)
     return tool;
 }
 
+static void what_is_removed_signs_nothing_any_more(void **state)
+{
+    struct f *f = *state;
+    struct swk_sign_request request;
+    struct swk_authority one;
+    swk_signer_keys *tool;
+    struct outcome root;
+    struct outcome o;
+    char line[160];
+
+    outcome_init(&o);
+    make_root(f, &root);
+    request = node_request(f, &root.certificate);
+    assert_int_equal(sign(f, &request, &o), 0);
+    tool = open_tool(f);
+    assert_int_equal(swk_signer_keys_at(tool, 0, &one), 1);
+    assert_int_equal(swk_signer_keys_remove(tool, one.fingerprint, NULL), 0);
+    swk_signer_keys_free(tool);
+    assert_int_equal(sign(f, &request, &o), SWK_EUNAVAILABLE);
+    assert_non_null(strstr(o.text, "is not here"));
+    snprintf(line, sizeof(line),
+             "\"call\":\"Remove\",\"outcome\":\"removed\",\"authority\":"
+             "\"%s\"",
+             one.fingerprint);
+    assert_int_equal(lines_of_log(f, line), 1);
+    outcome_fini(&root);
+    outcome_fini(&o);
+}
+
+/* Nobody has to ask for anything. */
+static void what_is_removed_is_dropped_by_itself(void **state)
+{
+    struct f *f = *state;
+    struct swk_authority one;
+    swk_signer_keys *tool;
+    struct outcome root;
+
+    make_root(f, &root);
+    tool = open_tool(f);
+    assert_int_equal(swk_signer_keys_at(tool, 0, &one), 1);
+    assert_int_equal(swk_signer_keys_remove(tool, one.fingerprint, NULL), 0);
+    swk_signer_keys_free(tool);
+    for (int i = 0; lines_of_log(f, "\"outcome\":\"removed\"") == 0; i++) {
+        nanosleep(&(struct timespec){.tv_nsec = 20 * 1000 * 1000}, NULL);
+        assert_in_range(i, 0, 500);
+    }
+    outcome_fini(&root);
+}
+
 static void an_operator_lets_a_node_become_a_manager_once(void **state)
 {
     struct f *f = *state;
@@ -681,6 +730,8 @@ int main(void)
         TEST(a_signer_that_was_away_is_found_again),
         TEST(nothing_leaves_that_is_not_in_the_log),
         TEST(a_node_is_not_new_after_a_restart_either),
+        TEST(what_is_removed_signs_nothing_any_more),
+        TEST(what_is_removed_is_dropped_by_itself),
         TEST(an_operator_lets_a_node_become_a_manager_once),
         TEST(every_job_ends_once_whatever_happens),
         TEST(a_user_has_so_many_connections),

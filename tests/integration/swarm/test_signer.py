@@ -19,6 +19,10 @@ def signed(records, call):
             if r["call"] == call and r["outcome"] == "signed"]
 
 
+def signed_as(signer, outcome):
+    return [r for r in signer.records() if r["outcome"] == outcome]
+
+
 def founding_and_joining_go_through_the_signer():
     with SignedSwarm() as swarm:
         swarm.worker("w1")
@@ -88,7 +92,17 @@ def the_root_is_rotated_without_its_key_in_a_manager():
                    r["role"] == r["previousRole"] for r in renewals), renewals)
 
         # The old one is out of use: who joins now needs the new one alone.
-        swarm.signer.tool("remove", old["fingerprint"])
+        removed = old["fingerprint"]
+        swarm.signer.tool("remove", removed[:1], code=1)
+        swarm.signer.tool("remove", removed[:7], "--force", code=1)
+        swarm.signer.tool("remove", removed[:8], code=1)
+        expect(len(swarm.signer.authorities()) == 2, "one was removed")
+        swarm.signer.tool("remove", removed[:8], "--force").says(
+            "removed %s and its key" % removed)
+        wait_for(lambda: signed_as(swarm.signer, "removed"), "it is dropped")
+        told = run(tool("swarm-signer"), "status", "--socket",
+                   swarm.signer.socket)
+        told.says("Removed\n  " + removed)
         swarm.worker("w2")
         for key in (old_key, key_of(swarm.signer.state)):
             found = found_in_files(swarm.path("manager"), key)
@@ -223,6 +237,41 @@ def another_managers_signer_takes_over():
                issued)
 
 
+def another_root_is_not_made_by_mistake():
+    with Swarm(drained=True) as swarm:
+        signer = Signer(swarm, "signer")
+        signer.tool("init")
+        one, = signer.authorities()
+        result = signer.tool("init", code=1)
+        result.says("there is a root already, %s" % one["fingerprint"][:16],
+                    "--another")
+        expect(signer.authorities() == [one], "a second one was made")
+        signer.tool("init", "--another")
+        expect(len(signer.authorities()) == 2, "none was made")
+
+
+def errors_name_the_file():
+    with Swarm(drained=True) as swarm:
+        signer = Signer(swarm, "signer")
+        signer.tool("init")
+        path = swarm.path("garbage.pem")
+        with open(path, "w") as f:
+            f.write("garbage\n")
+        os.chmod(path, 0o600)
+        for words in (["import", path], ["trust", path],
+                      ["init", "--another", "--cert", path, "--key", path]):
+            signer.tool(*words, code=1).says(path + ": ")
+        name = os.path.join(signer.state,
+                            signer.authorities()[0]["fingerprint"] + ".pem")
+        with open(name) as f:
+            text = f.read()
+        with open(name, "w") as f:
+            f.write(text[:len(text) // 2])
+        result = run(*signer.words)
+        expect(result.code == 1, "exit code %d" % result.code)
+        result.says(name, "it is damaged")
+
+
 def open_files_are_a_reason_not_to_start():
     with Swarm(drained=True) as swarm:
         signer = Signer(swarm, "signer")
@@ -258,6 +307,12 @@ def wrong_usage_is_told():
         result = run(tool("swarm-signer"), *words)
         expect(result.code == 2, "%s: exit code %d" % (words, result.code))
         result.says(text)
+    result = run(tool("swarm-signer"), "remove", "--help")
+    expect(result.code == 0, "exit code %d" % result.code)
+    result.says("Usage: swarm-signer remove [FLAGS] FINGERPRINT", "--force")
+    expect("--socket" not in result.out, result.out)
+    result = run(tool("swarm-signer"), "bogus", "--help")
+    expect(result.code == 2, "exit code %d" % result.code)
     result = run(tool("swarm-signer"), "run", "--state-dir", "/nonexistent/x")
     expect(result.code == 1, "exit code %d" % result.code)
     result.says("swarm-signer init")
@@ -322,6 +377,8 @@ if __name__ == "__main__":
         a_refusal_is_told_to_whoever_asked,
         a_manager_is_what_an_operator_allows,
         another_managers_signer_takes_over,
+        another_root_is_not_made_by_mistake,
+        errors_name_the_file,
         open_files_are_a_reason_not_to_start,
         wrong_usage_is_told,
         the_sandbox_holds,

@@ -10,7 +10,7 @@ import sys
 
 from signed_swarm import (Signer, SignedSwarm, found_in_memory, key_of,
                           memory_of)
-from swarm import Swarm, expect, main
+from swarm import Swarm, expect, main, wait_for
 
 SKIPPED = 77
 
@@ -63,6 +63,12 @@ def the_key_is_in_no_manager_that_signs_through_a_signer():
             print("             the signer's memory cannot be read")
         else:
             expect(found, "the search does not find it in the signer")
+            # It runs on, without the key that was removed.
+            wait_for(lambda: any(r["outcome"] == "removed"
+                                 for r in swarm.signer.records()),
+                     "the signer drops the key")
+            found = found_in_memory(swarm.signer.process.pid, keys[0])
+            expect(not found, "the signer has the old key: %s" % found)
 
 
 def can_read_others():

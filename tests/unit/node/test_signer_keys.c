@@ -338,6 +338,10 @@ static void what_others_bring_and_take_is_seen(void **state)
     f->keys = NULL;
     reopen(f, no_password);
     assert_int_equal(swk_signer_keys_create(f->keys, &two, NULL), 0);
+    char digits[SWK_FINGERPRINT_LEN_MIN + 1] = "";
+    memcpy(digits, one.fingerprint, SWK_FINGERPRINT_LEN_MIN - 1);
+    assert_int_equal(swk_signer_keys_remove(f->keys, digits, NULL), SWK_EINVAL);
+    assert_int_equal(swk_signer_keys_remove(f->keys, "", NULL), SWK_EINVAL);
     assert_int_equal(swk_signer_keys_remove(f->keys, one.fingerprint, NULL), 0);
     assert_int_equal(swk_signer_keys_remove(f->keys, one.fingerprint, NULL),
                      SWK_ENOTFOUND);
