@@ -9,6 +9,7 @@
 
 enum {
     FLAGS_MAX = 96,
+    HELP_COLUMN = 39, /* where the text of a flag begins */
     SETS_MAX = sizeof(((struct command *)0)->flags) /
                sizeof(((struct command *)0)->flags[0]),
     LONG_BASE = 256, /* getopt's numbers for flags without a letter */
@@ -52,7 +53,12 @@ static void print_flag(const struct flag *flag)
     snprintf(left, sizeof(left), "%s--%s%s%s", letter, flag->name,
              flag->argument != NULL ? " " : "",
              flag->argument != NULL ? flag->argument : "");
-    printf("  %-36s %s%s", left, flag->help,
+    printf("  %s", left);
+    if (strlen(left) + 2 + 2 > HELP_COLUMN) {
+        printf("\n  ");
+        left[0] = '\0';
+    }
+    printf("%*s%s%s", HELP_COLUMN - 2 - (int)strlen(left), "", flag->help,
            flag->list ? " (repeatable)" : "");
     if (flag->otherwise != NULL) {
         printf(" [default: %s]", flag->otherwise);

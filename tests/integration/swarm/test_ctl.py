@@ -38,6 +38,10 @@ def every_command_explains_itself():
                        "%s %s: %d" % (group, name, result.code))
                 result.says("Usage: swarmctl %s %s" % (group, name),
                             "Example:", "--help")
+                for line in re.findall(r"^ +-.*", result.out, re.M):
+                    expect(re.match(r".{37}  \S", line) or
+                           re.fullmatch(r" +(-\w, )?--\S+( \S+)?", line),
+                           "no column: " + line)
     flags = run(ctl, "service", "create", "--help").out
     for flag in ("--name", "--replicas", "--constraint", "--memory-limit",
                  "--cpu-limit", "--pids-limit", "--detach", "--secret"):
