@@ -101,8 +101,8 @@ static void print_certificate(const char *title,
 
 static void print_progress(const struct ca_progress *progress)
 {
-    print_field("Rotation", "%zu of %zu nodes have renewed%s",
-                progress->renewed, progress->nodes,
+    print_field("Rotation", "%zu of %zu node%s renewed%s", progress->renewed,
+                progress->nodes, progress->nodes == 1 ? " has" : "s have",
                 progress->missing_count == 0 ? ", it ends now" : "");
     for (size_t i = 0; i < progress->missing_count; i++) {
         const struct ca_missing *missing = &progress->missing[i];
@@ -430,11 +430,12 @@ static int check_replaces(struct ctl *ctl, const struct args *args,
     ca_progress_read(&ctl->pool, rotation, nodes, &progress);
     return ctl_error(
         EXIT_CONFLICT,
-        "a rotation of the root CA is under way: %zu of %zu nodes have "
+        "a rotation of the root CA is under way: %zu of %zu node%s "
         "renewed.\n\"swarmctl cluster ca finish\" follows it, or lets it end "
         "without some workers; \"swarmctl\ncluster ca abort\" gives it up; "
         "--replace turns it to another root",
-        progress.renewed, progress.nodes);
+        progress.renewed, progress.nodes,
+        progress.nodes == 1 ? " has" : "s have");
 }
 
 int run_ca_rotate(struct ctl *ctl, const struct args *args)

@@ -139,6 +139,7 @@ int ctl_try(struct ctl *ctl, const char *method,
     size_t reply_len = 0;
     int rc = 0;
 
+    *err = (struct swk_error){0};
     if (data == NULL) {
         err->code = SWK_ENOMEM;
         return SWK_ENOMEM;
@@ -162,6 +163,7 @@ int ctl_try(struct ctl *ctl, const char *method,
         ctl->client = NULL;
     }
     if (rc != 0) {
+        name_objects(ctl, err);
         return rc;
     }
     rc = decode(type, reply, reply_len, pool != NULL ? pool : &ctl->pool,

@@ -448,9 +448,10 @@ static int wait_for(struct wait *w, poll_fn poll, const char *verb,
             nanosleep(&pause, NULL);
         }
         if (interrupted) {
-            fprintf(stderr, "Interrupted: the swarm goes on with service %s. "
-                            "See \"swarmctl service ps %s\".\n",
-                    w->id, w->id);
+            fprintf(stderr,
+                    "Interrupted: the swarm goes on with service %s. "
+                    "See \"swarmctl service ps %s\".\n",
+                    typed_name(w->ctl, w->id), typed_name(w->ctl, w->id));
             return EXIT_INTERRUPTED;
         }
     }
@@ -477,7 +478,7 @@ int converge_service(struct ctl *ctl, const struct args *args, const char *id)
     int rc = converge(ctl, args, id, poll_service, "", STABLE_NS);
 
     if (rc == EXIT_OK && !args_has(args, "detach") && !ctl->json) {
-        printf("service %s has converged\n", id);
+        printf("service %s has converged\n", typed_name(ctl, id));
     }
     return rc;
 }

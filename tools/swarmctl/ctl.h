@@ -55,6 +55,7 @@ struct ctl {
     swk_client *client; /* opened by the first call */
     char request_id[33]; /* of the call being made; empty for none */
     struct pool pool;   /* for as long as the command runs */
+    struct typed *typed; /* what names stand for; in the pool */
 };
 
 /* Closes the connection and empties the pool. */
@@ -104,6 +105,15 @@ int update_cluster(struct ctl *ctl, Swkpb__Cluster *cluster,
                    Swkpb__KeyRotation *rotation, Swkpb__Cluster **out_cluster);
 int find_secret(struct ctl *ctl, const char *text, Swkpb__Secret **out_secret);
 int find_config(struct ctl *ctl, const char *text, Swkpb__Config **out_config);
+
+/* Remembers how the user calls an object; find_...() does so. Kept as long as
+ * the pool; the text is not copied. */
+void note_typed(struct ctl *ctl, const char *id, const char *text);
+/* How the user called it, else the ID. */
+const char *typed_name(const struct ctl *ctl, const char *id);
+/* Managers know IDs only: behind a name that was typed, the ID stands in
+ * brackets. */
+void name_objects(const struct ctl *ctl, struct swk_error *err);
 
 /* All nodes, into the pool. Returns 0 or a negative enum swk_error_code. */
 int list_nodes(struct ctl *ctl, struct pool *pool,

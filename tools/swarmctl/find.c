@@ -8,6 +8,7 @@
  * one list of objects. So one function serves them all, by their descriptors.
  */
 
+#include <stdio.h>
 #include <string.h>
 
 #include "ctl.h"
@@ -70,10 +71,48 @@ static int list(struct ctl *ctl, const struct kind *kind, const char *field,
     return rc;
 }
 
-static int find(struct ctl *ctl, const struct kind *kind, const char *text,
-                void *out_object)
+struct typed {
+    struct typed *next;
+    const char *id;
+    const char *text;
+};
+
+void note_typed(struct ctl *ctl, const char *id, const char *text)
 {
-    ProtobufCMessage **out = out_object;
+    struct typed *typed = pool_alloc(&ctl->pool, sizeof(*typed));
+
+    *typed = (struct typed){ctl->typed, id, text};
+    ctl->typed = typed;
+}
+
+const char *typed_name(const struct ctl *ctl, const char *id)
+{
+    for (const struct typed *t = ctl->typed; t != NULL; t = t->next) {
+        if (strcmp(t->id, id) == 0) {
+            return t->text;
+        }
+    }
+    return id;
+}
+
+void name_objects(const struct ctl *ctl, struct swk_error *err)
+{
+    for (const struct typed *t = ctl->typed; t != NULL; t = t->next) {
+        struct swk_error before = *err;
+        const char *id = strstr(before.text, t->id);
+
+        if (id != NULL && strcmp(t->text, t->id) != 0 &&
+            (id == before.text || id[-1] != '(')) {
+            snprintf(err->text, sizeof(err->text), "%.*s%s (%s)%s",
+                     (int)(id - before.text), before.text, t->text, t->id,
+                     id + strlen(t->id));
+        }
+    }
+}
+
+static int search(struct ctl *ctl, const struct kind *kind, const char *text,
+                  ProtobufCMessage **out)
+{
     struct objects by_id;
     struct objects by_name;
     int rc = list(ctl, kind, "id_prefixes", text, &by_id);
@@ -113,6 +152,18 @@ static int find(struct ctl *ctl, const struct kind *kind, const char *text,
                          kind->noun, text, count);
     }
     return EXIT_OK;
+}
+
+static int find(struct ctl *ctl, const struct kind *kind, const char *text,
+                void *out_object)
+{
+    ProtobufCMessage **out = out_object;
+    int rc = search(ctl, kind, text, out);
+
+    if (rc == EXIT_OK) {
+        note_typed(ctl, object_id(*out), text);
+    }
+    return rc;
 }
 
 static const char *name_of_secret(const void *object)

@@ -2,6 +2,7 @@
 
 /* swarmctl node ... */
 
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -145,8 +146,25 @@ static void print_resources(const Swkpb__Resources *resources)
     }
 }
 
+/* A part of a policy, as its file calls it: "hostNamespaces". */
+static const char *part_text(struct ctl *ctl, const char *field)
+{
+    char *text = pool_strdup(&ctl->pool, field);
+    char *to = text;
+
+    for (const char *from = field; *from != '\0'; from++) {
+        bool begins = *from == '_' && from[1] != '\0';
+
+        from += begins;
+        *to++ = (char)(begins ? toupper((unsigned char)*from) : *from);
+    }
+    *to = '\0';
+    return text;
+}
+
 /* What the node has rules for, and whose signatures it asks for. */
-static void print_consent(const Swkpb__Rpc__NodeConsent *consent)
+static void print_consent(struct ctl *ctl,
+                          const Swkpb__Rpc__NodeConsent *consent)
 {
     const ProtobufCMessageDescriptor *type = consent->base.descriptor;
     const Swkpb__Rpc__NodeConsent__Signers *signers = consent->signers;
@@ -156,7 +174,8 @@ static void print_consent(const Swkpb__Rpc__NodeConsent *consent)
 
         if (*(void *const *)(const void *)member != NULL &&
             strcmp(type->fields[i].name, "signers") != 0) {
-            print_field("Has a policy on", "%s", type->fields[i].name);
+            print_field("Has a policy on", "%s",
+                        part_text(ctl, type->fields[i].name));
         }
     }
     for (size_t i = 0; signers != NULL && i < signers->n_key_ids; i++) {
@@ -216,7 +235,7 @@ static void print_node(struct ctl *ctl, const Swkpb__Node *node)
         print_resources(d->resources);
     }
     if (d != NULL && d->consent != NULL) {
-        print_consent(d->consent);
+        print_consent(ctl, d->consent);
     }
 }
 
@@ -277,8 +296,9 @@ static int set_availability(struct ctl *ctl, const struct args *args,
         int rc = find_with_spec(ctl, args_at(args, i), &node);
 
         if (rc == EXIT_OK && node->spec->availability == wanted) {
-            rc = ctl_error(EXIT_FAILED, "no changes detected: node %s is %s",
-                           node->id, availability(node));
+            rc = ctl_error(EXIT_FAILED,
+                           "no changes detected: node %s is %s already",
+                           args_at(args, i), availability(node));
         } else if (rc == EXIT_OK) {
             node->spec->availability = wanted;
             rc = update(ctl, node);
@@ -313,11 +333,10 @@ static int set_role(struct ctl *ctl, const struct args *args,
         int rc = find_with_spec(ctl, args_at(args, i), &node);
 
         if (rc == EXIT_OK && node->spec->desired_role == role) {
-            rc = ctl_error(EXIT_FAILED,
-                           "no changes detected: node %s is a %s already",
-                           node->id,
-                           role == SWKPB__NODE_ROLE__MANAGER ? "manager"
-                                                             : "worker");
+            rc = ctl_error(
+                EXIT_FAILED, "no changes detected: node %s is a %s already",
+                args_at(args, i),
+                role == SWKPB__NODE_ROLE__MANAGER ? "manager" : "worker");
         } else if (rc == EXIT_OK) {
             node->spec->desired_role = role;
             rc = update(ctl, node);

@@ -272,6 +272,7 @@ static int run_create(struct ctl *ctl, const struct args *args)
     if (!ctl->json) {
         puts(reply->service->id);
     }
+    note_typed(ctl, reply->service->id, spec->annotations->name);
     rc = converge_service(ctl, args, reply->service->id);
     return ctl->json && rc == EXIT_OK
                ? ctl_print_json(ctl, &reply->service->base)
@@ -435,7 +436,11 @@ static int scale(struct ctl *ctl, const struct args *args, const char *text)
                          service_name(service));
     }
     if (spec->replicated->replicas == replicas) {
-        return ctl_error(EXIT_FAILED, "no changes detected");
+        return ctl_error(EXIT_FAILED,
+                         "no changes detected: service %s has %llu task%s "
+                         "already",
+                         service_name(service), (unsigned long long)replicas,
+                         replicas == 1 ? "" : "s");
     }
     spec->replicated->replicas = replicas;
     return send_update(ctl, args, service,

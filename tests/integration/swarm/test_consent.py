@@ -36,14 +36,17 @@ def node_of(swarm, task):
 
 def tasks_run_where_the_policy_lets_them():
     with Swarm(drained=True) as swarm:
-        swarm.worker("w1", "--policy", policy(swarm, NOT_ROOT))
+        swarm.worker("w1", "--policy", policy(
+            swarm, dict(NOT_ROOT, hostNamespaces={})))
         swarm.create_detached("web", count=2)
         wait_error(swarm, "web", "no suitable node (1 node not available for "
                    "new tasks; user or group not allowed on 1 node)")
         swarm.worker("w2")
         live = swarm.wait_live("web", 2)
         expect({node_of(swarm, t) for t in live} == {"w2"}, "not all on w2")
-        swarm.ctl("node", "inspect", "w1").says("Has a policy on", "users")
+        swarm.ctl("node", "inspect", "w1").says(
+            "Has a policy on      users\n",
+            "Has a policy on      hostNamespaces\n")
         swarm.create("mail", "--user", "65534")
         swarm.ctl("service", "scale", "mail=2")
         expect({node_of(swarm, t) for t in swarm.live("mail")} ==

@@ -311,6 +311,31 @@ def note(swarm, texts, name, value):
         texts["TOKEN"] = value["token"]["id"]
 
 
+def errors_name_what_was_typed():
+    with Swarm() as swarm:
+        swarm.worker("w1")
+        ids = {name: node["id"] for name, node in swarm.nodes().items()}
+        swarm.ctl("node", "rm", "w1", code=1).says(
+            "node w1 (%s) is not down" % ids["w1"])
+        swarm.ctl("node", "rm", ids["w1"], code=1).says(
+            "node %s is not down" % ids["w1"])
+        swarm.ctl("node", "demote", "w1", code=1).says(
+            "node w1 is a worker already")
+        swarm.ctl("node", "activate", "w1", code=1).says(
+            "node w1 is ACTIVE already")
+        swarm.ctl("cluster", "ca", "rotate", "--detach", "--without",
+                  "manager", code=1).says(
+                      "node manager (%s) is a manager" % ids["manager"])
+        said = swarm.ctl("service", "create", "--name", "web", "--",
+                         *swarm.sleeper("web"))
+        said.says("service web has converged")
+        service = said.out.split()[0]
+        swarm.ctl("service", "update", "--rollback", "web", code=1).says(
+            "service web (%s) has no previous spec" % service)
+        swarm.ctl("service", "scale", "web=1", code=1).says(
+            "service web has 1 task already")
+
+
 def the_socket_is_found_by_the_environment():
     with Swarm(drained=True) as swarm:
         os.environ["SWARM_SOCKET"] = swarm.socket
@@ -338,6 +363,7 @@ main([
     without_a_manager_it_ends_with_6_and_says_what_to_do,
     what_is_listed_and_inspected_is_json,
     every_command_speaks_json,
+    errors_name_what_was_typed,
     the_socket_is_found_by_the_environment,
     a_change_that_changes_nothing_says_so,
 ])
