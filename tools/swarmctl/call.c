@@ -81,6 +81,15 @@ int ctl_fail(const struct swk_error *err)
     return ctl_error(EXIT_FAILED, "%s", text);
 }
 
+void ctl_name_file(struct swk_error *err, const char *path)
+{
+    const struct swk_error before = *err;
+
+    snprintf(err->text, sizeof(err->text), "%.160s: %s", path,
+             before.text[0] != '\0' ? before.text
+                                    : swk_error_name(before.code));
+}
+
 static void *take(void *pool, size_t size)
 {
     return pool_alloc(pool, size);

@@ -351,10 +351,10 @@ static char *describe(struct pool *pool, const char *verb,
                       const struct progress *progress, int *out_lines)
 {
     char *text = pool_printf(
-        pool, "overall progress: %llu out of %llu tasks%s%s%s\n",
+        pool, "overall progress: %llu out of %llu task%s%s%s%s\n",
         (unsigned long long)progress->done,
-        (unsigned long long)progress->wanted, verb,
-        progress->note[0] != '\0' ? ": " : "", progress->note);
+        (unsigned long long)progress->wanted, progress->wanted == 1 ? "" : "s",
+        verb, progress->note[0] != '\0' ? ": " : "", progress->note);
 
     *out_lines = 1;
     if (progress->count > 1) {

@@ -71,6 +71,9 @@ int ctl_usage(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Prints what a failed call says, and returns the fitting exit code. */
 int ctl_fail(const struct swk_error *err);
 
+/* Puts in front of a failure which file it is about. */
+void ctl_name_file(struct swk_error *err, const char *path);
+
 /*
  * Calls a method of the control API, or "SERVICE/METHOD", and decodes the
  * answer into the pool (the command's, if NULL). Returns 0 or a negative enum swk_error_code.

@@ -115,13 +115,19 @@ static int read_key(const char *path, char *buf, size_t size, size_t *out_len)
                : ctl_error(EXIT_FAILED, "%s is too long for a key", path);
 }
 
+/* From the file called path; NULL for a new one. */
 static int make_key(const struct swk_signing_key_config *config,
-                    swk_signing_key **out_key)
+                    const char *path, swk_signing_key **out_key)
 {
     struct swk_error err;
 
-    return swk_signing_key_new(config, out_key, &err) == 0 ? EXIT_OK
-                                                           : ctl_fail(&err);
+    if (swk_signing_key_new(config, out_key, &err) == 0) {
+        return EXIT_OK;
+    }
+    if (path != NULL) {
+        ctl_name_file(&err, path);
+    }
+    return ctl_fail(&err);
 }
 
 int signing_open_key(const struct args *args, const char *path,
@@ -142,8 +148,13 @@ int signing_open_key(const struct args *args, const char *path,
         config.password = passphrase.text;
         config.password_len = passphrase.len;
     }
+    if (rc == EXIT_OK && memmem(pem, config.pem_len, "PUBLIC KEY-----",
+                                strlen("PUBLIC KEY-----")) != NULL) {
+        rc = ctl_error(EXIT_FAILED,
+                       "%s holds a public key, which signs nothing", path);
+    }
     if (rc == EXIT_OK) {
-        rc = make_key(&config, out_key);
+        rc = make_key(&config, path, out_key);
     }
     explicit_bzero(&passphrase, sizeof(passphrase));
     explicit_bzero(pem, sizeof(pem));
@@ -187,7 +198,7 @@ int signing_make_key(const struct args *args, swk_signing_key **out_key)
         config.password_len = passphrase.len;
     }
     if (rc == EXIT_OK) {
-        rc = make_key(&config, out_key);
+        rc = make_key(&config, NULL, out_key);
     }
     explicit_bzero(&passphrase, sizeof(passphrase));
     return rc;
@@ -245,8 +256,10 @@ int signing_read_spec(struct ctl *ctl, const char *path,
                       Swkpb__ServiceSpec **out_spec)
 {
     Swkpb__ServiceSpec *spec = NULL;
+    const bool input = path == NULL || strcmp(path, "-") == 0;
     Swkpb__Service *service;
     ProtobufCBinaryData json;
+    struct swk_error of_service;
     struct swk_error err;
     int rc = payload_read(ctl, path, &json);
 
@@ -254,7 +267,7 @@ int signing_read_spec(struct ctl *ctl, const char *path,
         return rc;
     }
     service = from_json(ctl, "docker.swarmkit.v1.Service",
-                        &swkpb__service__descriptor, &json, &err);
+                        &swkpb__service__descriptor, &json, &of_service);
     if (service != NULL && service->spec != NULL) {
         spec = service->spec;
     } else {
@@ -262,6 +275,11 @@ int signing_read_spec(struct ctl *ctl, const char *path,
                          &swkpb__service_spec__descriptor, &json, &err);
     }
     if (spec == NULL) {
+        /* Only a service has a spec: what is wrong is inside of it. */
+        if (service == NULL && strstr(err.text, " spec: ") != NULL) {
+            err = of_service;
+        }
+        ctl_name_file(&err, input ? "the standard input" : path);
         return ctl_fail(&err);
     }
     *out_spec = spec;

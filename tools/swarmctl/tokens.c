@@ -276,14 +276,21 @@ static void json_tokens(struct ctl *ctl,
     puts("\n]");
 }
 
-int run_token_list(struct ctl *ctl, const struct args *args)
+static int ask_tokens(struct ctl *ctl,
+                      Swkpb__Rpc__ListJoinTokensResponse **out_reply)
 {
     Swkpb__Rpc__ListJoinTokensRequest request =
         SWKPB__RPC__LIST_JOIN_TOKENS_REQUEST__INIT;
+
+    return ctl_call(ctl, SERVICE "ListJoinTokens", &request.base,
+                    &swkpb__rpc__list_join_tokens_response__descriptor,
+                    out_reply);
+}
+
+int run_token_list(struct ctl *ctl, const struct args *args)
+{
     Swkpb__Rpc__ListJoinTokensResponse *reply;
-    int rc =
-        ctl_call(ctl, SERVICE "ListJoinTokens", &request.base,
-                 &swkpb__rpc__list_join_tokens_response__descriptor, &reply);
+    int rc = ask_tokens(ctl, &reply);
 
     if (rc != EXIT_OK) {
         return rc;
@@ -302,22 +309,61 @@ int run_token_list(struct ctl *ctl, const struct args *args)
     return EXIT_OK;
 }
 
-int run_token_remove(struct ctl *ctl, const struct args *args)
+/* The ID that begins so, if it is one alone. */
+static int find_token(struct ctl *ctl, const char *text, const char **out_id)
 {
-    int rc = EXIT_OK;
+    Swkpb__Rpc__ListJoinTokensResponse *reply;
+    size_t count = 0;
+    int rc = ask_tokens(ctl, &reply);
 
-    for (size_t i = 0; rc == EXIT_OK && i < args_count(args); i++) {
-        Swkpb__Rpc__RemoveJoinTokenRequest request =
-            SWKPB__RPC__REMOVE_JOIN_TOKEN_REQUEST__INIT;
-        Swkpb__Rpc__RemoveJoinTokenResponse *reply;
+    for (size_t i = 0; rc == EXIT_OK && i < reply->n_tokens; i++) {
+        if (strncmp(reply->tokens[i]->id, text, strlen(text)) == 0) {
+            *out_id = reply->tokens[i]->id;
+            count++;
+        }
+    }
+    if (rc != EXIT_OK) {
+        return rc;
+    }
+    if (count == 0 || text[0] == '\0') {
+        return ctl_error(EXIT_NOT_FOUND, "join token %s not found", text);
+    }
+    return count == 1
+               ? EXIT_OK
+               : ctl_error(EXIT_FAILED,
+                           "join token %s is ambiguous: %zu objects match; "
+                           "give the whole ID",
+                           text, count);
+}
 
-        request.token_id = pool_strdup(&ctl->pool, args_at(args, i));
+static int remove_token(struct ctl *ctl, const char *text)
+{
+    Swkpb__Rpc__RemoveJoinTokenRequest request =
+        SWKPB__RPC__REMOVE_JOIN_TOKEN_REQUEST__INIT;
+    Swkpb__Rpc__RemoveJoinTokenResponse *reply;
+    const char *id = NULL;
+    int rc = find_token(ctl, text, &id);
+
+    if (rc == EXIT_OK) {
+        request.token_id = pool_strdup(&ctl->pool, id);
         rc = ctl_call(ctl, SERVICE "RemoveJoinToken", &request.base,
                       &swkpb__rpc__remove_join_token_response__descriptor,
                       &reply);
-        if (rc == EXIT_OK) {
-            print_removed(ctl, request.token_id, request.token_id);
-        }
+    }
+    if (rc == EXIT_OK) {
+        print_removed(ctl, id, text);
     }
     return rc;
+}
+
+int run_token_remove(struct ctl *ctl, const struct args *args)
+{
+    int result = EXIT_OK;
+
+    for (size_t i = 0; i < args_count(args); i++) {
+        int rc = remove_token(ctl, args_at(args, i));
+
+        result = rc != EXIT_OK ? rc : result;
+    }
+    return result;
 }

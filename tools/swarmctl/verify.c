@@ -29,6 +29,9 @@ int verify_spec(struct ctl *ctl, const char *trust_path, const char *swarm_id,
     trust.now = (swk_wall)now.tv_sec * (swk_wall)SWK_SECOND + now.tv_nsec;
     rc = swk_spec_verify(&trust, data.data, data.len, out_key_id, err);
     free(keys);
+    if (rc != 0 && rc != SWK_EDENIED) {
+        ctl_name_file(err, trust_path);
+    }
     return rc;
 }
 

@@ -120,6 +120,13 @@ def a_token_ends_when_it_says_or_when_it_is_removed():
         refused_with(swarm, "w2", removed["joinToken"], "valid join token")
         swarm.ctl("cluster", "token", "rm", "no-such-token", code=3).says(
             "join token no-such-token not found")
+        last = swarm.json("cluster", "token", "create")["token"]["id"]
+        said = swarm.ctl("cluster", "token", "rm", "no-such-token", last[:9],
+                         code=3)
+        expect(said.out == last[:9] + "\n", "by the ID's beginning: " +
+               said.out)
+        expect(last not in swarm.ctl("cluster", "token", "ls", "-q").out,
+               "it is still there")
         expect(len(swarm.json("node", "ls")) == 1, "a node was let in")
 
 

@@ -175,6 +175,27 @@ def keys_and_signatures_are_told_in_json():
         expect(found.out == "", "a verdict without keys: " + found.out)
 
 
+def errors_name_the_file_that_is_wrong():
+    with Swarm(drained=True) as swarm:
+        alice, _ = key(swarm, "alice")
+        swarm.ctl("service", "create", "--name", "web", "--sign",
+                  alice + ".pub", "--", "true", code=1).says(
+                      alice + ".pub holds a public key")
+        good = write_json(swarm, "good.json", {"annotations": {"name": "x"}})
+        swarm.ctl("spec", "verify", "--trust", alice, good, code=1).says(
+            alice + ": something else than public keys")
+        for value, says in (
+                ({"spec": {"annotations": {"nam": "x"}}},
+                 "JSON: spec.annotations.nam: there is no such field"),
+                ({"annotations": {"nam": "x"}},
+                 "JSON: annotations.nam: there is no such field")):
+            bad = write_json(swarm, "bad.json", value)
+            swarm.ctl("spec", "sign", "--key", alice, "--any-swarm", bad,
+                      code=1).says("%s: %s" % (bad, says))
+            swarm.ctl("service", "create", "--spec", bad, code=1).says(
+                "%s: %s" % (bad, says))
+
+
 def foreign_swarms_and_ended_signatures_do_not_count():
     with Swarm(drained=True) as swarm:
         path, _, _ = swarm_of_signers(swarm)
@@ -268,6 +289,7 @@ main([a_signed_service_runs_is_scaled_and_is_changed,
       what_was_tampered_with_is_refused_and_says_so,
       a_spec_is_checked_before_it_is_sent,
       keys_and_signatures_are_told_in_json,
+      errors_name_the_file_that_is_wrong,
       foreign_swarms_and_ended_signatures_do_not_count,
       the_agent_restarts_and_keys_are_withdrawn,
       another_leader_keeps_signatures,
