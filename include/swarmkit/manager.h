@@ -22,6 +22,7 @@
 #include <swarmkit/port/clock.h>
 #include <swarmkit/port/entropy.h>
 #include <swarmkit/port/executor.h>
+#include <swarmkit/port/secret_provider.h>
 #include <swarmkit/port/signer.h>
 #include <swarmkit/port/transport.h>
 #include <swarmkit/unlock_key.h>
@@ -118,6 +119,10 @@ struct swk_manager_config {
      *  docker.swarmkit.v1.CAConfig, of which all else is ignored. They sign in
      *  the place of the swarm's key; "swarmctl cluster update" changes them. */
     struct swk_bytes ca_config;
+    /** Where the values of secrets with a driver come from, while this manager
+     *  leads; *borrowed until* swk_manager_free(). All managers of a swarm
+     *  should have the same drivers. NULL: there are none. */
+    const struct swk_secret_provider *secret_provider;
 };
 
 /** An empty configuration. */

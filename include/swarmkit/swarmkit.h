@@ -27,6 +27,7 @@
 #include <swarmkit/port/clock.h>
 #include <swarmkit/port/entropy.h>
 #include <swarmkit/port/executor.h>
+#include <swarmkit/port/secret_provider.h>
 #include <swarmkit/port/signer.h>
 #include <swarmkit/port/storage.h>
 #include <swarmkit/port/transport.h>

@@ -36,14 +36,15 @@ ROOMS = {
     "rpc": [],
     "audit": [],
     "signing": ["rpc"],
+    "secrets": ["rpc", "signing"],
     "peers": ["rpc"],
     "identity": ["rpc", "signing"],
     "agent": ["rpc", "identity"],
     "signer": ["rpc", "identity"],
     "manager": ["rpc", "audit", "peers"],
     "storage": ["identity", "manager"],
-    "host": ["rpc", "audit", "signing", "peers", "identity", "agent",
-             "manager", "storage"],
+    "host": ["rpc", "audit", "signing", "secrets", "peers", "identity",
+             "agent", "manager", "storage"],
 }
 MAY_USE = {
     "base": ["base"],

@@ -52,6 +52,10 @@ struct swki_control_config {
      * now. NULL: no member can be demoted. */
     bool (*can_remove)(void *ctx, uint64_t raft_id);
     void *members_ctx; /* of both */
+    /* Whether there is a driver of secrets of this name: 0, or a code with the
+     * reason. NULL: there is none at all. */
+    int (*find_driver)(void *ctx, const char *name, struct swk_error *err);
+    void *drivers_ctx;
     bool replicated_only; /* services of other modes are refused */
     size_t retries_max;   /* answers remembered; 0: SWKI_CONTROL_RETRIES_MAX */
     size_t retries_bytes; /* of them in all; 0: SWKI_CONTROL_RETRIES_BYTES */

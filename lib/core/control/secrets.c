@@ -100,7 +100,34 @@ int swki_control_list_secrets(struct swki_control_request *r,
     return rc;
 }
 
-static int check_spec(const Swkpb__SecretSpec *spec, struct swk_error *err)
+/* A driver has to be there already when a secret is made to rely on it. */
+static int check_driver(const struct swki_control_config *config,
+                        const Swkpb__SecretSpec *spec, struct swk_error *err)
+{
+    const char *name = spec->driver->name;
+    struct swk_error why;
+
+    if (name[0] == '\0') {
+        return swki_fail(err, SWK_EINVAL, "secret driver must have a name");
+    }
+    if (spec->data.len > 0) {
+        return swki_fail(err, SWK_EINVAL,
+                         "a secret with a driver has no data of its own");
+    }
+    if (config->find_driver == NULL) {
+        return swki_fail(err, SWK_EINVAL,
+                         "secret driver \"%.64s\" is not available", name);
+    }
+    if (config->find_driver(config->drivers_ctx, name, &why) != SWK_OK) {
+        return swki_fail(err, SWK_EINVAL,
+                         "secret driver \"%.64s\" is not available: %.128s",
+                         name, why.text);
+    }
+    return SWK_OK;
+}
+
+static int check_spec(const struct swki_control_config *config,
+                      const Swkpb__SecretSpec *spec, struct swk_error *err)
 {
     if (spec == NULL) {
         return swki_fail(err, SWK_EINVAL, "a secret's spec must be given");
@@ -112,9 +139,7 @@ static int check_spec(const Swkpb__SecretSpec *spec, struct swk_error *err)
         return rc;
     }
     if (spec->driver != NULL) {
-        return swki_fail(err, SWK_EINVAL,
-                         "secret driver \"%.64s\" is not available",
-                         spec->driver->name);
+        return check_driver(config, spec, err);
     }
     if (spec->data.len == 0 || spec->data.len > SWKI_SECRET_SIZE_MAX) {
         return swki_fail(err, SWK_EINVAL,
@@ -156,7 +181,7 @@ int swki_control_create_secret(struct swki_control_request *r,
     struct swki_object *object = NULL;
     struct swki_tx *tx;
     uint64_t index;
-    int rc = check_spec(create->spec, err);
+    int rc = check_spec(r->config, create->spec, err);
 
     if (rc == SWK_OK) {
         rc = swki_control_begin(r, &tx, err);

@@ -272,6 +272,7 @@ static int make_manager(struct swki_managing *m, struct swk_error *err)
                                    &config.cluster, &config.node, err);
     }
     founds = config.cluster != NULL;
+    swki_managing_offer_secrets(m, &config);
     if (rc == 0) {
         rc = swki_manager_new(&config, &m->manager, err);
         if (rc != 0) {
@@ -365,6 +366,9 @@ static int set_up(struct swki_managing *m, struct swk_error *err)
         rc = swki_managing_make_desk(m, err);
     }
     if (rc == 0) {
+        rc = swki_managing_make_secret_desk(m, err);
+    }
+    if (rc == 0) {
         rc = make_manager(m, err);
     }
     if (rc == 0) {
@@ -412,6 +416,7 @@ void swki_managing_free(struct swki_managing *m)
     swki_forward_free(m->forward);
     swki_peers_free(m->peers);
     swki_managing_close_storage(m);
+    swki_secret_desk_free(m->secret_desk);
     swki_managing_free_desk(m);
     swki_manager_free(m->manager);
     swki_audit_log_close(m->audit_log);

@@ -14,6 +14,7 @@
 #ifndef SWKI_NODE_MANAGING_H
 #define SWKI_NODE_MANAGING_H
 
+#include <swarmkit/port/secret_provider.h>
 #include <swarmkit/port/signer.h>
 
 #include "node/identity/ask.h"
@@ -29,6 +30,7 @@ struct swki_managing_config {
     const char *control_path;      /* NULL for no control socket */
     struct swki_founding *founding; /* NULL: it is no founder */
     const struct swk_signer *signer; /* NULL: this process signs */
+    const struct swk_secret_provider *secrets; /* NULL: no drivers */
     int32_t audit; /* enum swk_manager_audit */
     bool audit_required;
     uint64_t audit_file_size; /* 0 for the default, likewise below */

@@ -15,6 +15,7 @@
 #include "node/storage/log_keys.h"
 #include "node/host/managing.h"
 #include "node/peers/peers.h"
+#include "node/secrets/secret_desk.h"
 #include "node/signing/sign_desk.h"
 
 /* A promoted node may have to wait until the one before it is a voter. */
@@ -65,6 +66,7 @@ struct swki_managing {
     bool warned_of_key;                     /* that there is one */
     struct swki_external_ca *external_ca;
     struct swki_sign_desk *desk;
+    struct swki_secret_desk *secret_desk; /* NULL without a provider */
     struct swki_manager *manager;
     struct swki_managing_joining joining;
     uint64_t members_version; /* that the peers know */
@@ -91,6 +93,14 @@ int swki_managing_note_identity(struct swki_managing *m, struct swk_error *err);
 int swki_managing_sign(void *ctx, uint64_t id,
                        const struct swk_sign_request *request,
                        struct swk_error *err);
+
+/* -- Values of secrets (managing_secrets.c) ------------------------------- */
+
+int swki_managing_make_secret_desk(struct swki_managing *m,
+                                   struct swk_error *err);
+/* Fills what the manager needs of it: find_driver, get_secret. */
+void swki_managing_offer_secrets(struct swki_managing *m,
+                                 struct swki_manager_config *config);
 
 /* -- The audit log (managing_audit.c) ------------------------------------- */
 

@@ -152,6 +152,8 @@ static int make_servers(struct swki_leader *leader, struct swk_error *err)
         .members = members,
         .can_remove = can_remove,
         .members_ctx = leader,
+        .find_driver = c->find_driver,
+        .drivers_ctx = c->secrets_ctx,
         .replicated_only = true,
     };
     const struct swki_dispatcher_config dispatcher = {
@@ -493,6 +495,36 @@ void swki_leader_signed(struct swki_leader *leader, swk_time now, swk_wall wall,
     }
 }
 
+/* -- Values of secrets ---------------------------------------------------- */
+
+static void step_fetching(struct swki_leader *leader, swk_time now)
+{
+    const struct swki_leader_config *c = &leader->config;
+    const struct swki_fetch_work *work;
+    struct swk_error err;
+
+    while ((work = swki_dispatcher_next_fetch(leader->dispatcher, now)) !=
+           NULL) {
+        const uint64_t id = work->id;
+        int rc = c->get_secret != NULL
+                     ? c->get_secret(c->secrets_ctx, id, &work->request, &err)
+                     : swki_fail(&err, SWK_ENOTSUP, "there are no drivers");
+
+        if (rc != 0) {
+            const struct swk_secret_result result = {
+                .size = sizeof(result), .code = rc, .text = err.text};
+
+            swki_dispatcher_fetched(leader->dispatcher, now, id, &result);
+        }
+    }
+}
+
+void swki_leader_fetched(struct swki_leader *leader, swk_time now, uint64_t id,
+                         const struct swk_secret_result *result)
+{
+    swki_dispatcher_fetched(leader->dispatcher, now, id, result);
+}
+
 /* -- Steps ---------------------------------------------------------------- */
 
 static swk_time earlier(swk_time a, swk_time b)
@@ -556,6 +588,7 @@ swk_time swki_leader_step(struct swki_leader *leader, swk_time now,
         swki_allocator_step(leader->allocator, now, wall);
         swki_scheduler_step(leader->scheduler, now, wall);
         swki_dispatcher_step(leader->dispatcher, now, wall, answers);
+        step_fetching(leader, now);
         rounds++;
     } while (rounds < ROUNDS_MAX && pending(leader));
     return pending(leader) ? now : deadline_of(leader);

@@ -9,6 +9,7 @@
 #define SWKI_NODE_LEADER_H
 
 #include <swarmkit/port/entropy.h>
+#include <swarmkit/port/secret_provider.h>
 #include <swarmkit/port/signer.h>
 
 #include "core/membership/requests.h"
@@ -30,6 +31,14 @@ struct swki_leader_config {
     int (*sign)(void *ctx, uint64_t id, const struct swk_sign_request *request,
                 struct swk_error *err);
     void *sign_ctx;
+    /* As find() of a provider of secrets; NULL if there is none. */
+    int (*find_driver)(void *ctx, const char *name, struct swk_error *err);
+    /* Asks it for a value; within step(). swki_leader_fetched() tells what came
+     * of it, unless this fails with the meaning of swk_secret_result.code. */
+    int (*get_secret)(void *ctx, uint64_t id,
+                      const struct swk_secret_request *request,
+                      struct swk_error *err);
+    void *secrets_ctx;    /* of both */
     const char *node_id;  /* of this manager */
     const char *swarm_id;
     const char *const *addresses; /* that nodes reach this manager at */
@@ -68,6 +77,10 @@ void swki_leader_checked(struct swki_leader *leader, swk_time now,
 void swki_leader_signed(struct swki_leader *leader, swk_time now, swk_wall wall,
                         uint64_t id, const struct swk_sign_result *result,
                         struct swki_answers *answers);
+
+/* What came of a request for a value; likewise. */
+void swki_leader_fetched(struct swki_leader *leader, swk_time now, uint64_t id,
+                         const struct swk_secret_result *result);
 
 /* Lets every component do what is due. Returns when to step again; a time that
  * has passed already means that there is more to do. */

@@ -234,6 +234,9 @@ void swki_manager_lead(struct swki_manager *m)
         .check_ctx = m->config.check_ctx,
         .sign = m->config.sign,
         .sign_ctx = m->config.sign_ctx,
+        .find_driver = m->config.find_driver,
+        .get_secret = m->config.get_secret,
+        .secrets_ctx = m->config.secrets_ctx,
         .node_id = m->config.node_id,
         .swarm_id = m->config.swarm_id,
         .addresses = m->config.addresses,
@@ -308,6 +311,15 @@ void swki_manager_signed(struct swki_manager *m, uint64_t id,
         swki_leader_signed(m->leader, m->now,
                            m->config.clock->wall(m->config.clock->ctx), id,
                            result, &m->answers);
+        m->leader_deadline = m->now;
+    }
+}
+
+void swki_manager_fetched(struct swki_manager *m, uint64_t id,
+                          const struct swk_secret_result *result)
+{
+    if (m->leader != NULL) {
+        swki_leader_fetched(m->leader, m->now, id, result);
         m->leader_deadline = m->now;
     }
 }

@@ -21,6 +21,7 @@
 
 #include <swarmkit/port/clock.h>
 #include <swarmkit/port/entropy.h>
+#include <swarmkit/port/secret_provider.h>
 #include <swarmkit/port/signer.h>
 #include <swarmkit/port/storage.h>
 #include <swarmkit/raft.h>
@@ -75,6 +76,14 @@ struct swki_manager_config {
     int (*sign)(void *ctx, uint64_t id, const struct swk_sign_request *request,
                 struct swk_error *err);
     void *sign_ctx;
+    /* A provider of secrets: find(), and get(), of which
+     * swki_manager_fetched() tells what came unless this fails; within turn().
+     * NULL, both: there is none. */
+    int (*find_driver)(void *ctx, const char *name, struct swk_error *err);
+    int (*get_secret)(void *ctx, uint64_t id,
+                      const struct swk_secret_request *request,
+                      struct swk_error *err);
+    void *secrets_ctx;
 };
 
 struct swki_manager;
@@ -175,6 +184,10 @@ void swki_manager_checked(struct swki_manager *manager, uint64_t check_id,
 /* How a job of the signer ended. */
 void swki_manager_signed(struct swki_manager *manager, uint64_t id,
                          const struct swk_sign_result *result);
+
+/* What came of a request for the value of a secret. */
+void swki_manager_fetched(struct swki_manager *manager, uint64_t id,
+                          const struct swk_secret_result *result);
 
 /* This manager is about to stop: another one should lead. It still leads until
  * swki_manager_leads() says otherwise. */

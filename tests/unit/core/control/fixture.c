@@ -2,6 +2,8 @@
 
 #include "fixture.h"
 
+#include "base/error.h"
+
 #include "raft.pb-c.h"
 
 /* -- The log -------------------------------------------------------------- */
@@ -108,6 +110,15 @@ static void put_cluster(struct f *f)
     put(f, SWKI_KIND_CLUSTER, cluster);
 }
 
+/* There is one driver of secrets. */
+static int find_driver(void *ctx, const char *name, struct swk_error *err)
+{
+    (void)ctx;
+    return strcmp(name, "vault") == 0
+               ? SWK_OK
+               : swki_fail(err, SWK_ENOTFOUND, "no such plugin");
+}
+
 void lead_anew(struct f *f)
 {
     const struct swki_control_config config = {
@@ -117,6 +128,7 @@ void lead_anew(struct f *f)
         .members = list_members,
         .can_remove = can_remove,
         .members_ctx = f,
+        .find_driver = find_driver,
     };
 
     swki_store_lose_leadership(f->store);

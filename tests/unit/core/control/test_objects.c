@@ -561,6 +561,57 @@ static enum swki_status remove_secret(struct f *f, Swkpb__Secret *secret)
     return status;
 }
 
+static Swkpb__SecretSpec *driven_spec(struct f *f, const char *name,
+                                      const char *driver)
+{
+    Swkpb__SecretSpec *spec = secret_spec(f, name, 0);
+
+    spec->driver = make(f, &swkpb__driver__descriptor);
+    spec->driver->name = copy(f, driver);
+    return spec;
+}
+
+static void a_secret_with_a_driver_is_stored_without_data(void **state)
+{
+    struct f *f = *state;
+    Swkpb__SecretSpec *spec = driven_spec(f, "db", "vault");
+
+    assert_int_equal(create_secret(f, spec), SWKI_STATUS_OK);
+    Swkpb__CreateSecretResponse *response =
+        reply(f, &swkpb__create_secret_response__descriptor);
+    assert_string_equal(response->secret->spec->driver->name, "vault");
+    assert_int_equal(response->secret->spec->data.len, 0);
+
+    /* Its labels can be changed, but it gets no data. */
+    assert_int_equal(
+        update_secret(f, response->secret, secret_spec(f, "db", 5)),
+        SWKI_STATUS_INVALID_ARGUMENT);
+    assert_int_equal(
+        update_secret(f, response->secret, secret_spec(f, "db", 0)),
+        SWKI_STATUS_OK);
+    Swkpb__UpdateSecretResponse *updated =
+        reply(f, &swkpb__update_secret_response__descriptor);
+    assert_string_equal(updated->secret->spec->driver->name, "vault");
+}
+
+static void a_driver_must_be_there_and_alone(void **state)
+{
+    struct f *f = *state;
+    Swkpb__SecretSpec *spec = driven_spec(f, "db", "");
+
+    assert_int_equal(create_secret(f, spec), SWKI_STATUS_INVALID_ARGUMENT);
+    assert_string_equal(text(f), "secret driver must have a name");
+    spec = driven_spec(f, "db", "nobody");
+    assert_int_equal(create_secret(f, spec), SWKI_STATUS_INVALID_ARGUMENT);
+    assert_string_equal(
+        text(f), "secret driver \"nobody\" is not available: no such plugin");
+    spec = driven_spec(f, "db", "vault");
+    spec->data = secret_spec(f, "db", 5)->data;
+    assert_int_equal(create_secret(f, spec), SWKI_STATUS_INVALID_ARGUMENT);
+    assert_string_equal(text(f),
+                        "a secret with a driver has no data of its own");
+}
+
 static void a_secret_in_use_stays(void **state)
 {
     struct f *f = *state;
@@ -631,6 +682,8 @@ int main(void)
         TEST(external_cas_are_checked),
         TEST(data_has_limits),
         TEST(only_labels_of_a_secret_change),
+        TEST(a_secret_with_a_driver_is_stored_without_data),
+        TEST(a_driver_must_be_there_and_alone),
         TEST(a_secret_in_use_stays),
         TEST(secret_filters_are_a_union),
     };
