@@ -37,6 +37,7 @@
 #include <swarmkit/raft_message.h>
 #include <swarmkit/recovery.h>
 #include <swarmkit/shim.h>
+#include <swarmkit/secret_plugins.h>
 #include <swarmkit/signer.h>
 #include <swarmkit/signer_service.h>
 #include <swarmkit/signed_spec.h>

@@ -47,6 +47,7 @@ struct daemon_options {
     const char *election_tick;
     const char *unlock_key_file;
     const char *signer;
+    const char *plugin_dir;
     const char *force_new_cluster;
     const char *dry_run;
     const char *format;

@@ -18,15 +18,78 @@ static const struct flag create_flags[] = {
      .argument = "PATH",
      .otherwise = "-, the standard input",
      .help = "where the data is"},
+    {.name = "driver",
+     .letter = 'd',
+     .argument = "NAME",
+     .help = "the plugin that supplies the value; no data is stored"},
+    {.name = "driver-opt",
+     .argument = "KEY=VALUE",
+     .help = "an option for the plugin",
+     .list = true},
+    {.name = "template-driver",
+     .argument = "NAME",
+     .help = "golang: expand the data for each task"},
     {.name = "label",
      .argument = "KEY=VALUE",
      .help = "add a label",
      .list = true},
-    {.name = "label-add", .argument = "KEY=VALUE", .help = "the same",
+    {.name = "label-add",
+     .argument = "KEY=VALUE",
+     .help = "the same",
      .list = true},
-    {.name = "label-rm", .argument = "KEY", .help = "take a label back",
+    {.name = "label-rm",
+     .argument = "KEY",
+     .help = "take a label back",
      .list = true},
     {0}};
+
+static int add_option(struct ctl *ctl, Swkpb__Driver *driver, const char *text)
+{
+    Swkpb__Driver__OptionsEntry *entry =
+        pool_message(&ctl->pool, &swkpb__driver__options_entry__descriptor);
+    const char *value;
+    size_t key_len;
+
+    if (!parse_pair(text, &key_len, &value)) {
+        return ctl_usage("--driver-opt takes KEY=VALUE");
+    }
+    entry->key = pool_strndup(&ctl->pool, text, key_len);
+    entry->value = pool_strdup(&ctl->pool, value);
+    driver->options[driver->n_options++] = entry;
+    return EXIT_OK;
+}
+
+static Swkpb__Driver *new_driver(struct ctl *ctl, const char *name)
+{
+    Swkpb__Driver *driver =
+        pool_message(&ctl->pool, &swkpb__driver__descriptor);
+
+    driver->name = pool_strdup(&ctl->pool, name);
+    return driver;
+}
+
+static int read_driver(struct ctl *ctl, const struct args *args,
+                       Swkpb__SecretSpec *spec)
+{
+    const char *const *options;
+    size_t count = args_list(args, "driver-opt", &options);
+    int rc = EXIT_OK;
+
+    if (!args_has(args, "driver")) {
+        return count == 0 ? EXIT_OK : ctl_usage("--driver-opt needs --driver");
+    }
+    if (args_has(args, "file")) {
+        return ctl_usage("--driver and --file exclude each other: a secret "
+                         "with a driver has no data");
+    }
+    spec->driver = new_driver(ctl, args_text(args, "driver"));
+    spec->driver->options =
+        pool_alloc(&ctl->pool, (count + 1) * sizeof(spec->driver->options[0]));
+    for (size_t i = 0; rc == EXIT_OK && i < count; i++) {
+        rc = add_option(ctl, spec->driver, options[i]);
+    }
+    return rc;
+}
 
 static int run_create(struct ctl *ctl, const struct args *args)
 {
@@ -37,6 +100,12 @@ static int run_create(struct ctl *ctl, const struct args *args)
     int rc = change_labels(ctl, args, &spec.annotations, &changed);
 
     if (rc == EXIT_OK) {
+        rc = read_driver(ctl, args, &spec);
+    }
+    if (args_has(args, "template-driver")) {
+        spec.templating = new_driver(ctl, args_text(args, "template-driver"));
+    }
+    if (rc == EXIT_OK && spec.driver == NULL) {
         rc = payload_read(ctl, args_text(args, "file"), &spec.data);
     }
     if (rc != EXIT_OK) {
@@ -54,9 +123,30 @@ static int run_create(struct ctl *ctl, const struct args *args)
     return EXIT_OK;
 }
 
+/* "" for a secret whose value is stored. */
+static const char *driver_name(const Swkpb__Secret *secret)
+{
+    return secret->spec != NULL && secret->spec->driver != NULL
+               ? secret->spec->driver->name
+               : "";
+}
+
+static void print_driver(const Swkpb__SecretSpec *spec)
+{
+    if (spec == NULL || spec->driver == NULL) {
+        return;
+    }
+    print_field("Driver", "%s", spec->driver->name);
+    for (size_t i = 0; i < spec->driver->n_options; i++) {
+        print_field("Driver option", "%s=%s", spec->driver->options[i]->key,
+                    spec->driver->options[i]->value);
+    }
+}
+
 static int run_list(struct ctl *ctl, const struct args *args)
 {
-    static const char *const columns[] = {"ID", "NAME", "CREATED", NULL};
+    static const char *const columns[] = {"ID", "NAME", "DRIVER", "CREATED",
+                                          NULL};
     Swkpb__ListSecretsRequest request = SWKPB__LIST_SECRETS_REQUEST__INIT;
     Swkpb__ListSecretsResponse *reply;
     int rc = ctl_call(ctl, "ListSecrets", &request.base,
@@ -78,6 +168,7 @@ static int run_list(struct ctl *ctl, const struct args *args)
         const char *const row[] = {
             s->id,
             annotations_name(s->spec != NULL ? s->spec->annotations : NULL),
+            driver_name(s),
             age_text(ctl, s->meta != NULL ? s->meta->created_at : NULL)};
 
         table_row(table, row);
@@ -97,6 +188,7 @@ static int run_inspect(struct ctl *ctl, const struct args *args)
     print_field("ID", "%s", secret->id);
     payload_print(ctl, secret->spec != NULL ? secret->spec->annotations : NULL,
                   secret->meta);
+    print_driver(secret->spec);
     return EXIT_OK;
 }
 
@@ -124,17 +216,52 @@ static int run_remove(struct ctl *ctl, const struct args *args)
 }
 
 const struct command secret_commands[] = {
-    {"secret", "create", NULL, "NAME", "Store a secret.",
-     "swarmctl secret create db-password < password.txt", {create_flags}, 1, 1,
-     false, run_create},
-    {"secret", "ls", "list", "", "List the secrets.", "swarmctl secret ls",
-     {list_flags}, 0, 0, false, run_list},
-    {"secret", "inspect", NULL, "SECRET",
+    {"secret",
+     "create",
+     NULL,
+     "NAME",
+     "Store a secret.\n\n"
+     "With --driver the value comes from a plugin on the managers instead, "
+     "for\n"
+     "each task that uses the secret.",
+     "swarmctl secret create db-password < password.txt",
+     {create_flags},
+     1,
+     1,
+     false,
+     run_create},
+    {"secret",
+     "ls",
+     "list",
+     "",
+     "List the secrets.",
+     "swarmctl secret ls",
+     {list_flags},
+     0,
+     0,
+     false,
+     run_list},
+    {"secret",
+     "inspect",
+     NULL,
+     "SECRET",
      "Show a secret; its data is never shown.",
-     "swarmctl secret inspect db-password", {no_flags}, 1, 1, false,
+     "swarmctl secret inspect db-password",
+     {no_flags},
+     1,
+     1,
+     false,
      run_inspect},
-    {"secret", "rm", "remove", "SECRET...",
-     "Remove secrets that no service uses.", "swarmctl secret rm db-password",
-     {no_flags}, 1, -1, false, run_remove},
+    {"secret",
+     "rm",
+     "remove",
+     "SECRET...",
+     "Remove secrets that no service uses.",
+     "swarmctl secret rm db-password",
+     {no_flags},
+     1,
+     -1,
+     false,
+     run_remove},
     {0},
 };

@@ -14,6 +14,7 @@
 #include <swarmkit/node.h>
 #include <swarmkit/posix.h>
 #include <swarmkit/process_executor.h>
+#include <swarmkit/secret_plugins.h>
 #include <swarmkit/signer.h>
 
 #include "audit_flags.h"
@@ -128,6 +129,18 @@ static int make_manager(const struct daemon_options *options,
     return rc;
 }
 
+/* Plugins may come later: there is always somebody to ask for them. */
+static int make_plugins(const struct daemon_options *options,
+                        swk_secret_plugins **out_plugins, struct swk_error *err)
+{
+    struct swk_secret_plugins_config config = SWK_SECRET_PLUGINS_CONFIG_INIT;
+
+    config.alloc = swk_posix_wiping_alloc();
+    config.clock = swk_posix_clock();
+    config.directory = options->plugin_dir;
+    return swk_secret_plugins_new(&config, out_plugins, err);
+}
+
 /* Without --signer the manager signs by itself. */
 static int make_signer(const struct daemon_options *options,
                        const struct swk_logger *logger,
@@ -219,6 +232,7 @@ static int run_node(const struct daemon_options *options,
     struct swk_manager_config config = SWK_MANAGER_CONFIG_INIT;
     struct daemon_agreement agreement;
     swk_signer_client *signer = NULL;
+    swk_secret_plugins *plugins = NULL;
     swk_manager *manager = NULL;
     int rc = daemon_read_agreement(options, &agreement, err);
 
@@ -253,6 +267,10 @@ static int run_node(const struct daemon_options *options,
         rc = make_signer(options, logger, &signer, err);
     }
     if (rc == 0) {
+        rc = make_plugins(options, &plugins, err);
+    }
+    if (rc == 0) {
+        config.secret_provider = swk_secret_plugins_port(plugins);
         config.signer = signer == NULL ? NULL : swk_signer_client_port(signer);
         rc = make_manager(options, &config, &manager, err);
     }
@@ -267,6 +285,7 @@ static int run_node(const struct daemon_options *options,
     }
     swk_manager_free(manager);
     swk_signer_client_free(signer);
+    swk_secret_plugins_free(plugins);
     free((void *)config.ca_config.data);
     daemon_drop_agreement(&agreement);
     return rc;
@@ -344,6 +363,9 @@ int main(int argc, char **argv)
         {0, "signer", "unix:PATH",
          "swarm-signer, which keeps the key of the CA; default this process",
          &options.signer},
+        {0, "plugin-dir", "DIR",
+         "sockets of plugins that supply secrets; default /run/docker/plugins",
+         &options.plugin_dir},
         {0, "external-ca", "FIELDS",
          "who signs for a swarm that is founded: protocol=cfssl,url=URL",
          options.external_cas, &options.external_cas_count},

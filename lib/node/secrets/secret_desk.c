@@ -75,12 +75,11 @@ static void take_result(struct job *job, const struct swk_secret_result *result)
         swki_fail(&job->failure, result->code, "%s",
                   result->text != NULL ? result->text
                                        : swk_error_name(result->code));
+    } else if (result->value.len > SWK_SECRET_VALUE_MAX) {
+        swki_fail(&job->failure, SWK_EMALFORMED, "the value is too large");
     } else if (!swki_buf_append(&job->value, result->value.data,
                                 result->value.len)) {
-        swki_fail(&job->failure,
-                  result->value.len > SWK_SECRET_VALUE_MAX ? SWK_EMALFORMED
-                                                           : SWK_ENOMEM,
-                  "a value of %zu bytes", result->value.len);
+        swki_fail_nomem(&job->failure);
     }
     job->do_not_reuse = result->do_not_reuse;
 }

@@ -157,6 +157,21 @@ static int read_url(const char *url, struct target *target,
     return SWK_OK;
 }
 
+/* A socket of this machine has no name that a server would look at. */
+static int read_socket(const char *path, const char *url, struct target *target,
+                       struct swk_error *err)
+{
+    int len =
+        snprintf(target->address, sizeof(target->address), "ipc://%s", path);
+
+    if (len < 0 || (size_t)len >= sizeof(target->address) || !is_plain(url)) {
+        return swki_fail(err, SWK_EINVAL, "not a path of a socket and a call");
+    }
+    snprintf(target->host, sizeof(target->host), "localhost");
+    target->path = url;
+    return SWK_OK;
+}
+
 /* -- Connections ---------------------------------------------------------- */
 
 static void fail_call(struct call *call, int code, const char *text)
@@ -313,7 +328,9 @@ static int write_request(struct call *call,
 
     swki_buf_printf(out, "%s %s%s HTTP/1.0\r\nHost: %s\r\n", request->method,
                     path[0] == '/' ? "" : "/", path,
-                    call->target.address + strlen("tcp://"));
+                    request->socket != NULL
+                        ? call->target.host
+                        : call->target.address + strlen("tcp://"));
     if (request->content_type != NULL) {
         swki_buf_printf(out, "Content-Type: %s\r\nContent-Length: %zu\r\n",
                         request->content_type, request->body_len);
@@ -435,12 +452,14 @@ int swki_https_call(struct swki_https *https,
                   SWKI_HTTP_HEAD_MAX + request->answer_max + 1);
     rc = begin(&call, err);
     if (rc == 0) {
-        rc = read_url(request->url, &call.target, err);
+        rc = request->socket != NULL
+                 ? read_socket(request->socket, request->url, &call.target, err)
+                 : read_url(request->url, &call.target, err);
     }
     if (rc == 0) {
         rc = write_request(&call, request, err);
     }
-    if (rc == 0) {
+    if (rc == 0 && request->socket == NULL) {
         rc = make_context(&call, request, err);
     }
     if (rc == 0) {

@@ -38,6 +38,10 @@ void swki_https_free(struct swki_https *https);
 struct swki_https_request {
     const char *method;       /* "POST" */
     const char *url;          /* "https://HOST[:PORT][/...]" */
+    /* Path of a socket of this machine, to be asked in the clear in the place
+     * of a host; url is "/..." then, and nobody shows a certificate. Or NULL.
+     */
+    const char *socket;
     const char *roots;        /* PEM with a NUL, as the two that follow */
     const char *certificate;  /* the own one, with what is behind it */
     const char *key;          /* secret */
