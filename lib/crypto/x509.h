@@ -158,6 +158,47 @@ int swki_leaf_check(struct swki_pem certificate, const struct swki_leaf *leaf,
 int swki_signer_cross_sign(struct swki_signer *signer, struct swki_pem root,
                            struct swki_buf *out_pem, struct swk_error *err);
 
+/* ---- cross certificates that others make (cross.c) ---- */
+
+/*
+ * Appends a request for a certificate with a root's subject, key and
+ * extensions, by the root's own key; SWK_EINVAL if it is not.
+ */
+int swki_cross_request(struct swki_pem root, struct swki_pem key,
+                       const struct swk_entropy *entropy,
+                       struct swki_buf *out_pem, struct swk_error *err);
+
+enum {
+    SWKI_SUBJECT_PARTS_MAX = 16,
+    SWKI_SUBJECT_VALUE_MAX = 128,
+};
+
+struct swki_subject_part {
+    const char *word; /* "CN", "C", "ST", "L", "O", "OU" */
+    char value[SWKI_SUBJECT_VALUE_MAX + 1];
+};
+
+/* Of a certificate, in its order. */
+struct swki_subject {
+    struct swki_subject_part parts[SWKI_SUBJECT_PARTS_MAX];
+    size_t parts_count;
+};
+
+/* The subject of the first certificate; SWK_ENOTSUP for one with other parts,
+ * or with texts of other kinds. */
+int swki_certificate_subject(struct swki_pem certificate,
+                             struct swki_subject *out_subject,
+                             struct swk_error *err);
+
+/*
+ * Whether a certificate, which may be by anybody, can stand for a root under
+ * another: one of its subject and key, to the byte, of a CA, for both ends of
+ * connections. SWK_EINVAL if not; who signed it, and when it is valid, are not
+ * looked at.
+ */
+int swki_cross_check(struct swki_pem cross, struct swki_pem root,
+                     struct swk_error *err);
+
 /* ---- a node's own certificate (leaf.c) ---- */
 
 /* Signs a digest by an EC key: ECDSA in DER. */

@@ -49,6 +49,19 @@ static bool put_hosts(cJSON *object, const struct swki_cfssl_request *request)
     return hosts != NULL;
 }
 
+static bool put_names(cJSON *names, const struct swki_cfssl_request *request)
+{
+    for (size_t i = 0; i < request->names_count; i++) {
+        cJSON *name = cJSON_CreateObject();
+
+        if (!cJSON_AddItemToArray(names, name) ||
+            !put(name, request->names[i].word, request->names[i].value)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool put_subject(cJSON *object, const struct swki_cfssl_request *request)
 {
     cJSON *subject = cJSON_AddObjectToObject(object, "subject");
@@ -60,7 +73,7 @@ static bool put_subject(cJSON *object, const struct swki_cfssl_request *request)
     }
     names = cJSON_AddArrayToObject(subject, "names");
     if (names == NULL || (request->o == NULL && request->ou == NULL)) {
-        return names != NULL;
+        return names != NULL && put_names(names, request);
     }
     name = cJSON_CreateObject();
     if (!cJSON_AddItemToArray(names, name)) {

@@ -19,6 +19,12 @@ enum {
     SWKI_CFSSL_ANSWER_MAX = 256 * 1024,
 };
 
+/* A part of a subject, under the name that CFSSL has for it: "O", "ST". */
+struct swki_cfssl_name {
+    const char *word;
+    const char *value;
+};
+
 struct swki_cfssl_request {
     const char *const *hosts; /* names in the certificate */
     size_t hosts_count;
@@ -27,6 +33,8 @@ struct swki_cfssl_request {
     const char *cn;
     const char *o; /* NULL for none, as the next */
     const char *ou;
+    const struct swki_cfssl_name *names; /* in the place of o and ou, each */
+    size_t names_count;                  /* by itself */
     const char *profile; /* "" for the CA's default */
     swk_wall not_before; /* 0: as the CA likes, likewise the next */
     swk_wall not_after;

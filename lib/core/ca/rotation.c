@@ -396,7 +396,6 @@ static int start(struct decision *d, struct swki_pem root, struct swki_pem key,
         .authority = d->current,
         .authority_key = d->current_key,
         .root = root,
-        .root_key = key,
     };
 
     if (work != NULL && work->cross.len > 0 &&
@@ -419,6 +418,9 @@ static int start(struct decision *d, struct swki_pem root, struct swki_pem key,
         return swki_fail(err, SWK_EINVAL,
                          "rotating from one external CA to a different "
                          "external CA is not supported");
+    }
+    if (need.urls_count > 0) { /* it is asked in the name of the new root */
+        need.root_key = key;
     }
     d->plan.step = SWKI_ROTATION_WORK;
     d->plan.need = need;
@@ -657,37 +659,17 @@ static int add_root(struct swki_rotation_work *work,
     return rc;
 }
 
-/* It must be for the key and the name that were asked for, and lead to the
- * authority. */
+/* Whoever signed is not believed: it must be for the key and the name that were
+ * asked for, serve as a CA, and lead to the authority. */
 static int check_cross(const struct swki_rotation_need *need,
                        struct swki_pem cross, swk_wall now,
                        struct swk_error *err)
 {
     const struct swki_chain chain = {
         .certificates = cross, .roots = need->authority, .now = now};
-    struct swki_certificate_info got;
-    struct swki_certificate_info asked;
-    bool same;
-    int rc = swki_chain_verify(&chain, NULL, err);
+    int rc = swki_cross_check(cross, need->root, err);
 
-    if (rc == 0) {
-        rc = swki_certificate_info_init(&got, NULL, cross, err);
-    }
-    if (rc != 0) {
-        return rc;
-    }
-    rc = swki_certificate_info_init(&asked, NULL, need->root, err);
-    if (rc == 0) {
-        same = same_pem(swki_pem_of_buf(&got.public_key),
-                        swki_pem_of_buf(&asked.public_key)) &&
-               same_pem(swki_pem_of_buf(&got.subject),
-                        swki_pem_of_buf(&asked.subject));
-        rc = same ? SWK_OK
-                  : swki_fail(err, SWK_EINVAL, "it is for another root");
-        swki_certificate_info_fini(&asked);
-    }
-    swki_certificate_info_fini(&got);
-    return rc;
+    return rc == 0 ? swki_chain_verify(&chain, NULL, err) : rc;
 }
 
 static int add_cross(struct swki_rotation_work *work,

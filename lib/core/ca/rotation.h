@@ -53,7 +53,7 @@ struct swki_rotation_need {
     struct swki_pem
         authority_key;        /* secret; empty: the swarm does not hold it */
     struct swki_pem root;     /* CROSS */
-    struct swki_pem root_key; /* CROSS: the same */
+    struct swki_pem root_key; /* CROSS by an external CA: secret, too */
     const char *const *urls;  /* external CAs of the authority, in order */
     size_t urls_count;
 };

@@ -14,7 +14,7 @@ enum {
     HTTP_OK = 200,
     HTTP_CLIENT_ERRORS = 400, /* the request was at fault */
     HTTP_SERVER_ERRORS = 500,
-    REQUEST_SIZE_MAX = 2 * SWKI_PEM_LEN_MAX,
+    REQUEST_SIZE_MAX = 2 * SWKI_PEM_LEN_MAX, /* a CSR, with room for escapes */
     HOSTS_MAX = 3,
 };
 
@@ -26,6 +26,7 @@ struct identity {
 
 struct swki_external_ca {
     const struct swk_alloc *alloc;
+    struct swk_entropy entropy;
     struct swki_https *https;
     struct swki_sign_worker *worker;
     struct swk_signer port;
@@ -127,17 +128,97 @@ static int write_node(const struct swk_sign_request *request,
     return rc != 0 ? rc : swki_cfssl_write(&what, out_body, err);
 }
 
-static int write_body(const struct swk_sign_request *request,
+static struct swki_pem pem_of(struct swk_bytes bytes)
+{
+    return (struct swki_pem){bytes.data, bytes.len};
+}
+
+/* The first CN has a place of its own. */
+static void fill_subject(const struct swki_subject *subject,
+                         struct swki_cfssl_name names[SWKI_SUBJECT_PARTS_MAX],
+                         struct swki_cfssl_request *what)
+{
+    what->cn = "";
+    what->names = names;
+    for (size_t i = 0; i < subject->parts_count; i++) {
+        const struct swki_subject_part *part = &subject->parts[i];
+
+        if (strcmp(part->word, "CN") == 0 && what->cn[0] == '\0') {
+            what->cn = part->value;
+        } else {
+            names[what->names_count++] =
+                (struct swki_cfssl_name){part->word, part->value};
+        }
+    }
+}
+
+/* Asks in the name of the root, as the CA must see that who asks has its key.
+ * With a validity of its own the cross certificate could end before the
+ * rotation does. */
+static int write_cross_with(const struct swk_sign_request *request,
+                            const struct swki_buf *csr,
+                            struct swki_buf *out_body, struct swk_error *err)
+{
+    struct swki_cfssl_name names[SWKI_SUBJECT_PARTS_MAX];
+    struct swki_cfssl_request what = {
+        .csr = (const char *)csr->data,
+        .csr_len = csr->len,
+        .profile = "CA",
+        .is_ca = 1,
+    };
+    struct swki_certificate_info info;
+    struct swki_subject subject;
+    int rc = swki_certificate_subject(pem_of(request->root), &subject, err);
+
+    if (rc == 0) {
+        rc =
+            swki_certificate_info_init(&info, NULL, pem_of(request->root), err);
+    }
+    if (rc != 0) {
+        return rc;
+    }
+    fill_subject(&subject, names, &what);
+    what.not_before = info.not_before;
+    what.not_after = info.not_after;
+    swki_certificate_info_fini(&info);
+    return swki_cfssl_write(&what, out_body, err);
+}
+
+static int write_cross(const struct swki_external_ca *ca,
+                       const struct swk_sign_request *request,
+                       struct swki_buf *out_body, struct swk_error *err)
+{
+    struct swki_buf csr;
+    int rc;
+
+    if (request->root_key.len == 0) {
+        return swki_fail(err, SWK_ENOTSUP,
+                         "an external CA signs only roots whose key is at "
+                         "hand");
+    }
+    swki_buf_init(&csr, NULL, SWKI_PEM_LEN_MAX);
+    rc = swki_cross_request(pem_of(request->root), pem_of(request->root_key),
+                            &ca->entropy, &csr, err);
+    if (rc == 0) {
+        rc = write_cross_with(request, &csr, out_body, err);
+    }
+    swki_buf_fini(&csr);
+    return rc;
+}
+
+static int write_body(const struct swki_external_ca *ca,
+                      const struct swk_sign_request *request,
                       struct swki_buf *out_body, struct swk_error *err)
 {
     switch (request->kind) {
     case SWK_SIGN_NODE:
         return write_node(request, out_body, err);
+    case SWK_SIGN_CROSS:
+        return write_cross(ca, request, out_body, err);
     case SWK_SIGN_CHECK:
         return SWK_OK;
     default:
-        return swki_fail(err, SWK_ENOTSUP,
-                         "external CAs sign certificates of nodes only");
+        return swki_fail(err, SWK_ENOTSUP, "external CAs make no roots");
     }
 }
 
@@ -285,7 +366,7 @@ static int work(void *ctx, const struct swk_sign_request *request,
         rc = swki_fail_nomem(err);
     }
     if (rc == 0) {
-        rc = write_body(request, &body, err);
+        rc = write_body(ca, request, &body, err);
     }
     if (rc == 0) {
         question.roots = (const char *)roots.data;
@@ -316,6 +397,7 @@ int swki_external_ca_new(const struct swki_https_config *config,
         return swki_fail_nomem(err);
     }
     ca->alloc = config->alloc;
+    ca->entropy = *config->entropy;
     pthread_mutex_init(&ca->lock, NULL);
     identity_init(&ca->identity, config->alloc);
     worker.ctx = ca;

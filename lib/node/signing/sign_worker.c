@@ -108,7 +108,7 @@ static int check_request(const struct swk_sign_request *request,
 {
     const struct swk_bytes parts[] = {
         request->authority, request->authority_key, request->csr,
-        request->previous,  request->root,
+        request->previous,  request->root,          request->root_key,
     };
 
     if (request->urls_count > SWKI_SIGN_URLS_MAX) {

@@ -70,10 +70,11 @@ int __wrap_swki_https_call(struct swki_https *https,
 
 static int set_up(void **state)
 {
-    const struct swki_https_config config = {0};
+    struct swki_https_config config = {0};
     struct f *f = calloc(1, sizeof(*f));
 
     pki_init(&f->pki, 7);
+    config.entropy = &f->pki.entropy;
     pki_request(&f->pki, &f->key, &f->csr);
     swki_buf_init(&f->body, NULL, SIZE_MAX);
     swki_job_output_init(&f->output, NULL);
@@ -240,6 +241,82 @@ static void garbage_request_is_not_sent(void **state)
     assert_int_equal(f->asked_count, 0);
 }
 
+/* -- Cross certificates --------------------------------------------------- */
+
+static struct swk_sign_request cross_request(const struct f *f,
+                                             const struct pki *next)
+{
+    return (struct swk_sign_request){
+        .size = sizeof(struct swk_sign_request),
+        .kind = SWK_SIGN_CROSS,
+        .now = PKI_NOW,
+        .swarm_id = PKI_SWARM,
+        .authority = bytes_of(&f->pki.root),
+        .root = bytes_of(&next->root),
+        .root_key = bytes_of(&next->key),
+        .urls = urls,
+        .urls_count = 1,
+        .urls_roots = bytes_of(&f->pki.root),
+    };
+}
+
+static void cross_certificate_is_asked_for_in_the_name_of_the_root(void **state)
+{
+    struct f *f = *state;
+    struct swk_sign_request request;
+    const char *body;
+    struct pki next;
+
+    pki_init(&next, 99);
+    request = cross_request(f, &next);
+    f->script[0] = (struct scripted){
+        0, 200, "{\"success\":true,\"result\":{\"certificate\":\"PEM\"}}"};
+    assert_int_equal(sign(f, &request, NULL), 0);
+    assert_memory_equal(f->output.certificate.data, "PEM", 3);
+    body = (const char *)f->body.data;
+    assert_non_null(strstr(body, "{\"hosts\":[],\"certificate_request\":"
+                                 "\"-----BEGIN CERTIFICATE REQUEST-----\\n"));
+    assert_non_null(
+        strstr(body, "\"subject\":{\"CN\":\"swarm-ca\",\"names\":[]},"
+                     "\"profile\":\"CA\",\"crl_override\":\"\",\"label\":\"\","
+                     "\"NotBefore\":\"2029-12-31T23:55:00Z\","
+                     "\"NotAfter\":\"2049-12-26T23:55:00Z\","
+                     "\"extensions\":[{\"id\":[2,5,29,19],\"critical\":true,"
+                     "\"value\":\"30030101ff\"}]}"));
+    assert_null(strstr(body, "PRIVATE KEY"));
+    pki_fini(&next);
+}
+
+static void cross_certificate_needs_the_key_of_the_root(void **state)
+{
+    struct f *f = *state;
+    struct swk_sign_request request;
+    struct pki next;
+
+    pki_init(&next, 99);
+    request = cross_request(f, &next);
+    request.root_key = (struct swk_bytes){0};
+    assert_int_equal(sign(f, &request, NULL), SWK_ENOTSUP);
+    request.root_key = bytes_of(&f->pki.key); /* of another root */
+    assert_int_equal(sign(f, &request, NULL), SWK_EINVAL);
+    assert_int_equal(f->asked_count, 0);
+    pki_fini(&next);
+}
+
+static void external_ca_makes_no_root(void **state)
+{
+    struct f *f = *state;
+    struct swk_sign_request request = {
+        .size = sizeof(request),
+        .kind = SWK_SIGN_ROOT,
+        .swarm_id = PKI_SWARM,
+        .urls = urls,
+        .urls_count = 1,
+    };
+
+    assert_int_equal(sign(f, &request, NULL), SWK_ENOTSUP);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -248,6 +325,9 @@ int main(void)
         TEST(several_that_do_not_sign_are_weighed_together),
         TEST(first_that_signs_ends_it),
         TEST(garbage_request_is_not_sent),
+        TEST(cross_certificate_is_asked_for_in_the_name_of_the_root),
+        TEST(cross_certificate_needs_the_key_of_the_root),
+        TEST(external_ca_makes_no_root),
     };
 
     return cmocka_run_group_tests_name("external_ca", tests, NULL, NULL);

@@ -63,6 +63,31 @@ static void request_for_a_root_names_its_constraints(void **state)
     swki_buf_fini(&text);
 }
 
+static void parts_of_a_subject_stand_each_by_itself(void **state)
+{
+    static const struct swki_cfssl_name names[] = {
+        {"C", "AQ"}, {"O", "Acme \"Ltd\""}, {"OU", "a"}, {"OU", "b"}};
+    const struct swki_cfssl_request request = {
+        .csr = "CSR",
+        .csr_len = 3,
+        .cn = "",
+        .names = names,
+        .names_count = 4,
+        .profile = "CA",
+    };
+    struct swki_buf text;
+
+    (void)state;
+    swki_buf_init(&text, NULL, SIZE_MAX);
+    assert_int_equal(swki_cfssl_write(&request, &text, NULL), 0);
+    assert_true(swki_buf_append_byte(&text, 0));
+    assert_non_null(strstr((const char *)text.data,
+                           "\"subject\":{\"CN\":\"\",\"names\":["
+                           "{\"C\":\"AQ\"},{\"O\":\"Acme \\\"Ltd\\\"\"},"
+                           "{\"OU\":\"a\"},{\"OU\":\"b\"}]}"));
+    swki_buf_fini(&text);
+}
+
 static void certificate_is_taken_out_of_the_answer(void **state)
 {
     static const char answer[] =
@@ -155,6 +180,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(request_says_all_that_is_to_be_in_the_certificate),
         cmocka_unit_test(request_for_a_root_names_its_constraints),
+        cmocka_unit_test(parts_of_a_subject_stand_each_by_itself),
         cmocka_unit_test(certificate_is_taken_out_of_the_answer),
         cmocka_unit_test(answers_are_a_no_or_make_no_sense),
         cmocka_unit_test(oversized_answer_is_not_read),

@@ -606,6 +606,36 @@ static void from_external_to_external_is_refused(void **state)
                    "is not supported");
 }
 
+/* Who asks must show that it has the new root's key. */
+static void an_external_root_signs_one_whose_key_is_at_hand(void **state)
+{
+    struct f *f = *state;
+
+    f->root.ca_key = (ProtobufCBinaryData){0};
+    add_external(f, NULL);
+    desire(f, &f->other);
+    expect_need(f, SWKI_ROTATION_NEEDS_CHECK);
+    answer_check(f, 0);
+    expect_need(f, SWKI_ROTATION_NEEDS_CROSS);
+    assert_int_equal(f->plan.need.urls_count, 1);
+    assert_int_equal(f->plan.need.authority_key.len, 0);
+    assert_pem(f->plan.need.root, &f->other.root);
+    assert_pem(f->plan.need.root_key, &f->other.key);
+    answer_cross(f);
+    expect_step(f, SWKI_ROTATION_START);
+    assert_leaf_is_trusted(f, f->plan.key, f->plan.cross);
+}
+
+/* A key is shown to nobody who does not need it. */
+static void a_local_root_needs_no_key_of_the_next(void **state)
+{
+    struct f *f = *state;
+
+    desire(f, &f->other);
+    expect_need(f, SWKI_ROTATION_NEEDS_CROSS);
+    assert_int_equal(f->plan.need.root_key.len, 0);
+}
+
 /* A signer that keeps its keys is no external CA: it can sign across. */
 static void a_signer_that_keeps_its_keys_makes_and_signs_roots(void **state)
 {
@@ -654,6 +684,12 @@ static void cross_certificates_are_checked(void **state)
     cross_sign(f, swki_pem_of_buf(&f->third.root), &cross);
     result.certificate = swki_pem_of_buf(&cross);
     assert_int_equal(add(f, &result), SWK_EINTERNAL); /* of another root */
+    swki_buf_fini(&cross);
+
+    cross_sign(f, swki_pem_of_buf(&f->other.root), &cross);
+    assert_true(swki_buf_append(&cross, f->pki.root.data, f->pki.root.len));
+    result.certificate = swki_pem_of_buf(&cross); /* and more behind it */
+    assert_int_equal(add(f, &result), SWK_EINTERNAL);
     swki_buf_fini(&cross);
 
     result.certificate = swki_pem_of_buf(&f->other.root); /* signed by itself */
@@ -727,6 +763,8 @@ int main(void)
         TEST(the_same_target_goes_on_with_the_key),
         TEST(another_target_replaces_the_first),
         TEST(from_external_to_external_is_refused),
+        TEST(an_external_root_signs_one_whose_key_is_at_hand),
+        TEST(a_local_root_needs_no_key_of_the_next),
         TEST(a_signer_that_keeps_its_keys_makes_and_signs_roots),
         TEST(a_failed_signature_fails_the_change),
         TEST(cross_certificates_are_checked),
