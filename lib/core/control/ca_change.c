@@ -346,6 +346,31 @@ static void drop_key_of_spec(Swkpb__Cluster *cluster)
     }
 }
 
+/* A CA that names no root signs for the present one. It would be asked for
+ * certificates of the next one as soon as that is the present one, which it
+ * cannot sign. The spec is the object's own. */
+static int pin_external_cas(struct swki_object *object,
+                            const Swkpb__RootCA *root, struct swk_error *err)
+{
+    const Swkpb__ClusterSpec *spec = swki_cluster(object)->spec;
+    const Swkpb__CAConfig *config = spec != NULL ? spec->ca_config : NULL;
+
+    for (size_t i = 0; config != NULL && i < config->n_external_cas; i++) {
+        ProtobufCBinaryData *named = &config->external_cas[i]->ca_cert;
+
+        if (named->len > 0) {
+            continue;
+        }
+        named->data = swki_arena_memdup(swki_object_arena(object),
+                                        root->ca_cert.data, root->ca_cert.len);
+        if (named->data == NULL) {
+            return swki_fail_nomem(err);
+        }
+        named->len = root->ca_cert.len;
+    }
+    return SWK_OK;
+}
+
 /* Beside what the settings ask for; the signer of the present root needs no
  * key from the operator for this. */
 static int give_up(Swkpb__RootCA *root, const struct swki_rotation_plan *plan,
@@ -390,6 +415,9 @@ int swki_ca_change_apply(struct swki_object *object,
         rc =
             swki_rotation_apply(plan, config != NULL ? config->force_rotate : 0,
                                 swki_object_arena(object), root, err);
+    }
+    if (rc == 0 && plan->step == SWKI_ROTATION_START) {
+        rc = pin_external_cas(object, root, err);
     }
     return rc == 0 && asked->finish_without != NULL
                ? put_waiver(object, root, asked->finish_without, view, err)

@@ -51,6 +51,17 @@ class Root:
                        "-CA", self.cert, "-CAkey", self.key, "-days",
                        str(days), "-extfile", at)
 
+    def sign_root(self, csr, is_ca=True):
+        """Another root, by its request, PEM."""
+        at = os.path.join(self.folder, "extensions")
+        with open(at, "w") as f:
+            f.write("basicConstraints=critical,CA:%s\n"
+                    "keyUsage=critical,keyCertSign,cRLSign\n" %
+                    ("TRUE" if is_ca else "FALSE"))
+        return openssl("x509", "-req", "-CA", self.cert, "-CAkey", self.key,
+                       "-CAcreateserial", "-days", "3650", "-extfile", at,
+                       text=csr)
+
     def server(self, name):
         """Files of a server's certificate and key."""
         key = os.path.join(self.folder, name + ".key")
@@ -68,6 +79,7 @@ class ExternalCA:
 
     def __init__(self, root, name="localhost"):
         self.root = root
+        self.clients = root  # whose certificates it takes
         self.port = free_port()
         self.url = "https://localhost:%d/sign" % self.port
         self.mood = "sign"
@@ -86,7 +98,7 @@ class ExternalCA:
     def start(self):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(*self.files)
-        context.load_verify_locations(self.root.cert)
+        context.load_verify_locations(self.clients.cert)
         context.verify_mode = ssl.CERT_REQUIRED
         handler = type("Handler", (Handler,), {"ca": self})
         self.server = Server(("127.0.0.1", self.port), handler)
@@ -103,7 +115,17 @@ class ExternalCA:
             self.server.server_close()
             self.server = None
 
+    def cross_sign(self, request):
+        """As CFSSL does: only the extensions that are listed count."""
+        csr = request["certificate_request"]
+        openssl("req", "-verify", "-noout", text=csr)
+        is_ca = any(e["id"] == [2, 5, 29, 19] and e["value"] == "30030101ff"
+                    for e in request.get("extensions", []))
+        return self.root.sign_root(csr, is_ca and self.mood != "leaf")
+
     def sign(self, request):
+        if request["profile"] == "CA":
+            return self.cross_sign(request)
         subject = request["subject"]
         name = subject["names"][0]
         ou = name["OU"]

@@ -171,6 +171,82 @@ def servers_of_other_roots_or_names_are_not_asked():
         swarm.wait_node("w1", "READY")
 
 
+def without_key(swarm):
+    """The swarm's key is taken away; who signs is the CA alone."""
+    swarm.ctl("cluster", "ca", "rotate", "--detach", "--cert",
+              swarm.root.cert, "--external-ca",
+              "protocol=cfssl,url=" + swarm.cas[0].url)
+
+
+def rotation(swarm):
+    return swarm.json("cluster", "ca")["rotation"]
+
+
+def its_root_is_followed_by_one_of_the_swarms_own():
+    with ExternalSwarm() as swarm:
+        ca, = swarm.cas
+        swarm.worker("w1")
+        swarm.add_manager("m2")
+        without_key(swarm)
+        ca.asked.clear()
+        swarm.ctl("cluster", "ca", "rotate", "--timeout", "120s")
+        expect(rotation(swarm) is None, rotation(swarm))
+        (request, who), = ca.asked
+        expect(request["profile"] == "CA" and request["hosts"] == [] and
+               request["subject"] == {"CN": "swarm-ca", "names": []}, request)
+        expect("PRIVATE KEY" not in str(request), request)
+        expect(who["organizationalUnitName"] == "swarm-manager", who)
+        # Nobody needs the CA any more, nor asks it.
+        ca.stop()
+        swarm.worker("w3")
+        for name in ("manager", "m2", "w1", "w3"):
+            folder = swarm.path(name, "certificates")
+            root = os.path.join(folder, "swarm-root-ca.crt")
+            wait_for(lambda: "swarm-ca" in openssl("x509", "-noout", "-subject",
+                                                   "-in", root) and
+                     open(root).read() != open(swarm.root.cert).read(),
+                     "%s has the new root" % name)
+            openssl("verify", "-no-CApath", "-no-CAstore", "-CAfile", root,
+                    os.path.join(folder, "swarm-node.crt"))
+        expect(len(ca.asked) == 1, ca.asked)
+
+
+def a_cross_certificate_that_does_not_serve_changes_nothing():
+    with ExternalSwarm() as swarm:
+        ca, = swarm.cas
+        without_key(swarm)
+        for mood, why in (("leaf", "it is not that of a CA"),
+                          ("no", "the external CA says: not today"),
+                          ("empty", "holds no certificate"),
+                          ("status", "HTTP status 503")):
+            ca.mood = mood
+            result = swarm.try_ctl("cluster", "ca", "rotate")
+            expect(result.code != 0, mood)
+            result.says("unable to generate a cross-signed certificate", why)
+            expect(rotation(swarm) is None, rotation(swarm))
+        ca.mood = "sign"
+        swarm.worker("w1")
+
+
+def no_root_of_another_external_ca_follows():
+    with ExternalSwarm() as swarm:
+        without_key(swarm)
+        other = Root(os.path.join(swarm.root.folder, "other"))
+        second = ExternalCA(other)
+        second.clients = swarm.root
+        with second:
+            first, = swarm.cas
+            result = swarm.try_ctl(
+                "cluster", "ca", "rotate", "--cert", other.cert,
+                "--external-ca", "protocol=cfssl,url=" + first.url,
+                "--external-ca", "protocol=cfssl,url=%s,cacert=%s" %
+                (second.url, other.cert))
+        expect(result.code != 0, result.out)
+        result.says("rotating from one external CA to a different external CA "
+                    "is not supported")
+        expect(rotation(swarm) is None, rotation(swarm))
+
+
 def bad_settings_are_refused():
     with ExternalSwarm() as swarm:
         for text, why in (
@@ -202,4 +278,7 @@ if __name__ == "__main__":
           a_wrong_certificate_is_not_let_in,
           the_next_one_is_asked_if_the_first_is_away,
           servers_of_other_roots_or_names_are_not_asked,
+          its_root_is_followed_by_one_of_the_swarms_own,
+          a_cross_certificate_that_does_not_serve_changes_nothing,
+          no_root_of_another_external_ca_follows,
           bad_settings_are_refused])

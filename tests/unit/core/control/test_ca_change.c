@@ -258,11 +258,12 @@ static void answer_root(struct f *f, uint64_t id)
     answer_work(f, id, &result);
 }
 
-static void answer_cross(struct f *f, const struct swki_control_work *work)
+static void answer_cross_by(struct f *f, const struct swki_control_work *work,
+                            struct swki_pem key)
 {
     const struct swki_signer_config config = {
         .certificate = pem_of(work->request.authority),
-        .key = pem_of(work->request.authority_key),
+        .key = key,
         .entropy = &f->pki.entropy,
     };
     struct swk_sign_result result = {.size = sizeof(result)};
@@ -278,6 +279,11 @@ static void answer_cross(struct f *f, const struct swki_control_work *work)
     answer_work(f, work->id, &result);
     swki_signer_free(signer);
     swki_buf_fini(&cross);
+}
+
+static void answer_cross(struct f *f, const struct swki_control_work *work)
+{
+    answer_cross_by(f, work, pem_of(work->request.authority_key));
 }
 
 static void make_root(struct f *f)
@@ -455,6 +461,67 @@ static void settings_and_locks_that_change_meanwhile_stop_a_change(void **state)
         expect_status(f, parked, SWKI_STATUS_ABORTED);
         assert_null(rotation_of(f));
     }
+}
+
+/* Whoever has no key asks an external CA; see what it is given. */
+static Swkpb__UpdateClusterRequest *external(struct f *f)
+{
+    Swkpb__UpdateClusterRequest *update = forced(f);
+    Swkpb__CAConfig *config = update->spec->ca_config;
+
+    config->n_external_cas = 1;
+    config->external_cas =
+        swki_arena_alloc(&f->arena, sizeof(config->external_cas[0]));
+    config->external_cas[0] =
+        swki_arena_alloc(&f->arena, sizeof(*config->external_cas[0]));
+    swkpb__external_ca__init(config->external_cas[0]);
+    config->external_cas[0]->url =
+        swki_arena_strdup(&f->arena, "https://ca.example/sign");
+    return update;
+}
+
+static void drop_key(struct swki_object *object)
+{
+    Swkpb__RootCA *root =
+        swki_object_own(object, &swki_cluster_edit(object)->root_ca);
+
+    root->ca_key = (ProtobufCBinaryData){0};
+}
+
+static void an_external_root_is_asked_to_sign_the_next_one(void **state)
+{
+    const struct swk_sign_result there = {.size = sizeof(there)};
+    struct f *f = *state;
+    const struct swki_control_work *work;
+
+    edit_meanwhile(f, SWKI_ACTOR_CONTROL, drop_key);
+    call(f, 1, external(f));
+    work = expect_work(f, SWK_SIGN_CHECK);
+    assert_int_equal(work->request.root_key.len, 0);
+    answer_work(f, work->id, &there);
+    make_root(f);
+    work = expect_work(f, SWK_SIGN_CROSS);
+    assert_int_equal(work->request.urls_count, 1);
+    assert_int_equal(work->request.authority_key.len, 0);
+    assert_int_equal(work->request.root_key.len, f->other_key.len);
+    assert_int_equal(work->request.urls_roots.len, f->pki.root.len);
+    answer_cross_by(f, work, swki_pem_of_buf(&f->pki.key));
+    expect_status(f, 1, SWKI_STATUS_OK);
+    assert_int_equal(rotation_of(f)->ca_key.len, f->other_key.len);
+}
+
+static void an_external_ca_is_held_to_the_root_that_it_signs_for(void **state)
+{
+    struct f *f = *state;
+    const Swkpb__ExternalCA *ca;
+
+    call(f, 1, external(f));
+    make_root(f);
+    sign_across(f);
+    expect_status(f, 1, SWKI_STATUS_OK);
+    ca = cluster_of(f)->spec->ca_config->external_cas[0];
+    assert_int_equal(ca->ca_cert.len, f->pki.root.len);
+    assert_memory_equal(ca->ca_cert.data, f->pki.root.data, f->pki.root.len);
 }
 
 static void an_update_of_an_old_version_is_not_prepared(void **state)
@@ -719,6 +786,8 @@ int main(void)
         TEST(other_settings_change_meanwhile),
         TEST(nodes_that_join_meanwhile_do_not_stop_a_change),
         TEST(settings_and_locks_that_change_meanwhile_stop_a_change),
+        TEST(an_external_root_is_asked_to_sign_the_next_one),
+        TEST(an_external_ca_is_held_to_the_root_that_it_signs_for),
         TEST(an_update_of_an_old_version_is_not_prepared),
         TEST(a_change_that_takes_too_long_is_given_up),
         TEST(a_lost_leader_answers_who_waits),
