@@ -116,7 +116,9 @@ SWK_API void swk_agent_stop(swk_agent *agent);
 SWK_API const char *swk_agent_node_id(const swk_agent *agent);
 
 /**
- * Tells why the agent stopped by itself.
+ * Tells why the agent stopped by itself. SWK_EREMOVED is for good: a manager
+ * said that the node was removed from the swarm, and all of its tasks are ended
+ * and removed.
  *
  * @param agent    Not NULL.
  * @param out_why  Receives the reason; not NULL.

@@ -43,6 +43,8 @@ enum swk_error_code {
     SWK_EABORTED = -21,     /**< Given up on by the other side; start over. */
     SWK_ECLOCK = -22,       /**< A certificate is not valid at this machine's
                                  time: compare the clocks, or renew it. */
+    SWK_EREMOVED = -23,     /**< The node was removed from the swarm: join
+                                 anew, with an empty state directory. */
 };
 
 enum {

@@ -199,6 +199,7 @@ SWK_API const char *swk_manager_node_id(const swk_manager *manager);
 
 /**
  * Tells why the manager stopped by itself: its disk failed, for one.
+ * SWK_EREMOVED is for good, as in swk_agent_failed().
  *
  * @param manager  Not NULL.
  * @param out_why  Receives the reason; not NULL.

@@ -90,6 +90,8 @@ const char *swk_error_name(int code)
         return "aborted";
     case SWK_ECLOCK:
         return "not valid at this time";
+    case SWK_EREMOVED:
+        return "removed from the swarm";
     }
     return "unknown error";
 }

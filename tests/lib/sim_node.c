@@ -503,6 +503,8 @@ static void run_action(struct sim_node *node,
     case SWKI_AGENT_FORGET:
         forget(node, action->task_id);
         break;
+    case SWKI_AGENT_LEFT:
+        break; /* a person would look after it */
     }
 }
 

@@ -18,7 +18,8 @@ enum {
     EXIT_OK = 0,
     EXIT_FAILED = 1,
     EXIT_USAGE = 2,
-    EXIT_LOCKED = 3, /* the unlock key is another one */
+    EXIT_LOCKED = 3,  /* the unlock key is another one */
+    EXIT_REMOVED = 4, /* the node is in its swarm no more */
 };
 
 enum {

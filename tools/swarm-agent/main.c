@@ -19,7 +19,8 @@ static const char summary[] =
     "  swarm-agent --state-dir /var/lib/swarm-agent \\\n"
     "      --join-addr 192.0.2.1:4242 --join-token SWMTKN-1-...\n"
     "\n"
-    "Exit status: 0 when stopped, 1 failed, 2 wrong usage.";
+    "Exit status: 0 when stopped, 1 failed, 2 wrong usage, 4 the node was "
+    "removed from\nthe swarm.";
 
 static int run(const struct daemon_options *options,
                const struct swk_logger *logger,
@@ -101,7 +102,7 @@ int main(int argc, char **argv)
     swk_nng_transport_free(transport);
     if (rc != 0) {
         daemon_complain("swarm-agent", &err);
-        return EXIT_FAILED;
+        return rc == SWK_EREMOVED ? EXIT_REMOVED : EXIT_FAILED;
     }
     return EXIT_OK;
 }

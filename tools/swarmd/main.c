@@ -46,7 +46,8 @@ static const char summary[] =
     "for \"swarmctl unlock\".\n"
     "\n"
     "Exit status: 0 when stopped, 1 failed, 2 wrong usage, 3 the unlock key "
-    "that was\ngiven is not the right one.";
+    "that was\ngiven is not the right one, 4 the node was removed from the "
+    "swarm.";
 
 static bool manager_stopped(void *ctx)
 {
@@ -316,6 +317,9 @@ static int status_of(int rc, const struct daemon_options *options)
                                          NULL) == 0 &&
                   identity.locked != 0;
 
+    if (rc == SWK_EREMOVED) {
+        return EXIT_REMOVED;
+    }
     return locked ? EXIT_LOCKED : EXIT_FAILED;
 }
 

@@ -27,6 +27,9 @@
  * and FAILED. This is looked at before anything is made of a task, when it
  * changes, and when it is taken up again.
  *
+ * A node that was removed from the swarm ends and removes its tasks, and calls
+ * nobody again.
+ *
  * Stopping the agent does not stop tasks: it is told the stored ones again by
  * swki_agent_restore() and takes them up where they are.
  */
@@ -70,6 +73,9 @@ enum swki_agent_action_type {
     SWKI_AGENT_STORE,
     /* The task is gone: forget what was stored. */
     SWKI_AGENT_FORGET,
+    /* The node was removed from the swarm, and has no task any more: there is
+     * nothing left to do, now or later. */
+    SWKI_AGENT_LEFT,
 };
 
 /* Members that the type does not name are zero or NULL. */

@@ -98,6 +98,8 @@ swki_agent_add_message(struct swki_agent *agent,
 /* Registers, or resumes the session with the newest description. */
 void swki_agent_open_session(struct swki_agent *agent);
 void swki_agent_session_lost(struct swki_agent *agent, const char *why);
+/* Says so when a node that was removed has no task any more. */
+void swki_agent_note_left(struct swki_agent *agent);
 /* Asks for a call; returns its number, 0 for no memory. */
 uint64_t swki_agent_call(struct swki_agent *agent, const char *path,
                          const ProtobufCMessage *request);

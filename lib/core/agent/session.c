@@ -13,7 +13,6 @@
 
 #define BACKOFF_FIRST (100 * SWK_MILLISECOND)
 #define BACKOFF_MAX (8 * SWK_SECOND)
-#define REMOVED_PAUSE (300 * SWK_SECOND) /* a swarm may be put back in time */
 #define REGISTER_TIMEOUT (5 * SWK_SECOND)
 #define HEARTBEAT_TIMEOUT (5 * SWK_SECOND)
 #define HEARTBEAT_MIN (50 * SWK_MILLISECOND)
@@ -59,6 +58,18 @@ static void set_timer(struct swki_agent *agent, struct swki_timer *timer,
     }
 }
 
+/* Nothing of the session is left but its ID. */
+static void drop_session(struct swki_agent *agent)
+{
+    agent->session_call = 0;
+    agent->heartbeat_call = 0;
+    agent->assignments_call = 0;
+    agent->report_call = 0;
+    agent->applied[0] = '\0';
+    swki_timers_cancel(&agent->timers, &agent->heartbeat_timer);
+    swki_agent_add_action(agent, SWKI_AGENT_DISCONNECT);
+}
+
 void swki_agent_session_lost(struct swki_agent *agent, const char *why)
 {
     swk_time pause;
@@ -70,19 +81,11 @@ void swki_agent_session_lost(struct swki_agent *agent, const char *why)
     if (agent->backoff > BACKOFF_MAX) {
         agent->backoff = BACKOFF_MAX;
     }
-    pause = agent->removed ? REMOVED_PAUSE
-                           : swki_rng_below(&agent->rng, agent->backoff);
-    swki_log(agent->config.logger,
-             agent->removed ? SWK_LOG_DEBUG : SWK_LOG_WARN, "agent",
+    pause = swki_rng_below(&agent->rng, agent->backoff);
+    swki_log(agent->config.logger, SWK_LOG_WARN, "agent",
              "no session: %s; next attempt in %.1f s", why,
              (double)pause / (double)SWK_SECOND);
-    agent->session_call = 0;
-    agent->heartbeat_call = 0;
-    agent->assignments_call = 0;
-    agent->report_call = 0;
-    agent->applied[0] = '\0';
-    swki_timers_cancel(&agent->timers, &agent->heartbeat_timer);
-    swki_agent_add_action(agent, SWKI_AGENT_DISCONNECT);
+    drop_session(agent);
     agent->state = SESSION_WAITING;
     set_timer(agent, &agent->session_timer, pause);
 }
@@ -233,24 +236,40 @@ void swki_agent_message(struct swki_agent *agent, swk_time now, swk_wall wall,
     swki_agent_send_reports(agent);
 }
 
-/* Others run what this node ran, so it must not go on. The status has no code
- * for this; its text is the same in every implementation of a manager. It names
- * the node: a manager that was removed itself passes on what it was told. */
-static void note_removal(struct swki_agent *agent, int status, const char *text)
+/* Whether a manager says that this node was removed. The status has no code for
+ * it; its text is the same in every implementation of a manager. It names the
+ * node: a manager that was removed itself passes on what it was told. What
+ * comes for a call comes from a manager whose certificate was verified, or from
+ * here: words of ours are other ones. */
+static bool says_removed(const struct swki_agent *agent, int status,
+                         const char *text)
 {
     char own[SWK_ID_LEN_MAX + 64];
 
     snprintf(own, sizeof(own), "node %s was removed from swarm",
              agent->node_id);
-    if (agent->removed || status != SWKI_STATUS_PERMISSION_DENIED ||
-        strstr(text, own) == NULL) {
-        return;
-    }
-    agent->removed = true;
+    return status == SWKI_STATUS_PERMISSION_DENIED && strstr(text, own) != NULL;
+}
+
+/* Others run what this node ran, so it must not go on. */
+static void leave(struct swki_agent *agent)
+{
     swki_log(agent->config.logger, SWK_LOG_ERROR, "agent",
              "this node was removed from the swarm: its tasks are ended; to "
              "join again, start it with an empty state directory and a token");
+    agent->removed = true;
+    swki_timers_cancel(&agent->timers, &agent->session_timer);
+    drop_session(agent);
+    agent->state = SESSION_STOPPED;
     swki_agent_remove_tasks(agent);
+    swki_agent_note_left(agent);
+}
+
+void swki_agent_note_left(struct swki_agent *agent)
+{
+    if (agent->removed && agent->tasks.count == 0) {
+        swki_agent_add_action(agent, SWKI_AGENT_LEFT);
+    }
 }
 
 void swki_agent_ended(struct swki_agent *agent, swk_time now, uint64_t call_id,
@@ -259,10 +278,13 @@ void swki_agent_ended(struct swki_agent *agent, swk_time now, uint64_t call_id,
     char why[SWK_ERROR_TEXT_SIZE];
 
     agent->now = now;
-    if (call_id == 0) {
+    if (call_id == 0 || agent->removed) {
         return;
     }
-    note_removal(agent, status, text);
+    if (says_removed(agent, status, text)) {
+        leave(agent);
+        return;
+    }
     snprintf(why, sizeof(why), "%s: %s", swki_status_name(status), text);
     if (call_id == agent->heartbeat_call) {
         agent->heartbeat_call = 0;

@@ -227,6 +227,7 @@ static void finish_removal(struct swki_agent *agent, struct agent_task *t)
     }
     task_action(agent, t, SWKI_AGENT_FORGET);
     swki_agent_drop_task(agent, t);
+    swki_agent_note_left(agent);
 }
 
 static void cancel(struct swki_agent *agent, struct agent_task *t)

@@ -139,6 +139,15 @@ static bool is_shut_out(void *ctx)
     return swki_renewal_is_shut_out(agent->renewal);
 }
 
+static void removed(void *ctx, const struct swk_error *why)
+{
+    struct swk_agent *agent = ctx;
+
+    agent->failure = *why;
+    atomic_store(&agent->failed, true);
+    swki_loop_stop(agent->loop);
+}
+
 static void changed(void *ctx, swk_time now)
 {
     struct swk_agent *agent = ctx;
@@ -194,6 +203,7 @@ static int make_parts(struct swk_agent *agent, struct swk_error *err)
         .news = news,
         .refused = refused,
         .is_shut_out = is_shut_out,
+        .removed = removed,
     };
     int rc = config->entropy->fill(config->entropy->ctx, &runner.seed,
                                    sizeof(runner.seed));

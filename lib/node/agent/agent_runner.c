@@ -488,6 +488,19 @@ static void store(struct swki_agent_runner *r,
     }
 }
 
+static void tell_removed(struct swki_agent_runner *r)
+{
+    struct swk_error why;
+
+    swki_fail(&why, SWK_EREMOVED,
+              "node %.*s was removed from its swarm, and its tasks are ended: "
+              "to join again, start with an empty state directory (this one is "
+              "%.80s) and a join token",
+              SWK_ID_LEN_MAX, r->config.credentials->identity.node_id,
+              r->config.state_dir);
+    r->config.removed(r->config.ctx, &why);
+}
+
 /* -- Turns ---------------------------------------------------------------- */
 
 static void run_action(struct swki_agent_runner *r,
@@ -526,6 +539,9 @@ static void run_action(struct swki_agent_runner *r,
         break;
     case SWKI_AGENT_FORGET:
         swki_task_files_remove(r->config.state_dir, action->task_id);
+        break;
+    case SWKI_AGENT_LEFT:
+        tell_removed(r);
         break;
     }
 }

@@ -196,6 +196,11 @@ static bool is_shut_out(void *ctx)
     return swki_renewal_is_shut_out(m->renewal);
 }
 
+static void removed(void *ctx, const struct swk_error *why)
+{
+    note_failure(ctx, why);
+}
+
 /* The node has another certificate, or trusts other roots. */
 static void changed(void *ctx, swk_time now)
 {
@@ -449,6 +454,7 @@ static int make_agent(struct swk_manager *m, struct swk_error *err)
         .news = news,
         .refused = refused,
         .is_shut_out = is_shut_out,
+        .removed = removed,
     };
 
     return m->config.executor == NULL

@@ -411,6 +411,63 @@ static void a_removed_node_ends_its_tasks(void **state)
                      SWKI_STATUS_PERMISSION_DENIED,
                      "Permission denied: node node1 was removed from swarm");
     assert_non_null(find_action(f, SWKI_AGENT_CANCEL, "a"));
+    assert_null(find_action(f, SWKI_AGENT_LEFT, NULL)); /* not yet */
+    operation(f, "a", SWK_OPERATION_WAIT, SWK_OUTCOME_CANCELED, "");
+    operation(f, "a", SWK_OPERATION_REMOVE, SWK_OUTCOME_TEMPORARY, "");
+    expire_until(f, f->now + SWK_SECOND);
+    assert_null(find_action(f, SWKI_AGENT_LEFT, NULL));
+    operation(f, "a", SWK_OPERATION_REMOVE, SWK_OUTCOME_DONE, "");
+    assert_non_null(find_action(f, SWKI_AGENT_FORGET, "a"));
+    assert_non_null(find_action(f, SWKI_AGENT_LEFT, NULL));
+}
+
+static void a_removed_node_calls_nobody_again(void **state)
+{
+    struct f *f = *state;
+
+    register_agent(f);
+    clear(f);
+    swki_agent_ended(f->agent, f->now, f->heartbeat_call,
+                     SWKI_STATUS_PERMISSION_DENIED,
+                     "Permission denied: node node1 was removed from swarm");
+    assert_non_null(find_action(f, SWKI_AGENT_DISCONNECT, NULL));
+    assert_non_null(find_action(f, SWKI_AGENT_LEFT, NULL));
+    clear(f);
+    swki_agent_ended(f->agent, f->now, f->session_call,
+                     SWKI_STATUS_PERMISSION_DENIED,
+                     "Permission denied: node node1 was removed from swarm");
+    assert_null(swki_agent_actions(f->agent));
+    assert_true(swki_agent_deadline(f->agent) == SWK_NEVER);
+}
+
+static void only_a_managers_answer_removes_the_node(void **state)
+{
+    static const char text[] =
+        "Permission denied: node node1 was removed from swarm";
+    static const int statuses[] = {
+        SWKI_STATUS_UNAVAILABLE,         SWKI_STATUS_UNAUTHENTICATED,
+        SWKI_STATUS_NOT_FOUND,           SWKI_STATUS_CANCELLED,
+        SWKI_STATUS_FAILED_PRECONDITION,
+    };
+    struct swk_error reason = {.code = SWK_EDENIED};
+    struct f *f = *state;
+
+    snprintf(reason.text, sizeof(reason.text), "%s", text);
+    register_agent(f);
+    run_task(f, "a");
+    for (size_t i = 0; i < sizeof(statuses) / sizeof(statuses[0]); i++) {
+        swki_agent_ended(f->agent, f->now, f->session_call, statuses[i], text);
+        assert_null(find_action(f, SWKI_AGENT_CANCEL, "a"));
+        expire_until(f, f->now + 8 * SWK_SECOND);
+        assert_non_null(find_action(f, SWKI_AGENT_CONNECT, NULL));
+        clear(f);
+        swki_agent_connected(f->agent, f->now);
+        f->session_call = find_call(f, "Session")->call_id;
+    }
+    swki_agent_disconnected(f->agent, f->now, &reason);
+    assert_null(find_action(f, SWKI_AGENT_CANCEL, "a"));
+    assert_null(find_action(f, SWKI_AGENT_LEFT, NULL));
+    assert_true(swki_agent_deadline(f->agent) != SWK_NEVER);
 }
 
 static void a_gap_is_not_applied_and_asks_for_everything(void **state)
@@ -745,6 +802,8 @@ int main(void)
         TEST(a_new_description_resumes_the_session_it_has),
         TEST(a_complete_set_removes_what_it_does_not_name),
         TEST(a_removed_node_ends_its_tasks),
+        TEST(a_removed_node_calls_nobody_again),
+        TEST(only_a_managers_answer_removes_the_node),
         TEST(a_gap_is_not_applied_and_asks_for_everything),
         TEST(messages_of_a_call_that_was_given_up_are_ignored),
         TEST(malformed_assignments_change_nothing),
