@@ -191,6 +191,26 @@ find_check(const struct swki_rotation_work *work, struct swki_pem authority)
     return NULL;
 }
 
+/* Keys that are neither in the log nor with an external CA are with a signer:
+ * it is not there, or does not hold this one. */
+static int fail_unsigned(const struct decision *d, const char *which,
+                         const char *why, struct swk_error *err)
+{
+    const Swkpb__CAConfig *config = d->question->config;
+
+    if (d->current_key.len == 0 &&
+        (config == NULL || config->n_external_cas == 0)) {
+        return swki_fail(err, SWK_EPRECONDITION,
+                         "nobody signs with the key of the %s CA certificate: "
+                         "%s",
+                         which, why);
+    }
+    return swki_fail(err, SWK_EINVAL,
+                     "there must be at least one valid, reachable external CA "
+                     "corresponding to the %s CA certificate: %s",
+                     which, why);
+}
+
 /* Somebody must be there that signs for a root whose key the swarm does not
  * hold. NOT_THIS_ROW if there is, DECIDED if that has to be found out first. */
 static int require_signer(struct decision *d, struct swki_pem authority,
@@ -211,10 +231,7 @@ static int require_signer(struct decision *d, struct swki_pem authority,
     if (check->outcome.code == 0) {
         return NOT_THIS_ROW;
     }
-    return swki_fail(err, SWK_EINVAL,
-                     "there must be at least one valid, reachable external CA "
-                     "corresponding to the %s CA certificate: %.80s",
-                     which, check->outcome.text);
+    return fail_unsigned(d, which, check->outcome.text, err);
 }
 
 /* -- Rows ----------------------------------------------------------------- */

@@ -656,6 +656,26 @@ static void a_signer_that_keeps_its_keys_makes_and_signs_roots(void **state)
     assert_int_equal(f->plan.key.len, 0);
 }
 
+static void a_signer_that_is_away_is_not_called_an_external_ca(void **state)
+{
+    const struct swki_rotation_result away = {
+        .code = SWK_EUNAVAILABLE,
+        .text = "swarm-signer: the signer at "
+                "/run/a/path/of/many/characters/swarm-signer/signer.sock is "
+                "not there: connection refused",
+    };
+    struct f *f = *state;
+
+    f->root.ca_key = (ProtobufCBinaryData){0};
+    f->config.force_rotate = 5;
+    expect_need(f, SWKI_ROTATION_NEEDS_CHECK);
+    assert_int_equal(add(f, &away), 0);
+    expect_failure(f, SWK_EPRECONDITION,
+                   "nobody signs with the key of the current CA certificate: ");
+    expect_failure(f, SWK_EPRECONDITION, away.text); /* all of it */
+    assert_null(strstr(f->err.text, "external"));
+}
+
 /* ---- work that is of no use ---- */
 
 static void a_failed_signature_fails_the_change(void **state)
@@ -766,6 +786,7 @@ int main(void)
         TEST(an_external_root_signs_one_whose_key_is_at_hand),
         TEST(a_local_root_needs_no_key_of_the_next),
         TEST(a_signer_that_keeps_its_keys_makes_and_signs_roots),
+        TEST(a_signer_that_is_away_is_not_called_an_external_ca),
         TEST(a_failed_signature_fails_the_change),
         TEST(cross_certificates_are_checked),
         TEST(made_roots_are_checked),
