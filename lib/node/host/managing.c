@@ -319,6 +319,7 @@ static swk_time turn(void *ctx, swk_time now)
     swki_managing_note_members(m);
     swki_managing_note_leader(m, now);
     drop_removed(m);
+    swki_managing_warn_of_signer(m);
     joining = swki_managing_join(m, now);
     if (m->config.founding != NULL && m->config.founding->unsettled &&
         swki_manager_has_cluster(m->manager)) {

@@ -64,6 +64,7 @@ struct swki_managing {
     struct swki_rpc_server *server;
     struct swki_local_signer *local_signer; /* for keys in the log */
     bool warned_of_key;                     /* that there is one */
+    int told_of_signer; /* that there is none: at the start, when leading */
     struct swki_external_ca *external_ca;
     struct swki_sign_desk *desk;
     struct swki_secret_desk *secret_desk; /* NULL without a provider */
@@ -89,6 +90,8 @@ void swki_managing_free_desk(struct swki_managing *m);
 /* External CAs are asked with the present certificate from now on. */
 int swki_managing_note_identity(struct swki_managing *m, struct swk_error *err);
 
+/* Tells if there should be a signer, and is none. In each turn. */
+void swki_managing_warn_of_signer(struct swki_managing *managing);
 /* Struct swki_manager_config: sign; ctx is the struct here. */
 int swki_managing_sign(void *ctx, uint64_t id,
                        const struct swk_sign_request *request,

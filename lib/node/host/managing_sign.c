@@ -2,6 +2,7 @@
 
 /* Who signs for this manager while it leads. */
 
+#include "base/error.h"
 #include "base/log.h"
 #include "node/host/managing_impl.h"
 
@@ -85,12 +86,62 @@ static void warn_of_key(struct swki_managing *m,
              "there; to have one that only the signer holds, rotate the root");
 }
 
+/* Whether the swarm's key is neither in its log nor with an external CA. */
+static bool needs_signer(const struct swki_manager *manager)
+{
+    const struct swki_object *cluster = swki_manager_cluster(manager);
+    const Swkpb__RootCA *root =
+        cluster == NULL ? NULL : swki_cluster(cluster)->root_ca;
+    const Swkpb__ClusterSpec *spec =
+        cluster == NULL ? NULL : swki_cluster(cluster)->spec;
+
+    return root != NULL && root->ca_cert.len > 0 && root->ca_key.len == 0 &&
+           (spec == NULL || spec->ca_config == NULL ||
+            spec->ca_config->n_external_cas == 0);
+}
+
+/* Told when the manager starts, and again whenever it begins to lead. */
+void swki_managing_warn_of_signer(struct swki_managing *m)
+{
+    int told = !swki_manager_has_cluster(m->manager) ? 0
+               : !swki_managing_leads(m)             ? 1
+                                                     : 2;
+
+    if (m->config.signer != NULL || told == m->told_of_signer) {
+        return;
+    }
+    m->told_of_signer = told;
+    if (told != 0 && needs_signer(m->manager)) {
+        swki_log(m->config.asker.logger, SWK_LOG_WARN, "ca",
+                 "the key of the swarm's CA is with a signer, and this manager "
+                 "has none: %s no certificate; start swarmd with "
+                 "--signer unix:PATH, see swarm-signer(8)",
+                 told == 2 ? "while it leads, nodes get"
+                           : "should it lead, nodes get");
+    }
+}
+
+static int check_signer(const struct swki_managing *m,
+                        const struct swk_sign_request *request,
+                        struct swk_error *err)
+{
+    bool kept = request->kind != SWK_SIGN_ROOT && request->urls_count == 0 &&
+                request->authority_key.len == 0;
+
+    return kept && m->config.signer == NULL
+               ? swki_fail(err, SWK_EUNAVAILABLE,
+                           "the key is not in the swarm's log, and the leading "
+                           "manager was started without --signer")
+               : SWK_OK;
+}
+
 int swki_managing_sign(void *ctx, uint64_t id,
                        const struct swk_sign_request *request,
                        struct swk_error *err)
 {
     struct swki_managing *m = ctx;
+    int rc = check_signer(m, request, err);
 
     warn_of_key(m, request);
-    return swki_sign_desk_sign(m->desk, id, request, err);
+    return rc != 0 ? rc : swki_sign_desk_sign(m->desk, id, request, err);
 }

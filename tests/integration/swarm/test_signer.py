@@ -157,6 +157,25 @@ def who_joins_while_the_signer_is_away_waits():
                "it had to begin again")
 
 
+def a_manager_that_lacks_its_signer_says_so():
+    with SignedSwarm() as swarm:
+        swarm.worker("w1")
+        # Away: the words are the signer's, not those of an external CA.
+        swarm.signer.stop()
+        result = swarm.ctl("cluster", "ca", "rotate", "--detach", code=1)
+        result.says("nobody signs with the key of the current CA certificate",
+                    "swarm-signer", swarm.signer.socket)
+        expect("external" not in result.err, result.err)
+        swarm.manager.stop()
+        at = swarm.manager.words.index("--signer")
+        del swarm.manager.words[at:at + 2]
+        swarm.again(swarm.manager)
+        wait_for(lambda: "while it leads, nodes get no certificate; start "
+                 "swarmd with --signer" in swarm.manager.text(), "it tells")
+        result = swarm.ctl("cluster", "ca", "rotate", "--detach", code=1)
+        result.says("the leading manager was started without --signer")
+
+
 def a_refusal_is_told_to_whoever_asked():
     with SignedSwarm() as swarm:
         swarm.signer.stop()
@@ -374,6 +393,7 @@ if __name__ == "__main__":
         the_root_is_rotated_without_its_key_in_a_manager,
         a_swarm_that_has_its_key_moves_to_a_signer,
         who_joins_while_the_signer_is_away_waits,
+        a_manager_that_lacks_its_signer_says_so,
         a_refusal_is_told_to_whoever_asked,
         a_manager_is_what_an_operator_allows,
         another_managers_signer_takes_over,
