@@ -150,6 +150,18 @@ SWK_API int swk_audit_record_text(const struct swk_audit_record *record,
                                   const char *field, char *buf, size_t size);
 
 /**
+ * Lists the words that a field of records can have, for asking for one.
+ *
+ * @param field  "outcome" or "status"; "actor" for the words beside the IDs of
+ *               nodes; not NULL.
+ * @param index  From 0.
+ * @return The word, static; NULL behind the last one, or for another field.
+ * @threads any
+ * @since   0.1
+ */
+SWK_API const char *swk_audit_word(const char *field, size_t index);
+
+/**
  * Names a finding.
  *
  * @param finding  enum swk_audit_finding.

@@ -26,6 +26,7 @@ enum exit_code {
     EXIT_DENIED = 5,
     EXIT_UNAVAILABLE = 6, /* nobody answers, or no leader */
     EXIT_TIMEOUT = 7,
+    EXIT_UNVERIFIED = 8, /* sound as far as can be told: nobody vouches */
     EXIT_INTERRUPTED = 130,
 };
 

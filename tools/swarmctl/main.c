@@ -25,8 +25,7 @@ static const struct group {
      secret_commands},
     {"config", NULL, "small files for tasks", config_commands},
     {"spec", NULL, "specs that operators sign", spec_commands},
-    {"audit", NULL, "who changed what, from a manager's files",
-     audit_commands},
+    {"audit", NULL, "the audit log, from a manager's files", audit_commands},
     {"", NULL, "other commands", other_commands},
 };
 
@@ -69,6 +68,7 @@ static void print_help(void)
            "  5  not permitted\n"
            "  6  no manager answers, or the swarm has no leader\n"
            "  7  not done in time\n"
+           "  8  sound, but who signed it is not known\n"
            "  130  interrupted while waiting; the swarm goes on\n\n"
            "Example:\n"
            "  swarmctl service create --name web --replicas 3 -- "

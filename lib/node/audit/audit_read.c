@@ -17,6 +17,7 @@
 #include "node/audit/audit_files.h"
 #include "node/audit/audit_signature.h"
 #include "runtime/file/atomic.h"
+#include "wire/status.h"
 
 /* Managers sign every ten seconds while there are records. */
 #define UNSIGNED_MAX ((int64_t)SWK_MINUTE)
@@ -519,4 +520,37 @@ const char *swk_audit_finding_name(int finding)
     return finding >= SWK_AUDIT_INTACT && finding <= SWK_AUDIT_TRUNCATED
                ? swki_audit_finding_name((enum swki_audit_finding)finding)
                : "unknown";
+}
+
+static const char *actor_word(size_t index)
+{
+    static const char *const callers[] = {"local", "anonymous"};
+    const size_t callers_count = sizeof(callers) / sizeof(callers[0]);
+
+    if (index < callers_count) {
+        return callers[index];
+    }
+    index -= callers_count;
+    return index < SWKI_ACTORS_COUNT ? swki_actor_name((enum swki_actor)index)
+                                     : NULL;
+}
+
+const char *swk_audit_word(const char *field, size_t index)
+{
+    static const char *const outcomes[] = {"done",  "refused",   "unknown",
+                                           "begun", "committed", NULL};
+
+    if (strcmp(field, "actor") == 0) {
+        return actor_word(index);
+    }
+    if (strcmp(field, "outcome") == 0) {
+        return index < sizeof(outcomes) / sizeof(outcomes[0]) ? outcomes[index]
+                                                              : NULL;
+    }
+    if (strcmp(field, "status") == 0) { /* without that of success */
+        return index < SWKI_STATUS_UNAUTHENTICATED
+                   ? swki_status_name((int)index + 1)
+                   : NULL;
+    }
+    return NULL;
 }

@@ -17,7 +17,7 @@ def records(swarm, name="manager", *flags):
     result = run(tool("swarmctl"), "--format", "json", "audit", "ls", *flags,
                  swarm.path(name))
     expect(result.code == 0, "audit ls: %s" % result.err)
-    return [json.loads(line) for line in result.out.splitlines()]
+    return json.loads(result.out)
 
 
 def only(found, what):
@@ -34,9 +34,13 @@ def verify(swarm, *flags, name="manager"):
     return run(tool("swarmctl"), "audit", "verify", *flags, swarm.path(name))
 
 
-def head(swarm):
-    return run(tool("swarmctl"), "audit", "head",
+def head(swarm, *flags):
+    return run(tool("swarmctl"), "audit", "head", *flags,
                swarm.path("manager")).out.strip()
+
+
+def certificate(swarm, name, node="manager"):
+    return swarm.path(node, "certificates", name)
 
 
 def write(swarm, name, code=0):
@@ -258,6 +262,97 @@ def a_head_that_was_kept_elsewhere_finds_what_the_node_key_could_hide():
         expect(verify(swarm, "--expect", "nonsense").code == 2, "usage")
 
 
+# -- Who signed it ------------------------------------------------------------
+
+def checkpoint(swarm):
+    with open(swarm.path("manager", "audit", "checkpoint")) as f:
+        return f.read()
+
+
+def rotate(swarm):
+    result = run(tool("swarmctl"), "-s", swarm.socket, "cluster", "ca",
+                 "rotate", "--timeout", "60s", "--quiet", patience=90)
+    expect(result.code == 0, "rotate: %s" % result.err)
+
+
+def a_rotated_root_and_a_new_key_sign_on():
+    with Swarm() as swarm:
+        write(swarm, "a")
+        old = swarm.path("old-roots")
+        shutil.copy(certificate(swarm, "swarm-root-ca.crt"), old)
+        before = checkpoint(swarm)
+        rotate(swarm)
+        wait_for(lambda: verify(swarm).code == 0, "the new certificate signs")
+        with open(certificate(swarm, "swarm-node.crt")) as f:
+            leaf = f.read().split("-----END")[0]
+        expect(leaf in checkpoint(swarm) and leaf not in before, "another key")
+        write(swarm, "b")
+        expect(verify(swarm).code == 0, "not intact while it runs")
+        swarm.manager.stop()
+        expect(verify(swarm).code == 0, "not intact after the stop")
+        swarm.again(swarm.manager)
+        starts = with_fields(records(swarm), type="start")
+        expect([r["before"] for r in starts] == ["none", "stopped"],
+               str(starts))
+        # The cross certificate leads to the old root as well.
+        expect(verify(swarm, "--roots", old).code == 0, "under the old root")
+
+
+def who_signed_is_not_known_without_roots():
+    with Swarm() as swarm:
+        swarm.worker("w1")
+        swarm.manager.stop()
+        shutil.copytree(swarm.path("manager", "audit"), swarm.path("copy"))
+        roots = certificate(swarm, "swarm-root-ca.crt")
+        for command in "verify", "head", "ls":
+            alone = run(tool("swarmctl"), "audit", command, swarm.path("copy"))
+            expect(alone.code == 8, "%s: %d" % (command, alone.code))
+            alone.says("signatures not verified: who signed is not known")
+            known = run(tool("swarmctl"), "audit", command, "--roots", roots,
+                        swarm.path("copy"))
+            expect(known.code == 0, "%s: %s" % (command, known.err))
+        found = run(tool("swarmctl"), "audit", "verify", "--format", "json",
+                    swarm.path("copy"))
+        expect(json.loads(found.out)["signature"] == "unknown", found.out)
+        with Swarm() as other:
+            verify(swarm, "--roots",
+                   certificate(other, "swarm-root-ca.crt")).says("altered")
+        worker = run(tool("swarmctl"), "audit", "verify", "--roots", roots,
+                     "--node", "w1", swarm.path("copy"))
+        expect(worker.code == 1, "another node's log")
+        worker.says("this is the log of node ")
+
+
+# -- The command --------------------------------------------------------------
+
+def words_that_no_record_has_are_refused():
+    with Swarm() as swarm:
+        def ls(*flags):
+            return run(tool("swarmctl"), "audit", "ls", *flags,
+                       swarm.path("manager"))
+        for flag, words in (("--outcome", ["committed", "PERMISSION_DENIED"]),
+                            ("--actor", ["anonymous", "scheduler"])):
+            refused = ls(flag, "bogus")
+            expect(refused.code == 2, "%s: %d" % (flag, refused.code))
+            refused.says('%s: "bogus"' % flag, *words)
+            for word in words:
+                expect(ls(flag, word).code == 0, word)
+        expect(ls("--actor", swarm.nodes()["manager"]["id"]).code == 0, "an ID")
+        expect(ls("--since", "yesterday").code == 2, "--since")
+        expect(records(swarm, "manager", "--object", "nobody") == [], "no list")
+
+
+def a_head_is_told_in_json_too():
+    with Swarm() as swarm:
+        swarm.manager.stop()
+        told = json.loads(head(swarm, "--format", "json"))
+        expect(told["head"] == head(swarm) and
+               told["head"] == "%d:%s" % (told["last"], told["hash"]),
+               str(told))
+        said = verify(swarm).out
+        expect(told["head"] in said and told["node"] in said, said)
+
+
 def files_are_limited():
     with Swarm() as swarm:
         manager = swarm.manager
@@ -289,5 +384,9 @@ main([
     reordered_records_are_found,
     a_missing_end_is_found,
     a_head_that_was_kept_elsewhere_finds_what_the_node_key_could_hide,
+    a_rotated_root_and_a_new_key_sign_on,
+    who_signed_is_not_known_without_roots,
+    words_that_no_record_has_are_refused,
+    a_head_is_told_in_json_too,
     files_are_limited,
 ])

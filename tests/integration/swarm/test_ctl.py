@@ -16,6 +16,7 @@ COMMANDS = {
                "token+rm ca ca+rotate ca+finish ca+abort",
     "secret": "create ls inspect rm",
     "config": "create ls inspect rm",
+    "audit": "verify ls head",
 }
 
 
@@ -229,9 +230,9 @@ IN_JSON = {
     "config+ls": [],
     "config+inspect": ["data"],
     "config+rm": ["data"],
-    "audit+verify": None,
-    "audit+ls": None,
-    "audit+head": None,
+    "audit+verify": ["STATE"],
+    "audit+ls": ["STATE"],
+    "audit+head": ["STATE"],
     "join-token": ["manager"],
     "unlock-key": [],
     "unlock": None,
@@ -283,6 +284,7 @@ def every_command_speaks_json():
             f.write("data")
         texts = {name: swarm.path(name) for name in
                  ("KEY", "KEY.pub", "NEW", "SPEC", "SIGNED", "DATA")}
+        texts["STATE"] = swarm.path("manager")
         for name, words in IN_JSON.items():
             if words is None:
                 continue

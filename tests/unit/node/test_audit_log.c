@@ -160,6 +160,36 @@ static void a_head_that_was_kept_elsewhere_is_held_against_the_log(void **state)
     assert_int_equal(swk_audit_verify(&options, &f->report, NULL), SWK_EINVAL);
 }
 
+static void the_words_of_fields_are_listed(void **state)
+{
+    static const struct {
+        const char *field;
+        const char *word;
+        size_t count;
+    } cases[] = {
+        {"outcome", "committed", 5},
+        {"status", "PERMISSION_DENIED", 16},
+        {"actor", "anonymous", 2 + SWKI_ACTORS_COUNT},
+        {"actor", "role manager", 2 + SWKI_ACTORS_COUNT},
+        {"method", NULL, 0},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        bool listed = cases[i].word == NULL;
+        const char *word;
+        size_t count = 0;
+
+        while ((word = swk_audit_word(cases[i].field, count)) != NULL) {
+            listed = listed || strcmp(word, cases[i].word) == 0;
+            count++;
+        }
+        assert_int_equal(count, cases[i].count);
+        assert_true(listed);
+        assert_null(swk_audit_word(cases[i].field, SIZE_MAX));
+    }
+}
+
 /* -- A disk that fails ---------------------------------------------------- */
 
 static void a_full_disk_loses_what_has_no_room_and_says_so(void **state)
@@ -222,6 +252,7 @@ int main(void)
         WITH_F(a_file_without_a_record_does_no_harm),
         WITH_F(a_first_file_without_a_record_is_begun_anew),
         WITH_F(a_head_that_was_kept_elsewhere_is_held_against_the_log),
+        cmocka_unit_test(the_words_of_fields_are_listed),
         WITH_F(a_full_disk_loses_what_has_no_room_and_says_so),
         WITH_F(changes_are_refused_while_records_are_required),
     };
