@@ -83,6 +83,13 @@ const struct swki_remote *swki_remotes_pick(struct swki_remotes *remotes)
     return remote;
 }
 
+void swki_remotes_stay(struct swki_remotes *remotes)
+{
+    if (remotes->count > 0) {
+        remotes->next = (remotes->next + remotes->count - 1) % remotes->count;
+    }
+}
+
 /* -- The file ------------------------------------------------------------- */
 
 static bool read_remotes(char *text, struct swki_remotes *remotes)

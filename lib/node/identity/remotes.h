@@ -36,6 +36,8 @@ void swki_remotes_clear(struct swki_remotes *remotes);
 
 /* The next one in turn; NULL if there is none. */
 const struct swki_remote *swki_remotes_pick(struct swki_remotes *remotes);
+/* The one picked last is picked next, too. */
+void swki_remotes_stay(struct swki_remotes *remotes);
 
 /* SWK_ENOTFOUND if there is no file, SWK_ECORRUPT if it makes no sense. */
 int swki_remotes_load(struct swki_remotes *remotes, const char *state_dir,

@@ -361,13 +361,16 @@ static bool is_too_early(const struct swki_renewal *r, int rc)
 }
 
 /* What became of a request that was sent before, if it was: whatever is not
- * the certificate asks for it anew, for the same key. */
-static void told_fate(struct swki_renewal *r, int rc, struct swk_error *err,
-                      swk_time now)
+ * the certificate asks for it anew, for the same key, and whoever answered. */
+static void told_fate(struct swki_renewal *r, int rc, bool answered,
+                      struct swk_error *err, swk_time now)
 {
     bool waits = is_too_early(r, rc);
 
     hang_up(r);
+    if (answered) {
+        swki_remotes_stay(r->config.asker.remotes);
+    }
     if (rc > 0) {
         install(r, now);
     } else if (waits || !r->attempt.taken_up || send_request(r, err) != 0) {
@@ -393,7 +396,7 @@ static void told_status(void *ctx, const struct swk_error *failure,
         rc = failure->code;
     }
     if (first) {
-        told_fate(r, rc, &err, now);
+        told_fate(r, rc, failure->code == 0, &err, now);
     } else if (rc < 0) {
         fail_attempt(r, &err, now);
     } else if (rc > 0) {

@@ -40,6 +40,7 @@ enum {
 struct swki_ask {
     const char *path; /* NULL: the place is free */
     enum swki_ask_as as;
+    const struct swki_remote *to; /* NULL: it does not matter */
     struct swki_buf request;
     swki_ask_done_fn done;
     void *ctx;
@@ -92,6 +93,7 @@ int __wrap_swki_ask_new(const struct swki_asker *asker,
     }
     ask->path = question->path;
     ask->as = question->as;
+    ask->to = swki_remotes_pick(asker->remotes);
     ask->done = done;
     ask->ctx = ctx;
     ask->started = running->now;
@@ -533,6 +535,26 @@ static void lost_question_is_asked_again_for_the_same_key(void **state)
     assert_false(swki_state_dir_has_kept_key(f->dir.path));
 }
 
+/* Or else two asked in turn, of which one is down, would never do both. */
+static void whoever_does_not_know_of_it_is_asked_for_it(void **state)
+{
+    struct f *f = *state;
+    const struct swki_remote *to;
+
+    swki_remotes_add(&f->remotes, "m1", "192.0.2.1:4242", NULL);
+    swki_remotes_add(&f->remotes, "m2", "192.0.2.2:4242", NULL);
+    f->wall = LATE;
+    refuse(f, wait_question(f, ISSUE), SWK_EUNAVAILABLE, "nobody is there");
+    to = wait_question(f, STATUS)->to;
+    answer_older(f);
+    assert_ptr_equal(wait_question(f, ISSUE)->to, to);
+    /* Who cannot be reached is asked for nothing more. */
+    refuse(f, find_question(f, ISSUE), SWK_EUNAVAILABLE, "nobody is there");
+    to = wait_question(f, STATUS)->to;
+    refuse(f, find_question(f, STATUS), SWK_EUNAVAILABLE, "nobody is there");
+    assert_ptr_not_equal(wait_question(f, ISSUE)->to, to);
+}
+
 static void each_certificate_is_for_a_new_key(void **state)
 {
     struct f *f = *state;
@@ -936,6 +958,7 @@ int main(void)
         TEST(nothing_is_asked_before_its_time),
         TEST(certificate_is_renewed_under_the_same_identity),
         TEST(lost_question_is_asked_again_for_the_same_key),
+        TEST(whoever_does_not_know_of_it_is_asked_for_it),
         TEST(each_certificate_is_for_a_new_key),
         TEST(lost_answer_is_asked_for_after_a_restart),
         TEST(lost_answer_is_taken_though_the_old_certificate_has_ended),
