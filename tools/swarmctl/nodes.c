@@ -189,6 +189,26 @@ static void print_consent(struct ctl *ctl,
     }
 }
 
+/* A node that has yet to get its certificate, or was refused one, and why. */
+static void print_waiting(const Swkpb__Node *node)
+{
+    const Swkpb__IssuanceStatus *status =
+        node->certificate != NULL ? node->certificate->status : NULL;
+    const char *what = NULL;
+
+    if (status != NULL &&
+        status->state == SWKPB__ISSUANCE_STATUS__STATE__PENDING) {
+        what = "waits to be signed";
+    } else if (status != NULL &&
+               status->state == SWKPB__ISSUANCE_STATUS__STATE__FAILED) {
+        what = "was refused";
+    }
+    if (what != NULL) {
+        print_field("New certificate", "%s%s%s", what,
+                    status->err[0] != '\0' ? ": " : "", status->err);
+    }
+}
+
 static void print_node(struct ctl *ctl, const Swkpb__Node *node)
 {
     const Swkpb__NodeDescription *d = node->description;
@@ -214,6 +234,7 @@ static void print_node(struct ctl *ctl, const Swkpb__Node *node)
                     time_text(ctl, node->certificate->not_after),
                     certificate_text(ctl, node));
     }
+    print_waiting(node);
     for (size_t i = 0; node->spec != NULL && node->spec->annotations != NULL &&
                        i < node->spec->annotations->n_labels;
          i++) {

@@ -120,7 +120,7 @@ static int serve_status(struct swki_ca_server *server,
                          "see its certificate's record, and whoever knows the "
                          "digest of its request");
     }
-    if (swki_ca_is_final(swki_node(node))) {
+    if (swki_ca_is_answered(swki_node(node))) {
         swki_ca_answer_status(answers, call->id, swki_node(node));
         return SWK_OK;
     }

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "core/ca/issuer.h"
+#include "core/ca/joining.h"
 #include "wire/time.h"
 
 enum {
@@ -23,7 +24,7 @@ struct late {
 
 void swki_ca_expiry_init(struct swki_ca_expiry *e,
                          const struct swk_logger *logger,
-                         const struct swki_store *store, swk_time now)
+                         struct swki_store *store, swk_time now)
 {
     e->logger = logger;
     e->store = store;
@@ -183,5 +184,8 @@ void swki_ca_expiry_step(struct swki_ca_expiry *e, swk_time now, swk_wall wall)
         look_at_nodes(e, swki_cluster(cluster), wall);
         look_at_root(e, swki_cluster(cluster), wall);
         look_at_signer(e, swki_cluster(cluster), wall);
+    }
+    while (swki_ca_end_joins(e->store, e->logger, wall) > 0) {
+        continue;
     }
 }

@@ -6,7 +6,8 @@
  * nodes that are made shorter, since none outlives the one that signs it. Once
  * a day, as long as there is a reason.
  *
- * It writes nothing but the log.
+ * With it goes what is left of joins that came to nothing (joining.h). It
+ * writes nothing else but the log.
  */
 
 #ifndef SWKI_CA_EXPIRY_H
@@ -27,13 +28,13 @@ enum {
 
 struct swki_ca_expiry {
     const struct swk_logger *logger;
-    const struct swki_store *store;
+    struct swki_store *store;
     swk_time due;
 };
 
 void swki_ca_expiry_init(struct swki_ca_expiry *expiry,
                          const struct swk_logger *logger,
-                         const struct swki_store *store, swk_time now);
+                         struct swki_store *store, swk_time now);
 
 /* Looks, if that is due. */
 void swki_ca_expiry_step(struct swki_ca_expiry *expiry, swk_time now,

@@ -58,6 +58,7 @@ static void forget(struct swki_ca_server *server)
     server->signing.retry_at = 0;
     server->signing.write_at = 0;
     server->signing.probing = false;
+    server->tell_at = SWK_NEVER;
     swki_ca_server_forget_material(server);
     swki_reconcile_fini(&server->reconcile);
     swki_renewal_limit_fini(&server->renewals);
@@ -91,6 +92,7 @@ int swki_ca_server_start(struct swki_ca_server *server, struct swk_error *err)
         return swki_fail_nomem(err);
     }
     server->running = true;
+    server->tell_at = SWK_NEVER;
     server->stale = true;
     return SWK_OK;
 }
@@ -250,6 +252,7 @@ void swki_ca_server_step(struct swki_ca_server *server, swk_time now,
     swki_ca_server_expire(server, now);
     swki_ca_signing_wake(&server->signing, now);
     swki_ca_server_write(server, now, wall);
+    swki_ca_server_tell_reasons(server, now, wall);
     follow_committed(server, answers);
 }
 
@@ -304,6 +307,7 @@ swk_time swki_ca_server_deadline(const struct swki_ca_server *server)
         deadline = earlier(deadline, signing->write_at);
     }
     deadline = earlier(deadline, swki_ca_signing_wake_at(signing));
+    deadline = earlier(deadline, server->tell_at);
     return oldest != NULL ? earlier(deadline, oldest->limit) : deadline;
 }
 

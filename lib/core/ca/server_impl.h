@@ -11,6 +11,7 @@
 #include "ca.pb-c.h"
 #include "core/ca/external.h"
 #include "core/ca/issuer.h"
+#include "core/ca/joining.h"
 #include "core/ca/reconcile.h"
 #include "core/ca/renewal_limit.h"
 #include "core/ca/server.h"
@@ -39,7 +40,8 @@ int swki_ca_waiting_add(struct swki_ca_waiting *waiting, uint64_t call_id,
                         const char *node_id, struct swk_error *err);
 void swki_ca_waiting_cancel(struct swki_ca_waiting *waiting, uint64_t call_id);
 
-/* Answers those who wait for this node, if its state is final. */
+/* Answers those who wait for this node, if its state is final, or it has to
+ * wait for a reason. */
 void swki_ca_waiting_node(struct swki_ca_waiting *waiting,
                           const Swkpb__Node *node,
                           struct swki_answers *answers);
@@ -54,8 +56,9 @@ void swki_ca_waiting_review(struct swki_ca_waiting *waiting,
 void swki_ca_waiting_stop(struct swki_ca_waiting *waiting,
                           struct swki_answers *answers);
 
-/* Whether a poller need not wait: ISSUED, FAILED or ROTATE. */
-bool swki_ca_is_final(const Swkpb__Node *node);
+/* Whether a poller is answered: ISSUED, FAILED or ROTATE; or PENDING, with a
+ * reason. */
+bool swki_ca_is_answered(const Swkpb__Node *node);
 void swki_ca_answer_status(struct swki_answers *answers, uint64_t call_id,
                            const Swkpb__Node *node);
 
@@ -75,6 +78,7 @@ struct swki_ca_job {
     char node_id[SWK_ID_LEN_MAX + 1];
     unsigned pauses;      /* so far */
     swk_time pause_until; /* paused */
+    char why[SWK_ERROR_TEXT_SIZE]; /* it was; empty: it was not */
     /* As it asked, counted: from flying on, and while it is paused. */
     const struct swki_object *node;
     /* From flying on: */
@@ -99,6 +103,7 @@ struct swki_ca_signing {
     uint64_t next_id;
     swk_time retry_at; /* nothing is begun before; 0 when not pausing */
     swk_time write_at; /* nothing is written before; likewise */
+    char why[SWK_ERROR_TEXT_SIZE]; /* it failed last */
     bool probing;      /* it failed last: one at a time until it works again */
 };
 
@@ -195,6 +200,7 @@ struct swki_ca_server {
     struct swki_renewal_limit renewals;
     struct swki_reconcile reconcile; /* of a rotation of the root */
     swk_time now;                    /* of the last step */
+    swk_time tell_at; /* who waits is told why; SWK_NEVER: nobody is */
 };
 
 /* The cluster's record of the CA, or NULL; cluster may be NULL. */
@@ -218,6 +224,12 @@ void swki_ca_server_see_cluster(struct swki_ca_server *server,
 void swki_ca_server_try_candidate(struct swki_ca_server *server, swk_time now,
                                   swk_wall wall);
 void swki_ca_server_forget_material(struct swki_ca_server *server);
+
+/* ---- why joins wait (joining.c) ---- */
+
+/* Writes the reasons into the nodes' records. */
+void swki_ca_server_tell_reasons(struct swki_ca_server *server, swk_time now,
+                                 swk_wall wall);
 
 /* ---- work and its results (work.c) ---- */
 

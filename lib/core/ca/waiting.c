@@ -166,7 +166,7 @@ void swki_ca_waiting_cancel(struct swki_ca_waiting *waiting, uint64_t call_id)
     }
 }
 
-bool swki_ca_is_final(const Swkpb__Node *node)
+bool swki_ca_is_answered(const Swkpb__Node *node)
 {
     if (node->certificate == NULL || node->certificate->status == NULL) {
         return false;
@@ -177,7 +177,7 @@ bool swki_ca_is_final(const Swkpb__Node *node)
     case SWKPB__ISSUANCE_STATUS__STATE__ROTATE:
         return true;
     default:
-        return false;
+        return swki_ca_waits_for_a_reason(node);
     }
 }
 
@@ -215,7 +215,7 @@ void swki_ca_waiting_node(struct swki_ca_waiting *waiting,
 {
     struct group *group = swki_map_get(&waiting->nodes, node->id);
 
-    if (group != NULL && swki_ca_is_final(node)) {
+    if (group != NULL && swki_ca_is_answered(node)) {
         answer_group(waiting, group, node, answers);
     }
 }
@@ -243,7 +243,7 @@ void swki_ca_waiting_review(struct swki_ca_waiting *waiting,
 
         if (object == NULL) {
             answer_group(waiting, group, NULL, answers);
-        } else if (swki_ca_is_final(swki_node(object))) {
+        } else if (swki_ca_is_answered(swki_node(object))) {
             answer_group(waiting, group, swki_node(object), answers);
         }
     }

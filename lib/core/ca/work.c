@@ -4,6 +4,8 @@
 
 #include "core/ca/server_impl.h"
 
+#include <stdio.h>
+
 #include "base/error.h"
 #include "base/log.h"
 #include "base/utf8.h"
@@ -156,6 +158,8 @@ void swki_ca_server_pause(struct swki_ca_server *server, swk_time now,
                  "certificates have to wait: %s", why);
     }
     signing->probing = true;
+    snprintf(signing->why, sizeof(signing->why), "%s", why);
+    server->tell_at = now;
     if (signing->retry_at <= now) {
         signing->retry_at = now + SWKI_CA_RETRY_INTERVAL;
     }
@@ -264,6 +268,8 @@ void swki_ca_server_worked(struct swki_ca_server *server, swk_time now,
         }
         note_success(server); /* somebody is there */
         swki_ca_signing_pause(&server->signing, job, now);
+        snprintf(job->why, sizeof(job->why), "%s", err.text);
+        server->tell_at = now;
         return;
     }
     if (rc != 0 && !is_final(rc)) {

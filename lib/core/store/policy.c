@@ -71,7 +71,8 @@ static const struct grant {
      {"spec", "pending_delete"}},
 
     {SWKI_ACTOR_CA, SWKI_KIND_CLUSTER, 0, {"root_ca"}},
-    {SWKI_ACTOR_CA, SWKI_KIND_NODE, CREATE, {"certificate"}},
+    /* Joins, and the end of those that came to nothing. */
+    {SWKI_ACTOR_CA, SWKI_KIND_NODE, CREATE | DELETE, {"certificate"}},
 
     {SWKI_ACTOR_ALLOCATOR,
      SWKI_KIND_NETWORK,

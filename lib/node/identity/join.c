@@ -20,11 +20,14 @@
 #define CALL_TIMEOUT (5 * SWK_SECOND)
 #define STATUS_TIMEOUT (30 * SWK_SECOND)
 #define ATTEMPT_PAUSE (2 * SWK_SECOND)
+#define POLL_PAUSE_MAX (10 * SWK_SECOND)
+#define TELL_PERIOD (30 * SWK_SECOND)
+/* For the CA to sign. Who starts again after it asks for the same. */
+#define PATIENCE (10 * SWK_MINUTE)
 
 enum {
     ATTEMPTS_MAX = 5,
-    STATUS_POLLS_MAX = 4, /* two minutes for the CA to sign */
-    COMPARISONS_MAX = 3,  /* of clocks */
+    COMPARISONS_MAX = 3, /* of clocks */
     SCHEME_LEN = sizeof("tcp://") - 1,
 };
 
@@ -206,6 +209,72 @@ static int pause_for(const struct swki_join_config *config, swk_time pause_ns,
     return rc;
 }
 
+/* Waiting for the certificate, from the first question on. */
+struct wait {
+    swk_time start;
+    swk_time told_at; /* 0: nothing was told yet */
+    unsigned asked;
+};
+
+/* Whether the CA has come to an end with the request. */
+static bool is_settled(const Swkpb__NodeCertificateStatusResponse *status)
+{
+    return status->status == NULL ||
+           (status->status->state != SWKPB__ISSUANCE_STATUS__STATE__PENDING &&
+            status->status->state != SWKPB__ISSUANCE_STATUS__STATE__RENEW);
+}
+
+/* At once, and then now and again. */
+static void tell_wait(const struct swki_join_config *config, struct wait *wait,
+                      const char *node_id, const char *why)
+{
+    swk_time now = config->clock->now(config->clock->ctx);
+
+    if (wait->told_at != 0 && now - wait->told_at < TELL_PERIOD) {
+        return;
+    }
+    wait->told_at = now;
+    swki_log(config->logger, SWK_LOG_WARN, "node",
+             "waits for its certificate, as node %s, for %llu seconds now: %s",
+             node_id, (unsigned long long)((now - wait->start) / SWK_SECOND),
+             why[0] != '\0' ? why : "the swarm's CA has yet to sign it");
+}
+
+/* One question. 1 if it is settled, 0 if it is to be asked again. */
+static int ask_once(const struct swki_join_config *config,
+                    struct swki_exchange *exchange, struct wait *wait,
+                    const char *node_id, struct swki_arena *arena,
+                    const Swkpb__NodeCertificateStatusResponse **out_status,
+                    struct swk_error *err)
+{
+    ProtobufCMessage *decoded;
+    int rc;
+
+    exchange->timeout_ns = wait->asked++ == 0 ? CALL_TIMEOUT : STATUS_TIMEOUT;
+    rc = swki_exchange(exchange, arena, &decoded, err);
+    if (rc == 0) {
+        *out_status = (const Swkpb__NodeCertificateStatusResponse *)decoded;
+        if (is_settled(*out_status)) {
+            return 1;
+        }
+        tell_wait(config, wait, node_id, (*out_status)->status->err);
+        rc = swki_fail(err, SWK_ETIMEDOUT,
+                       "the swarm's CA has issued no certificate yet: %s",
+                       (*out_status)->status->err);
+    } else if (worth_another_attempt(rc)) {
+        tell_wait(config, wait, node_id, rc == SWK_ETIMEDOUT ? "" : err->text);
+    }
+    return worth_another_attempt(rc) ? 0 : rc;
+}
+
+/* Who waits long asks seldom. */
+static swk_time next_pause(const struct wait *wait)
+{
+    swk_time pause = ATTEMPT_PAUSE * wait->asked;
+
+    return pause < POLL_PAUSE_MAX ? pause : POLL_PAUSE_MAX;
+}
+
 /* Asks how the request stands. The digest shows that it is ours. An answer that
  * does not come means that the CA has yet to sign: asking again finds the same
  * request, where another one would make another node. */
@@ -219,9 +288,9 @@ static int ask_status(const struct swki_join_config *config,
     Swkpb__NodeCertificateStatusRequest request =
         SWKPB__NODE_CERTIFICATE_STATUS_REQUEST__INIT;
     struct swki_exchange exchange = exchange_of(config, address, context);
+    struct wait wait = {.start = config->clock->now(config->clock->ctx)};
     uint8_t digest[SWKI_SHA256_SIZE];
-    ProtobufCMessage *decoded;
-    int rc = SWK_ETIMEDOUT;
+    int rc = 0;
 
     if (!swki_sha256(csr->data, csr->len, digest)) {
         return swki_fail_nomem(err);
@@ -232,17 +301,19 @@ static int ask_status(const struct swki_join_config *config,
     exchange.path = "/docker.swarmkit.v1.NodeCA/NodeCertificateStatus";
     exchange.request = &request.base;
     exchange.response = &swkpb__node_certificate_status_response__descriptor;
-    exchange.timeout_ns = STATUS_TIMEOUT;
-    for (int i = 0; i < STATUS_POLLS_MAX && worth_another_attempt(rc); i++) {
-        rc = i > 0 ? pause_for(config, ATTEMPT_PAUSE, err) : SWK_OK;
+    while (rc == 0) {
+        rc =
+            ask_once(config, &exchange, &wait, node_id, arena, out_status, err);
+        if (rc == 0 &&
+            config->clock->now(config->clock->ctx) - wait.start > PATIENCE) {
+            err->code = SWK_EBUSY; /* another attempt would not help it */
+            return SWK_EBUSY;
+        }
         if (rc == 0) {
-            rc = swki_exchange(&exchange, arena, &decoded, err);
+            rc = pause_for(config, next_pause(&wait), err);
         }
     }
-    if (rc == 0) {
-        *out_status = (const Swkpb__NodeCertificateStatusResponse *)decoded;
-    }
-    return rc;
+    return rc > 0 ? SWK_OK : rc;
 }
 
 /* The request is made once: who asks again after an answer was lost asks for

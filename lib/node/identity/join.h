@@ -31,7 +31,8 @@ struct swki_join_config {
  * Joins and fills the credentials; blocks until a manager has answered, for
  * some attempts. SWK_EINVAL for a token of no form; SWK_EUNAUTHENTICATED for
  * roots that are not the token's; SWK_EDENIED if the token was refused;
- * SWK_EUNAVAILABLE if no manager could be reached; SWK_ECLOCK if a certificate
+ * SWK_EUNAVAILABLE if no manager could be reached; SWK_EBUSY if the CA did not
+ * sign for minutes, in which it is told why; SWK_ECLOCK if a certificate
  * is not valid at this machine's time, with what the manager's clock says.
  */
 int swki_join(const struct swki_join_config *config,

@@ -5,6 +5,7 @@
 import os
 import shutil
 import subprocess
+import time
 
 from signed_swarm import USER, Signer, SignedSwarm, key_of, found_in_files
 from swarm import Swarm, expect, main, run, tool, wait_for
@@ -150,11 +151,41 @@ def who_joins_while_the_signer_is_away_waits():
                      if n["certificate"]["status"].get("state") == "PENDING"],
             "a node waits")
         expect(len(waiting) == 1, waiting)
-        expect(worker.running(), worker.text())
+        # All three know why: the node, the operator, the manager.
+        wait_for(lambda: "waits for its certificate, as node " +
+                 waiting[0]["id"] in worker.text() and
+                 "nothing listens there" in worker.text(),
+                 "w1 says why it waits")
+        swarm.ctl("node", "inspect", waiting[0]["id"]).says(
+            "waits to be signed", "nothing listens there")
+        time.sleep(5)
+        expect(worker.text().count("waits for its certificate") == 1,
+               worker.text())
         swarm.signer.start()
         swarm.wait_node("w1", "READY")
         expect(swarm.nodes()["w1"]["id"] == waiting[0]["id"],
                "it had to begin again")
+        expect("New certificate" not in
+               swarm.ctl("node", "inspect", "w1").out, "it waits still")
+
+
+def a_join_that_crashed_goes_on_where_it_was():
+    with SignedSwarm() as swarm:
+        token = swarm.json("cluster", "token", "create", "--uses",
+                           "1")["joinToken"]
+        swarm.signer.crash()
+        worker = swarm.daemon("swarm-agent", "w1", "--hostname", "w1",
+                              "--join-addr", swarm.address, "--join-token",
+                              token)
+        swarm.daemons.append(worker)
+        worker.start()
+        wait_for(lambda: "waits for its certificate" in worker.text(),
+                 "w1 waits")
+        worker.crash()
+        swarm.signer.start()
+        worker.start()
+        swarm.wait_node("w1", "READY")
+        expect(len(swarm.json("node", "ls")) == 2, "another node was made")
 
 
 def a_manager_that_lacks_its_signer_says_so():
@@ -394,6 +425,7 @@ if __name__ == "__main__":
         a_swarm_that_has_its_key_moves_to_a_signer,
         who_joins_while_the_signer_is_away_waits,
         a_manager_that_lacks_its_signer_says_so,
+    a_join_that_crashed_goes_on_where_it_was,
         a_refusal_is_told_to_whoever_asked,
         a_manager_is_what_an_operator_allows,
         another_managers_signer_takes_over,

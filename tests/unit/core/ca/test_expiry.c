@@ -193,6 +193,95 @@ static void shorter_certificates_are_told_of(void **state)
     assert_int_equal(look(f), 1); /* there are none any more */
 }
 
+/* ---- joins that came to nothing ---- */
+
+struct join {
+    const char *id;
+    Swkpb__IssuanceStatus__State state;
+    swk_wall since;
+    bool seen; /* by a manager */
+    bool issued;
+};
+
+static void add_join(struct f *f, const struct join *join)
+{
+    struct swki_object *object = swki_object_new(NULL, SWKI_KIND_NODE);
+    struct swki_arena *arena = swki_object_arena(object);
+    Swkpb__Node *node = swki_node_edit(object);
+
+    node->id = swki_arena_strdup(arena, join->id);
+    node->meta = swki_arena_alloc(arena, sizeof(*node->meta));
+    swkpb__meta__init(node->meta);
+    node->meta->created_at = swki_timestamp_from_wall(join->since, arena);
+    node->certificate = swki_arena_alloc(arena, sizeof(*node->certificate));
+    swkpb__certificate__init(node->certificate);
+    node->certificate->status =
+        swki_arena_alloc(arena, sizeof(*node->certificate->status));
+    swkpb__issuance_status__init(node->certificate->status);
+    node->certificate->status->state = join->state;
+    if (join->issued) {
+        node->certificate->certificate =
+            (ProtobufCBinaryData){1, swki_arena_memdup(arena, "x", 1)};
+    }
+    if (join->seen) {
+        node->description = swki_arena_alloc(arena, sizeof(*node->description));
+        swkpb__node_description__init(node->description);
+    }
+    assert_int_equal(storelog_seed(&f->log, f->store, object), 0);
+}
+
+static bool is_there(struct f *f, const char *id)
+{
+    return swki_view_get(swki_store_head(f->store), SWKI_KIND_NODE, id) != NULL;
+}
+
+#define JOIN_STATE(name) SWKPB__ISSUANCE_STATUS__STATE__##name
+
+static void joins_that_came_to_nothing_are_removed_after_a_day(void **state)
+{
+    const struct join joins[] = {
+        {"n1", JOIN_STATE(PENDING), PKI_NOW - DAY - 1, false, false},
+        {"n2", JOIN_STATE(FAILED), PKI_NOW - 3 * DAY, false, false},
+        {"n3", JOIN_STATE(PENDING), PKI_NOW - DAY, false, false},
+        {"n4", JOIN_STATE(PENDING), PKI_NOW - 3 * DAY, true, false},
+        {"n5", JOIN_STATE(FAILED), PKI_NOW - 3 * DAY, false, true},
+        {"n6", JOIN_STATE(ISSUED), PKI_NOW - 3 * DAY, false, true},
+        {"n7", JOIN_STATE(RENEW), PKI_NOW - 3 * DAY, false, false},
+    };
+    struct f *f = *state;
+
+    for (size_t i = 0; i < sizeof(joins) / sizeof(joins[0]); i++) {
+        add_join(f, &joins[i]);
+    }
+    look(f);
+    for (size_t i = 0; i < sizeof(joins) / sizeof(joins[0]); i++) {
+        if (is_there(f, joins[i].id) != (i >= 2)) {
+            fail_msg("%s is %s", joins[i].id, i >= 2 ? "gone" : "there");
+        }
+    }
+    assert_non_null(strstr(f->nodes, "removed 2 nodes that asked to join"));
+    f->wall += 1;
+    look(f);
+    assert_false(is_there(f, "n3"));
+}
+
+static void many_joins_are_removed_by_and_by(void **state)
+{
+    struct f *f = *state;
+
+    for (int i = 0; i < 100; i++) {
+        char id[SWK_ID_LEN_MAX + 1];
+        const struct join join = {id, JOIN_STATE(PENDING), PKI_NOW - 2 * DAY,
+                                  false, false};
+
+        snprintf(id, sizeof(id), "n%03d", i);
+        add_join(f, &join);
+    }
+    look(f);
+    assert_false(is_there(f, "n000") || is_there(f, "n050") ||
+                 is_there(f, "n099"));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -202,6 +291,8 @@ int main(void)
         TEST(many_late_nodes_make_one_line),
         TEST(root_is_warned_of_a_year_before_its_end),
         TEST(shorter_certificates_are_told_of),
+        TEST(joins_that_came_to_nothing_are_removed_after_a_day),
+        TEST(many_joins_are_removed_by_and_by),
     };
 
     return cmocka_run_group_tests_name("expiry", tests, NULL, NULL);

@@ -387,6 +387,66 @@ static void failure_that_may_pass_is_tried_again_every_ten_seconds(void **state)
     }
 }
 
+static const char *reason_of(struct f *f, const char *id)
+{
+    return node_of(f, id)->certificate->status->err;
+}
+
+static void who_joins_is_told_what_it_waits_for(void **state)
+{
+    struct f *f = *state;
+    const Swkpb__NodeCertificateStatusResponse *response;
+    char first[SWK_ID_LEN_MAX + 1];
+    char second[SWK_ID_LEN_MAX + 1];
+    uint64_t call;
+
+    f->signer.mood = SIGNER_FAILS;
+    f->signer.code = SWK_EUNAVAILABLE;
+    f->signer.text = "nobody is there";
+    join_swarm(f, tokens_of(f)->worker, first);
+    join_swarm(f, tokens_of(f)->worker, second);
+    commit(f);
+    call = ask_status(f, second);
+    assert_null(answer_to(f, call));
+    settle(f);
+    assert_int_equal(f->signer.asked_count, 1);
+    assert_string_equal(reason_of(f, first), "nobody is there");
+    assert_string_equal(reason_of(f, second), "nobody is there");
+    response = status_reply(f, call);
+    assert_int_equal(response->status->state, STATE(PENDING));
+    assert_string_equal(response->status->err, "nobody is there");
+    /* From now on at once, and for those who come later. */
+    assert_non_null(answer_to(f, ask_status(f, first)));
+    join_swarm(f, tokens_of(f)->worker, second);
+    f->now += SWKI_CA_RETRY_INTERVAL;
+    f->signer.text = "still nobody";
+    settle(f);
+    assert_string_equal(reason_of(f, first), "still nobody");
+    assert_string_equal(reason_of(f, second), "still nobody");
+    f->now += SWKI_CA_RETRY_INTERVAL;
+    f->signer.mood = SIGNER_SIGNS;
+    settle(f);
+    assert_int_equal(state_of(f, first), STATE(ISSUED));
+    assert_string_equal(reason_of(f, first), "");
+}
+
+static void renewal_that_waits_is_not_written_to(void **state)
+{
+    struct f *f = *state;
+    char id[SWK_ID_LEN_MAX + 1];
+    size_t entries;
+
+    join_swarm(f, tokens_of(f)->worker, id);
+    settle(f);
+    f->signer.mood = SIGNER_FAILS;
+    f->signer.code = SWK_EUNAVAILABLE;
+    renew(f, id);
+    entries = f->log.proposed;
+    settle(f);
+    assert_int_equal(state_of(f, id), STATE(RENEW));
+    assert_int_equal(f->log.proposed, entries);
+}
+
 static void round_stops_at_the_first_failure(void **state)
 {
     struct f *f = *state;
@@ -1109,6 +1169,10 @@ int main(void)
             tear_down),
         cmocka_unit_test_setup_teardown(
             garbage_request_ends_as_failed_with_a_reason, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(who_joins_is_told_what_it_waits_for,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(renewal_that_waits_is_not_written_to,
+                                        set_up, tear_down),
         cmocka_unit_test_setup_teardown(
             failure_that_may_pass_is_tried_again_every_ten_seconds, set_up,
             tear_down),
