@@ -81,6 +81,8 @@ ALSO = {
     # What is on the disk is sealed; a port with one implementation would only
     # forward.
     ("runtime/file", "crypto/aead.h"),
+    # Who is in the way, said in the same words everywhere.
+    ("runtime/exec", "runtime/posix/lock_holder.h"),
 }
 
 # Runtime folders that must speak messages: a port hands encoded ones over.

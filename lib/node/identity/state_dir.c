@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "node/identity/next_key.h"
+#include "runtime/posix/lock_holder.h"
 
 enum {
     PATH_SIZE = 4096,
@@ -63,6 +64,17 @@ int swki_state_dir_create(const char *state_dir, struct swk_error *err)
     return SWK_OK;
 }
 
+static int fail_in_use(int fd, const char *state_dir, struct swk_error *err)
+{
+    char holder[SWKI_LOCK_HOLDER_SIZE];
+
+    swki_lock_holder(fd, holder);
+    return swki_fail(err, SWK_EBUSY,
+                     "%s has the state directory %.120s: stop it first, or "
+                     "start with another one",
+                     holder, state_dir);
+}
+
 int swki_state_dir_lock(const char *state_dir, int *out_fd,
                         struct swk_error *err)
 {
@@ -79,12 +91,9 @@ int swki_state_dir_lock(const char *state_dir, int *out_fd,
         return SWK_OK;
     }
     rc = errno == EWOULDBLOCK
-             ? swki_fail(err, SWK_EBUSY,
-                         "the state directory %s is in use by another process",
-                         state_dir)
-             : swki_fail(err, SWK_EIO,
-                         "cannot lock the state directory %s: %s", state_dir,
-                         strerror(errno));
+             ? fail_in_use(fd, state_dir, err)
+             : swki_fail(err, SWK_EIO, "cannot lock the state directory %s: %s",
+                         state_dir, strerror(errno));
     close(fd);
     return rc;
 }

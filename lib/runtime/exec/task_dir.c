@@ -22,6 +22,7 @@
 
 #include "base/error.h"
 #include "runtime/exec/plan.h"
+#include "runtime/posix/lock_holder.h"
 
 enum {
     SPAWN_FD_FIRST = 16, /* above those the shim gets */
@@ -58,6 +59,17 @@ static bool lock_directory(int fd)
     return true;
 }
 
+static int fail_in_use(int fd, const char *state_dir, struct swk_error *err)
+{
+    char holder[SWKI_LOCK_HOLDER_SIZE];
+
+    swki_lock_holder(fd, holder);
+    return swki_fail(err, SWK_EBUSY,
+                     "%s has the directory %.130s: stop it first, or "
+                     "start with another state directory",
+                     holder, state_dir);
+}
+
 int swki_task_dirs_open(struct swki_task_dirs *out_dirs, const char *state_dir,
                         const char *shim_path, struct swk_error *err)
 {
@@ -74,10 +86,7 @@ int swki_task_dirs_open(struct swki_task_dirs *out_dirs, const char *state_dir,
         rc = swki_fail(err, SWK_EIO, "state directory %s: %s", state_dir,
                        strerror(errno));
     } else if (!lock_directory(dirs.state_fd)) {
-        rc = swki_fail(err, SWK_EBUSY,
-                       "state directory %s: in use by another executor: "
-                       "another swarmd or swarm-agent runs with it",
-                       state_dir);
+        rc = fail_in_use(dirs.state_fd, state_dir, err);
     }
     if (rc == SWK_OK) {
         dirs.tasks_fd = open_directory(dirs.state_fd, "tasks");

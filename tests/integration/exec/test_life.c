@@ -472,10 +472,13 @@ static void two_executors_do_not_share_a_state_directory(void **state)
     struct node *node = *state;
     struct swk_executor other;
     struct swk_error err = {0};
+    char says[32];
 
     assert_int_equal(swk_process_executor_new(&node->config, &other, &err),
                      SWK_EBUSY);
-    assert_non_null(strstr(err.text, "in use by another executor"));
+    snprintf(says, sizeof(says), "process %d (", getpid());
+    assert_non_null(strstr(err.text, says));
+    assert_non_null(strstr(err.text, "stop it first"));
 }
 
 static void

@@ -114,6 +114,15 @@ def a_removed_swarmd_ends_too():
         expect("swarmd: error: node " in worker.text(), worker.text())
 
 
+def a_second_agent_says_which_process_is_in_its_way():
+    with Swarm(drained=True) as swarm:
+        worker = swarm.worker("w1")
+        swarm.refused("swarm-agent", "w1").says(
+            "error: process %d (swarm-agent) has the directory %s" %
+            (worker.process.pid, swarm.path("w1")), "stop it first")
+        expect(worker.running(), "the first one ended")
+
+
 def who_cannot_reach_a_manager_is_not_removed():
     with Swarm(drained=True) as swarm:
         worker = swarm.worker("w1")
@@ -241,6 +250,7 @@ main([
     what_fits_nowhere_waits_and_says_why,
     draining_moves_tasks_and_removal_is_guarded,
     a_removed_swarmd_ends_too,
+    a_second_agent_says_which_process_is_in_its_way,
     who_cannot_reach_a_manager_is_not_removed,
     a_killed_agent_adopts_its_tasks,
     a_restarted_manager_leaves_workloads_alone,
