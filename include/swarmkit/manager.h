@@ -123,6 +123,9 @@ struct swk_manager_config {
      *  leads; *borrowed until* swk_manager_free(). All managers of a swarm
      *  should have the same drivers. NULL: there are none. */
     const struct swk_secret_provider *secret_provider;
+    /** What people call the signer, such as "unix:/run/signer.sock"; NULL: "a
+     *  signer". */
+    const char *signer_name;
 };
 
 /** An empty configuration. */

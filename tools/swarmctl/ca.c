@@ -99,6 +99,37 @@ static void print_certificate(const char *title,
                 wall_text(certificate->not_after, to));
 }
 
+/* Who signs, in the order in which they are asked. */
+static void print_signer(const Swkpb__Cluster *cluster)
+{
+    const Swkpb__Rpc__CaKeeper *keeper = cluster->root_ca->keeper;
+    const Swkpb__CAConfig *config =
+        cluster->spec != NULL ? cluster->spec->ca_config : NULL;
+    size_t count = config != NULL ? config->n_external_cas : 0;
+
+    for (size_t i = 0; i < count; i++) {
+        print_field("  Signed by", "external CA %s",
+                    config->external_cas[i]->url);
+    }
+    if (keeper == NULL || (count > 0 && !keeper->in_log)) {
+        return; /* of an earlier release, or nobody else */
+    }
+    if (keeper->in_log) {
+        print_field("  Signed by", "the manager that leads: the key is in the "
+                                   "swarm's log");
+    } else if (keeper->signer[0] == '\0') {
+        print_field("  Signed by",
+                    "nobody: the manager that leads was started without "
+                    "--signer");
+    } else {
+        print_field("  Signed by", "the signer of the manager that leads, %s",
+                    keeper->signer);
+    }
+    if (!keeper->in_log && keeper->failure[0] != '\0') {
+        print_field("  Not signing", "%s", keeper->failure);
+    }
+}
+
 static void print_progress(const struct ca_progress *progress)
 {
     print_field("Rotation", "%zu of %zu node%s renewed%s", progress->renewed,
@@ -147,6 +178,27 @@ static void json_progress(const struct ca_progress *progress)
     putchar(']');
 }
 
+static void json_signer(const Swkpb__Cluster *cluster)
+{
+    const Swkpb__Rpc__CaKeeper *keeper = cluster->root_ca->keeper;
+    const Swkpb__CAConfig *config =
+        cluster->spec != NULL ? cluster->spec->ca_config : NULL;
+
+    printf(",\"externalCas\":[");
+    for (size_t i = 0; config != NULL && i < config->n_external_cas; i++) {
+        printf("%s", i > 0 ? "," : "");
+        print_json_text(config->external_cas[i]->url);
+    }
+    putchar(']');
+    if (keeper != NULL) {
+        printf(",\"keyInLog\":%s,\"signer\":",
+               keeper->in_log ? "true" : "false");
+        print_json_text(keeper->signer);
+        printf(",\"signerFailure\":");
+        print_json_text(keeper->failure);
+    }
+}
+
 static void json_report(const Swkpb__Cluster *cluster,
                         const struct swk_certificate *root,
                         const struct swk_certificate *next,
@@ -156,6 +208,7 @@ static void json_report(const Swkpb__Cluster *cluster,
     json_certificate(root);
     printf(",\"digest\":");
     print_json_text(cluster->root_ca->ca_cert_hash);
+    json_signer(cluster);
     printf(",\"certificates\":%u,\"rotation\":", root->count);
     if (next != NULL) {
         putchar('{');
@@ -205,6 +258,7 @@ static int report(struct ctl *ctl, const Swkpb__Cluster *cluster)
     }
     print_certificate("Root CA", &now);
     print_field("  Digest", "%s", root->ca_cert_hash);
+    print_signer(cluster);
     if (rotation != NULL) {
         print_certificate("Next root CA", &next);
         print_progress(&progress);
@@ -361,6 +415,22 @@ static int read_timeout(const struct args *args, int64_t *out_ns)
                : ctl_usage("--timeout takes a duration such as 1m30s");
 }
 
+/* A root that a signer made is at one manager; another one could not lead. */
+static void tell_of_key(const Swkpb__Cluster *cluster, const struct args *args,
+                        const char *fingerprint)
+{
+    const Swkpb__Rpc__CaKeeper *keeper = cluster->root_ca->keeper;
+
+    if (keeper != NULL && keeper->signer[0] != '\0' &&
+        !args_has(args, "cert")) {
+        printf("its key is at %s of the manager that leads; the signers of "
+               "other managers\nneed it: \"swarm-signer export %.16s\" on that "
+               "machine, "
+               "\"swarm-signer import FILE\" on theirs\n",
+               keeper->signer, fingerprint);
+    }
+}
+
 /* Shows where it stands, follows it if it is to be, and shows how it ended. */
 static int follow(struct ctl *ctl, const struct args *args,
                   const Swkpb__Cluster *cluster, int64_t timeout_ns)
@@ -386,6 +456,7 @@ static int follow(struct ctl *ctl, const struct args *args,
                        ctl->json || args_has(args, "quiet"));
         if (rc == EXIT_OK && !ctl->json && !args_has(args, "quiet")) {
             puts("the root CA is rotated; join tokens are new");
+            tell_of_key(cluster, args, hex);
         }
     }
     if (rc != EXIT_OK || !ctl->json) {

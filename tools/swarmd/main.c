@@ -273,6 +273,7 @@ static int run_node(const struct daemon_options *options,
     if (rc == 0) {
         config.secret_provider = swk_secret_plugins_port(plugins);
         config.signer = signer == NULL ? NULL : swk_signer_client_port(signer);
+        config.signer_name = options->signer;
         rc = make_manager(options, &config, &manager, err);
     }
     if (rc == 0) {

@@ -53,12 +53,35 @@ static Swkpb__ClusterSpec *show_spec(const Swkpb__ClusterSpec *spec,
     return shown;
 }
 
-static Swkpb__RootCA *show_root(const Swkpb__RootCA *root,
+static Swkpb__Rpc__CaKeeper *
+show_keeper(const struct swki_control_keeper *keeper, bool in_log,
+            struct swki_arena *arena)
+{
+    Swkpb__Rpc__CaKeeper *shown = swki_arena_alloc(arena, sizeof(*shown));
+
+    if (shown == NULL) {
+        return NULL;
+    }
+    swkpb__rpc__ca_keeper__init(shown);
+    shown->in_log = in_log;
+    if (keeper != NULL) {
+        shown->signer = swki_arena_strdup(arena, keeper->name);
+        shown->failure = swki_arena_strdup(arena, keeper->failure);
+    }
+    return shown->signer != NULL && shown->failure != NULL ? shown : NULL;
+}
+
+static Swkpb__RootCA *show_root(const struct swki_control_config *config,
+                                const Swkpb__RootCA *root,
                                 struct swki_arena *arena)
 {
     Swkpb__RootCA *shown = swki_arena_memdup(arena, root, sizeof(*root));
 
     if (shown == NULL) {
+        return NULL;
+    }
+    shown->keeper = show_keeper(config->keeper, root->ca_key.len > 0, arena);
+    if (shown->keeper == NULL) {
         return NULL;
     }
     shown->ca_key = (ProtobufCBinaryData){0};
@@ -112,7 +135,7 @@ static Swkpb__Cluster *show(struct swki_control_request *r,
         shown->spec = show_spec(cluster->spec, r->arena);
     }
     if (cluster->root_ca != NULL) {
-        shown->root_ca = show_root(cluster->root_ca, r->arena);
+        shown->root_ca = show_root(r->config, cluster->root_ca, r->arena);
     }
     bool complete = (cluster->spec == NULL) == (shown->spec == NULL) &&
                     (cluster->root_ca == NULL) == (shown->root_ca == NULL);

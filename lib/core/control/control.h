@@ -38,6 +38,12 @@ struct swki_control_member {
     uint32_t reachability; /* RaftMemberStatus.Reachability */
 };
 
+/* The signer that keeps keys for the manager, for people. */
+struct swki_control_keeper {
+    const char *name;
+    char failure[SWK_ERROR_TEXT_SIZE]; /* of what it was asked last; or "" */
+};
+
 struct swki_control_config {
     const struct swk_alloc *alloc;
     const struct swk_logger *logger;
@@ -56,6 +62,7 @@ struct swki_control_config {
      * reason. NULL: there is none at all. */
     int (*find_driver)(void *ctx, const char *name, struct swk_error *err);
     void *drivers_ctx;
+    const struct swki_control_keeper *keeper; /* NULL: there is none */
     bool replicated_only; /* services of other modes are refused */
     size_t retries_max;   /* answers remembered; 0: SWKI_CONTROL_RETRIES_MAX */
     size_t retries_bytes; /* of them in all; 0: SWKI_CONTROL_RETRIES_BYTES */

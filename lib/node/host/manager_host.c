@@ -105,6 +105,7 @@ static int start_managing(struct swk_manager *m, struct swk_error *err)
         .control_path = m->config.control_path,
         .founding = &m->founding,
         .signer = m->config.signer,
+        .signer_name = m->config.signer_name,
         .secrets = m->config.secret_provider,
         .audit = m->config.audit,
         .audit_required = m->config.audit_required != 0,

@@ -262,6 +262,7 @@ static int make_manager(struct swki_managing *m, struct swk_error *err)
         .check_ctx = m,
         .sign = swki_managing_sign,
         .sign_ctx = m,
+        .keeper = m->config.signer != NULL ? &m->keeper : NULL,
     };
     bool founds;
     int rc = SWK_OK;

@@ -30,6 +30,7 @@ struct swki_managing_config {
     const char *control_path;      /* NULL for no control socket */
     struct swki_founding *founding; /* NULL: it is no founder */
     const struct swk_signer *signer; /* NULL: this process signs */
+    const char *signer_name;         /* for people; may be NULL */
     const struct swk_secret_provider *secrets; /* NULL: no drivers */
     int32_t audit; /* enum swk_manager_audit */
     bool audit_required;

@@ -7,6 +7,7 @@
 
 #include <pthread.h>
 
+#include "core/control/control.h"
 #include "node/audit/audit_log.h"
 #include "node/signing/external_ca.h"
 #include "node/manager/forward.h"
@@ -64,6 +65,7 @@ struct swki_managing {
     struct swki_rpc_server *server;
     struct swki_local_signer *local_signer; /* for keys in the log */
     bool warned_of_key;                     /* that there is one */
+    struct swki_control_keeper keeper;
     int told_of_signer; /* that there is none: at the start, when leading */
     struct swki_external_ca *external_ca;
     struct swki_sign_desk *desk;

@@ -2,15 +2,39 @@
 
 /* Who signs for this manager while it leads. */
 
+#include <stdio.h>
+
 #include "base/error.h"
 #include "base/log.h"
 #include "node/host/managing_impl.h"
+
+/* Of a job that nobody but this file waits for. */
+static const uint64_t check_id = UINT64_MAX;
+
+/* A signer that refuses is there, and one whose words are of no use is not. */
+static void note_keeper(struct swki_managing *m,
+                        const struct swk_sign_result *result)
+{
+    bool away = result->code == SWK_EUNAVAILABLE ||
+                result->code == SWK_ETIMEDOUT || result->code == SWK_EIO;
+
+    if (m->config.signer != NULL) {
+        snprintf(m->keeper.failure, sizeof(m->keeper.failure), "%s",
+                 !away                  ? ""
+                 : result->text != NULL ? result->text
+                                        : swk_error_name(result->code));
+    }
+}
 
 static void finished(void *ctx, uint64_t id,
                      const struct swk_sign_result *result)
 {
     struct swki_managing *m = ctx;
 
+    note_keeper(m, result);
+    if (id == check_id) {
+        return;
+    }
     if (m->manager != NULL) {
         swki_manager_signed(m->manager, id, result);
         swki_loop_wake(m->config.asker.loop);
@@ -59,6 +83,8 @@ int swki_managing_make_desk(struct swki_managing *m, struct swk_error *err)
     if (rc != 0) {
         return rc;
     }
+    m->keeper.name =
+        m->config.signer_name != NULL ? m->config.signer_name : "a signer";
     config.external = swki_external_ca_port(m->external_ca);
     config.signer = swki_local_signer_port(m->local_signer);
     return swki_sign_desk_new(&config, &m->desk, err);
@@ -100,6 +126,27 @@ static bool needs_signer(const struct swki_manager *manager)
             spec->ca_config->n_external_cas == 0);
 }
 
+/* Whoever asks who signs is told whether it is there. */
+static void check_keeper(struct swki_managing *m)
+{
+    const struct swki_object *cluster = swki_manager_cluster(m->manager);
+    const struct swki_asker *asker = &m->config.asker;
+    const Swkpb__RootCA *root = swki_cluster(cluster)->root_ca;
+    const struct swk_sign_request request = {
+        .size = sizeof(request),
+        .kind = SWK_SIGN_CHECK,
+        .now = asker->clock->wall(asker->clock->ctx),
+        .swarm_id = swki_object_id(cluster),
+        .authority = {root->ca_cert.data, root->ca_cert.len},
+    };
+    struct swk_error err;
+    int rc = swki_sign_desk_sign(m->desk, check_id, &request, &err);
+
+    if (rc != 0) {
+        note_keeper(m, &(struct swk_sign_result){.code = rc, .text = err.text});
+    }
+}
+
 /* Told when the manager starts, and again whenever it begins to lead. */
 void swki_managing_warn_of_signer(struct swki_managing *m)
 {
@@ -107,11 +154,16 @@ void swki_managing_warn_of_signer(struct swki_managing *m)
                : !swki_managing_leads(m)             ? 1
                                                      : 2;
 
-    if (m->config.signer != NULL || told == m->told_of_signer) {
+    if (told == m->told_of_signer) {
         return;
     }
     m->told_of_signer = told;
-    if (told != 0 && needs_signer(m->manager)) {
+    if (told == 0 || !needs_signer(m->manager)) {
+        return;
+    }
+    if (m->config.signer != NULL && told == 2) {
+        check_keeper(m);
+    } else if (m->config.signer == NULL) {
         swki_log(m->config.asker.logger, SWK_LOG_WARN, "ca",
                  "the key of the swarm's CA is with a signer, and this manager "
                  "has none: %s no certificate; start swarmd with "

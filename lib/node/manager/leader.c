@@ -154,6 +154,7 @@ static int make_servers(struct swki_leader *leader, struct swk_error *err)
         .members_ctx = leader,
         .find_driver = c->find_driver,
         .drivers_ctx = c->secrets_ctx,
+        .keeper = c->keeper,
         .replicated_only = true,
     };
     const struct swki_dispatcher_config dispatcher = {

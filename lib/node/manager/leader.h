@@ -31,6 +31,7 @@ struct swki_leader_config {
     int (*sign)(void *ctx, uint64_t id, const struct swk_sign_request *request,
                 struct swk_error *err);
     void *sign_ctx;
+    const struct swki_control_keeper *keeper; /* NULL: there is none */
     /* As find() of a provider of secrets; NULL if there is none. */
     int (*find_driver)(void *ctx, const char *name, struct swk_error *err);
     /* Asks it for a value; within step(). swki_leader_fetched() tells what came

@@ -234,6 +234,7 @@ void swki_manager_lead(struct swki_manager *m)
         .check_ctx = m->config.check_ctx,
         .sign = m->config.sign,
         .sign_ctx = m->config.sign_ctx,
+        .keeper = m->config.keeper,
         .find_driver = m->config.find_driver,
         .get_secret = m->config.get_secret,
         .secrets_ctx = m->config.secrets_ctx,

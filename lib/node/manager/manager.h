@@ -76,6 +76,8 @@ struct swki_manager_config {
     int (*sign)(void *ctx, uint64_t id, const struct swk_sign_request *request,
                 struct swk_error *err);
     void *sign_ctx;
+    /* What is told of the signer that keeps keys; NULL: there is none. */
+    const struct swki_control_keeper *keeper;
     /* A provider of secrets: find(), and get(), of which
      * swki_manager_fetched() tells what came unless this fails; within turn().
      * NULL, both: there is none. */

@@ -78,7 +78,9 @@ def the_root_is_rotated_without_its_key_in_a_manager():
         old, = swarm.signer.authorities()
         old_key = key_of(swarm.signer.state)
         before = len(swarm.signer.records())
-        swarm.ctl("cluster", "ca", "rotate").says("is rotated")
+        swarm.ctl("cluster", "ca").says("Signed by", swarm.signer.socket)
+        swarm.ctl("cluster", "ca", "rotate").says(
+            "is rotated", "swarm-signer export", swarm.signer.socket)
         new, = [a for a in swarm.signer.authorities()
                 if a["fingerprint"] != old["fingerprint"]]
         expect(new["used"], new)
@@ -124,6 +126,7 @@ def a_swarm_that_has_its_key_moves_to_a_signer():
                "nothing is told of the key in the log")
         expect(not signer.records(), "the signer was asked")
 
+        swarm.ctl("cluster", "ca").says("the key is in the swarm's log")
         # What the nodes have is made known to it, and the root is another.
         signer.tool("trust", swarm.path("manager", "certificates",
                                         "swarm-root-ca.crt"))
@@ -193,16 +196,22 @@ def a_manager_that_lacks_its_signer_says_so():
         swarm.worker("w1")
         # Away: the words are the signer's, not those of an external CA.
         swarm.signer.stop()
+        expect("Not signing" not in swarm.ctl("cluster", "ca").out,
+               "it fails already")
         result = swarm.ctl("cluster", "ca", "rotate", "--detach", code=1)
         result.says("nobody signs with the key of the current CA certificate",
                     "swarm-signer", swarm.signer.socket)
         expect("external" not in result.err, result.err)
+        swarm.ctl("cluster", "ca").says("Not signing", "swarm-signer: ")
         swarm.manager.stop()
         at = swarm.manager.words.index("--signer")
         del swarm.manager.words[at:at + 2]
         swarm.again(swarm.manager)
         wait_for(lambda: "while it leads, nodes get no certificate; start "
                  "swarmd with --signer" in swarm.manager.text(), "it tells")
+        swarm.ctl("cluster", "ca").says("started without --signer")
+        found = swarm.json("cluster", "ca")
+        expect(found["keyInLog"] is False and found["signer"] == "", found)
         result = swarm.ctl("cluster", "ca", "rotate", "--detach", code=1)
         result.says("the leading manager was started without --signer")
 
