@@ -4,6 +4,7 @@
 
 #include "signer.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
@@ -347,8 +348,40 @@ static int parse_words(int argc, char **argv, const struct flag *flags,
     return -1;
 }
 
-static int check(const struct options *options)
+/* As swarmctl and openssl print it: behind "sha256:", in capital letters, with
+ * colons. False if it is none. */
+static bool read_fingerprint(const char *text,
+                             char out_digits[SWK_FINGERPRINT_LEN + 1])
 {
+    static const char prefix[] = "sha256:";
+    size_t len = 0;
+
+    if (strncmp(text, prefix, sizeof(prefix) - 1) == 0) {
+        text += sizeof(prefix) - 1;
+    }
+    for (; *text != '\0'; text++) {
+        if (*text == ':') {
+            continue;
+        }
+        if (!isxdigit((unsigned char)*text) || len == SWK_FINGERPRINT_LEN) {
+            return false;
+        }
+        out_digits[len++] = (char)tolower((unsigned char)*text);
+    }
+    out_digits[len] = '\0';
+    return len > 0;
+}
+
+static int check(struct options *options)
+{
+    if ((options->command == COMMAND_REMOVE ||
+         options->command == COMMAND_EXPORT) &&
+        options->argument != NULL) {
+        if (!read_fingerprint(options->argument, options->fingerprint)) {
+            return usage_error("not a fingerprint", options->argument);
+        }
+        options->argument = options->fingerprint;
+    }
     if ((options->certificate_file == NULL) != (options->key_file == NULL)) {
         return usage_error("one needs the other", "--cert, --key");
     }

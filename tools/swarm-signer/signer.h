@@ -35,6 +35,7 @@ enum command {
 struct options {
     enum command command;
     const char *argument; /* what stands beside the flags, or NULL */
+    char fingerprint[SWK_FINGERPRINT_LEN + 1]; /* the argument, if it is one */
     const char *state_dir;
     const char *password_file;
     const char *user;

@@ -100,7 +100,8 @@ def the_root_is_rotated_without_its_key_in_a_manager():
         swarm.signer.tool("remove", removed[:7], "--force", code=1)
         swarm.signer.tool("remove", removed[:8], code=1)
         expect(len(swarm.signer.authorities()) == 2, "one was removed")
-        swarm.signer.tool("remove", removed[:8], "--force").says(
+        swarm.signer.tool("remove", "sha256:%s:%s" % (
+            removed[:4].upper(), removed[4:8]), "--force").says(
             "removed %s and its key" % removed)
         wait_for(lambda: signed_as(swarm.signer, "removed"), "it is dropped")
         told = run(tool("swarm-signer"), "status", "--socket",
@@ -359,6 +360,8 @@ def wrong_usage_is_told():
         (["--longest-validity", "90"], "not a time such as 90d"),
         (["--clock-skew", "-5m"], "not a time such as 90d"),
         (["init", "--cert", "file"], "one needs the other"),
+        (["remove", "root.pem"], "not a fingerprint: root.pem"),
+        (["export", "0" * 65], "not a fingerprint"),
         (["list", "--format", "xml"], "neither text nor json"),
         (["--log-level", "loud"], "none of debug"),
     ]
