@@ -445,7 +445,13 @@ void swki_audit_log_close(struct swki_audit_log *log)
     swki_audit_stop(log->audit, wall_of(log));
     log->retry_at = 0;
     write_once(log);
-    log_head(log, "the log ends at");
+    if (swki_audit_pending(log->audit)->len == 0) {
+        log_head(log, "the log ends at");
+    } else {
+        swki_log(log->config.logger, SWK_LOG_ERROR, "audit",
+                 "the manager stops, and %zu bytes of records are lost",
+                 swki_audit_pending(log->audit)->len);
+    }
     free_log(log);
 }
 

@@ -323,6 +323,97 @@ def who_signed_is_not_known_without_roots():
         worker.says("this is the log of node ")
 
 
+# -- A disk without room ------------------------------------------------------
+
+class SmallDisk:
+    """with SmallDisk(path) as disk: that directory is on a disk of its own."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __enter__(self):
+        done = run("mount", "-t", "tmpfs", "-o", "size=256k,mode=700",
+                   "swk-audit", self.path)
+        self.is_there = done.code == 0
+        return self
+
+    def fill(self):
+        with open(os.path.join(self.path, "ballast"), "wb", 0) as f:
+            try:
+                while True:
+                    f.write(b"x" * 4096)
+            except OSError:
+                pass
+
+    def free(self):
+        os.unlink(os.path.join(self.path, "ballast"))
+
+    def __exit__(self, kind, error, trace):
+        if self.is_there:
+            run("umount", "-l", self.path)
+
+
+def with_small_disk(test, *flags):
+    """Calls test(swarm, disk) where disks can be made."""
+    with Swarm() as swarm:
+        swarm.manager.stop()
+        place = swarm.path("manager", "audit")
+        shutil.rmtree(place)
+        os.mkdir(place, 0o700)
+        with SmallDisk(place) as disk:
+            if not disk.is_there:
+                print("             not tried: mounting is not permitted")
+                return
+            swarm.manager.words += flags
+            swarm.again(swarm.manager)
+            test(swarm, disk)
+            swarm.manager.stop()
+            expect(verify(swarm).code == 0, "not intact: " + verify(swarm).err)
+
+
+def try_to_write(swarm, name):
+    with open(swarm.path("note"), "w") as f:
+        f.write("x")
+    return swarm.try_ctl("config", "create", "--file", swarm.path("note"),
+                         name)
+
+
+def a_full_disk_stops_nothing_and_records_wait():
+    def test(swarm, disk):
+        disk.fill()
+        for i in range(30):
+            write(swarm, "n%d" % i)
+        expect("records wait to be written: " in swarm.manager.text(),
+               swarm.manager.text())
+        disk.free()
+        wait_for(lambda: "written again" in swarm.manager.text(), "room")
+        names = [r.get("name") for r in
+                 with_fields(records(swarm), type="call", outcome="done")]
+        expect(all("n%d" % i in names for i in range(30)), str(names))
+    with_small_disk(test)
+
+
+def changes_are_refused_while_records_that_are_required_wait():
+    def test(swarm, disk):
+        write(swarm, "before")
+        swarm.worker("w1")
+        disk.fill()
+        # The last page of the file may have room for some records.
+        refused = wait_for(lambda: next(
+            (r for r in (try_to_write(swarm, "n%d" % i) for i in range(30))
+             if r.code != 0), None), "a refusal")
+        expect(refused.code == 6, "exit status %d" % refused.code)
+        refused.says("the audit log cannot be written")
+        swarm.ctl("config", "ls").says("before")
+        swarm.wait_node("w1", "READY")
+        disk.free()
+        wait_for(lambda: try_to_write(swarm, "after").code == 0, "room")
+        found = with_fields(records(swarm), type="call", outcome="refused")
+        expect(any("cannot be written" in r.get("text", "") for r in found),
+               "no record of the refusal")
+    with_small_disk(test, "--audit-required")
+
+
 # -- The command --------------------------------------------------------------
 
 def words_that_no_record_has_are_refused():
@@ -386,6 +477,8 @@ main([
     a_head_that_was_kept_elsewhere_finds_what_the_node_key_could_hide,
     a_rotated_root_and_a_new_key_sign_on,
     who_signed_is_not_known_without_roots,
+    a_full_disk_stops_nothing_and_records_wait,
+    changes_are_refused_while_records_that_are_required_wait,
     words_that_no_record_has_are_refused,
     a_head_is_told_in_json_too,
     files_are_limited,

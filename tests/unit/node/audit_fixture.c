@@ -13,8 +13,9 @@
 
 static swk_time now(void *ctx)
 {
-    (void)ctx;
-    return SWK_SECOND;
+    const struct f *f = ctx;
+
+    return f->now;
 }
 
 static swk_wall wall(void *ctx)
@@ -35,6 +36,7 @@ int set_up(void **state)
     pki_node_init(&f->pki, &f->node, "manager1", SWKI_ROLE_MANAGER);
     directory_put(&f->dir, ".", "roots", f->pki.root.data, f->pki.root.len);
     f->trusted = &f->pki.root;
+    f->now = SWK_SECOND;
     f->wall = PKI_NOW;
     f->clock = (struct swk_clock){
         .size = sizeof(f->clock), .ctx = f, .now = now, .wall = wall};
@@ -150,6 +152,18 @@ size_t load(struct f *f, const char *name)
     f->text[len] = '\0';
     fclose(file);
     return len;
+}
+
+void load_end(struct f *f)
+{
+    FILE *file = fopen(path_of(f, FIRST_FILE), "r");
+    size_t len;
+
+    assert_non_null(file);
+    assert_int_equal(fseek(file, -(long)sizeof(f->text) + 1, SEEK_END), 0);
+    len = fread(f->text, 1, sizeof(f->text) - 1, file);
+    f->text[len] = '\0';
+    fclose(file);
 }
 
 void store(struct f *f, const char *name, const char *text, size_t len)

@@ -27,7 +27,8 @@ struct f {
     struct pki_node node;
     struct swki_buf *trusted; /* roots, of the node that opens the log */
     struct swk_clock clock;
-    swk_wall wall; /* what it says; not to be set while the log is open */
+    swk_time now;  /* what it says, likewise below */
+    swk_wall wall; /* not to be set while the log is open */
     struct swki_audit_log_config config;
     struct swki_audit_log *log;
     struct swk_audit_report report;
@@ -59,6 +60,10 @@ const char *path_of(struct f *f, const char *name);
 
 /* Reads a file into f->text. */
 size_t load(struct f *f, const char *name);
+
+/* The same with the end of the first file, which is longer. */
+void load_end(struct f *f);
+
 void store(struct f *f, const char *name, const char *text, size_t len);
 
 /* Where a line of the text begins, from 1. */

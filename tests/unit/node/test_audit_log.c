@@ -6,6 +6,8 @@
 #include "lib/cmocka_all.h"
 
 #include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +17,14 @@
 
 enum {
     FILE_SIZE = 4096,
+};
+
+struct full_disk {
+    struct swki_file_io io;
+    struct swk_logger logger;
+    atomic_bool is_full;
+    pthread_mutex_t lock;
+    char said[2048]; /* to the logger, by two threads */
 };
 
 /* -- Life ----------------------------------------------------------------- */
@@ -222,6 +232,120 @@ static void a_full_disk_loses_what_has_no_room_and_says_so(void **state)
     disk_free(disk);
 }
 
+/* A disk whose writes fail while it is full, or all others. */
+static int64_t write_unless_full(void *ctx, int fd, const void *data,
+                                 size_t len, uint64_t offset)
+{
+    const struct full_disk *disk = ctx;
+
+    return disk->is_full
+               ? -ENOSPC
+               : swki_file_io_posix.write(NULL, fd, data, len, offset);
+}
+
+static int create_unless_full(void *ctx, int dir, const char *name)
+{
+    const struct full_disk *disk = ctx;
+
+    return disk->is_full ? -ENOSPC : swki_file_io_posix.create(NULL, dir, name);
+}
+
+static void take_log(void *ctx, const struct swk_log_record *record)
+{
+    struct full_disk *disk = ctx;
+    size_t used;
+
+    pthread_mutex_lock(&disk->lock);
+    used = strlen(disk->said);
+    snprintf(disk->said + used, sizeof(disk->said) - used, "%s\n",
+             record->message);
+    pthread_mutex_unlock(&disk->lock);
+}
+
+static void full_disk_init(struct full_disk *disk, struct f *f)
+{
+    *disk = (struct full_disk){.io = swki_file_io_posix};
+    pthread_mutex_init(&disk->lock, NULL);
+    disk->io.ctx = disk;
+    disk->io.write = write_unless_full;
+    disk->io.create = create_unless_full;
+    disk->logger = (struct swk_logger){.size = sizeof(disk->logger),
+                                       .ctx = disk,
+                                       .level = SWK_LOG_INFO,
+                                       .log = take_log};
+    f->config.io = &disk->io;
+    f->config.logger = &disk->logger;
+}
+
+static void records_beyond_those_that_wait_are_lost_and_counted(void **state)
+{
+    struct f *f = *state;
+    struct swki_audit *audit;
+    struct full_disk disk;
+    uint64_t lost;
+
+    full_disk_init(&disk, f);
+    f->config.required = true;
+    open_log(f);
+    audit = swki_audit_log_machine(f->log);
+    disk.is_full = true;
+    for (int i = 0; swki_audit_lost(audit) < 10 && i < 100 * 1000; i++) {
+        swki_audit_leads(audit, f->wall, 1);
+        swki_audit_log_write(f->log);
+    }
+    lost = swki_audit_lost(audit);
+    assert_int_equal(lost, 10);
+    assert_in_range(swki_audit_pending(audit)->len,
+                    SWKI_AUDIT_PENDING_MAX - 1000, SWKI_AUDIT_PENDING_MAX);
+    assert_non_null(strstr(disk.said, "records wait to be written, and "
+                                      "changes are refused"));
+    assert_non_null(strstr(disk.said, "there is no room for further records"));
+    assert_true(swki_audit_log_blocks(f->log));
+    disk.is_full = false;
+    f->now += SWK_SECOND;
+    swki_audit_log_write(f->log);
+    /* The record that tells of them comes with the next one. */
+    assert_true(swki_audit_log_blocks(f->log));
+    add(f, 1);
+    assert_false(swki_audit_log_blocks(f->log));
+    close_log(f);
+    assert_finding(f, SWK_AUDIT_INTACT);
+    load_end(f);
+    assert_non_null(strstr(f->text, "\"type\":\"gap\",\"lost\":10"));
+}
+
+static void what_waits_at_the_stop_is_lost_and_complained_of(void **state)
+{
+    struct f *f = *state;
+    struct full_disk disk;
+
+    full_disk_init(&disk, f);
+    open_log(f);
+    add(f, 1);
+    disk.is_full = true;
+    add(f, 2);
+    assert_false(swki_audit_log_blocks(f->log));
+    close_log(f);
+    assert_non_null(strstr(disk.said, "bytes of records are lost"));
+    assert_null(strstr(disk.said, "the log ends at"));
+    disk.is_full = false;
+    make_log(f, 1);
+    assert_finding(f, SWK_AUDIT_INTACT);
+    assert_string_equal(f->types,
+                        "file start=none leads start=crashed leads stop ");
+}
+
+static void a_log_that_cannot_be_begun_is_an_error(void **state)
+{
+    struct f *f = *state;
+    struct full_disk disk;
+    struct swk_error err;
+
+    full_disk_init(&disk, f);
+    disk.is_full = true;
+    assert_int_equal(swki_audit_log_open(&f->config, &f->log, &err), SWK_EIO);
+}
+
 static void changes_are_refused_while_records_are_required(void **state)
 {
     struct f *f = *state;
@@ -254,6 +378,9 @@ int main(void)
         WITH_F(a_head_that_was_kept_elsewhere_is_held_against_the_log),
         cmocka_unit_test(the_words_of_fields_are_listed),
         WITH_F(a_full_disk_loses_what_has_no_room_and_says_so),
+        WITH_F(records_beyond_those_that_wait_are_lost_and_counted),
+        WITH_F(what_waits_at_the_stop_is_lost_and_complained_of),
+        WITH_F(a_log_that_cannot_be_begun_is_an_error),
         WITH_F(changes_are_refused_while_records_are_required),
     };
 
