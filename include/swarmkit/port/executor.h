@@ -88,6 +88,19 @@ enum {
     SWK_EXECUTOR_BIND_PATHS = 1 << 1,  /**< Sources of bind mounts. */
 };
 
+enum {
+    SWK_TASK_SECRET_MAX = 511999, /**< Bytes of a secret; at least 1. */
+};
+
+/** A secret as one task sees it. A plain value. */
+struct swk_task_secret {
+    /** By which the task's container names it, in its SecretReference. */
+    const char *secret_id;
+    int32_t templated; /**< Not 0: data is a template, to be expanded. */
+    uint32_t reserved;
+    struct swk_bytes data; /**< *Secret*: wipe what is kept of it. */
+};
+
 struct swk_executor {
     size_t size; /**< sizeof(struct swk_executor). */
     void *ctx;   /**< Passed to each function. */
@@ -143,6 +156,16 @@ struct swk_executor {
      * one that has no field for it.
      */
     void (*refuse_links)(void *ctx, uint32_t paths);
+    /**
+     * Takes the secrets that the task's container names, one for each of its
+     * references and in their order, in place of those it had; borrowed for
+     * the call. Comes before each PREPARE and START of a task that names any.
+     * They must not be written to a disk. A failure ends the operation, for
+     * good. NULL if the executor's controller_new() refuses such tasks.
+     */
+    int (*set_secrets)(void *ctx, swk_controller *controller,
+                       const struct swk_task_secret *secrets,
+                       size_t secrets_count, struct swk_error *err);
 };
 
 SWK_END_DECLS

@@ -29,6 +29,7 @@ int swki_agent_new(const struct swki_agent_config *config,
     swki_rng_init(&agent->rng, config->seed);
     swki_timers_init(&agent->timers, config->alloc);
     swki_map_init(&agent->tasks, config->alloc);
+    swki_map_init(&agent->secrets, config->alloc);
     swki_arena_init(&agent->actions_arena, config->alloc, SIZE_MAX);
     agent->session_timer.tag = TIMER_SESSION;
     agent->heartbeat_timer.tag = TIMER_HEARTBEAT;
@@ -49,6 +50,7 @@ void swki_agent_free(struct swki_agent *agent)
         swki_agent_drop_task(agent, t);
     }
     swki_map_fini(&agent->tasks);
+    swki_agent_drop_secrets(agent);
     swki_timers_fini(&agent->timers);
     swki_arena_fini(&agent->actions_arena);
     swki_free(agent->config.alloc, agent->description);

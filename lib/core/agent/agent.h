@@ -30,6 +30,11 @@
  * A node that was removed from the swarm ends and removes its tasks, and calls
  * nobody again.
  *
+ * Secrets are kept in memory as they are sent. Before PREPARE and START of a
+ * task that names any, whoever runs the machine asks it for them. A task whose
+ * secret did not come fails; after a restart of the agent it waits for what the
+ * manager sends first.
+ *
  * Stopping the agent does not stop tasks: it is told the stored ones again by
  * swki_agent_restore() and takes them up where they are.
  */
@@ -145,6 +150,15 @@ void swki_agent_controller(struct swki_agent *agent, swk_time now,
 void swki_agent_operation(struct swki_agent *agent, swk_time now, swk_wall wall,
                           const char *task_id, int32_t operation,
                           const struct swk_operation_result *result);
+
+/*
+ * The secrets that a task's container names, in the order of its references.
+ * The list is *given*, to be freed by the agent's allocator; what it points to
+ * is good until the next event. SWK_ENOTFOUND if one is not there any more.
+ */
+int swki_agent_task_secrets(const struct swki_agent *agent, const char *task_id,
+                            struct swk_task_secret **out_secrets,
+                            size_t *out_count, struct swk_error *err);
 
 /* The deadline has come. */
 void swki_agent_expire(struct swki_agent *agent, swk_time now, swk_wall wall);

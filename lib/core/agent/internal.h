@@ -41,6 +41,7 @@ struct agent_task {
     bool update_pending; /* the controller has not seen the newest version */
     bool removing;       /* no longer wanted */
     bool listed;         /* in the complete set being applied */
+    bool lacks_secret;   /* that may come with the first assignments */
     struct swki_timer retry;
     unsigned failures; /* in a row */
     bool vetted;       /* whether the node agrees to this version is known */
@@ -78,6 +79,8 @@ struct swki_agent {
 
     /* worker.c */
     struct swki_map tasks; /* struct agent_task by ID */
+    struct swki_map secrets; /* struct agent_secret by ID */
+    bool heard;            /* what the node is to run, since the agent began */
     swk_time now;          /* of the event being told */
     swk_wall wall;
     bool removed; /* the node was, from the swarm */
@@ -117,6 +120,17 @@ struct agent_task *swki_agent_add_task(struct swki_agent *agent,
 void swki_agent_drop_task(struct swki_agent *agent, struct agent_task *t);
 void swki_agent_store_task(struct swki_agent *agent,
                            const struct agent_task *t);
+
+/* secrets.c */
+/* Keeps a copy; false for no memory. */
+bool swki_agent_put_secret(struct swki_agent *agent,
+                           const Swkpb__Secret *secret);
+void swki_agent_drop_secret(struct swki_agent *agent, const char *id);
+void swki_agent_drop_secrets(struct swki_agent *agent);
+/* The first that the task names and the node has not, or NULL. */
+const Swkpb__SecretReference *
+swki_agent_missing_secret(const struct swki_agent *agent,
+                          const struct agent_task *t);
 
 /* vet.c */
 /* Whether the node agrees to this version of a task; if not, *out_err has the

@@ -279,6 +279,51 @@ static void end_refused(struct swki_agent *agent, struct agent_task *t)
     }
 }
 
+static void fail(struct swki_agent *agent, struct agent_task *t,
+                 int32_t operation, const struct swk_operation_result *result)
+{
+    bool started = t->status->state >= SWKPB__TASK_STATE__STARTING;
+
+    if (operation == SWK_OPERATION_UPDATE) {
+        swki_log(agent->config.logger, SWK_LOG_WARN, "agent",
+                 "task %s: update refused: %s", t->id, result->text);
+        return;
+    }
+    swki_agent_set_status(
+        agent, t,
+        started ? SWKPB__TASK_STATE__FAILED : SWKPB__TASK_STATE__REJECTED,
+        t->status->message, result->text, started ? result : NULL);
+}
+
+/* Whether the task can go on without a secret that it names. If not, it waits
+ * for the first assignments, or it has failed: the manager sends a task after
+ * its secrets. */
+static bool has_secrets(struct swki_agent *agent, struct agent_task *t,
+                        int32_t operation)
+{
+    const Swkpb__SecretReference *missing;
+    struct swk_operation_result result = {.outcome = SWK_OUTCOME_FATAL};
+
+    if (operation != SWK_OPERATION_PREPARE &&
+        operation != SWK_OPERATION_START) {
+        return true;
+    }
+    missing = swki_agent_missing_secret(agent, t);
+    if (missing == NULL) {
+        return true;
+    }
+    if (!agent->heard) {
+        t->lacks_secret = true;
+        return false;
+    }
+    snprintf(result.text, sizeof(result.text),
+             "secret %.64s (%.64s) is not available: the manager has sent no "
+             "value",
+             missing->secret_name, missing->secret_id);
+    fail(agent, t, operation, &result);
+    return false;
+}
+
 void swki_agent_drive(struct swki_agent *agent, struct agent_task *t)
 {
     int32_t operation;
@@ -315,7 +360,7 @@ void swki_agent_drive(struct swki_agent *agent, struct agent_task *t)
         return;
     }
     operation = next_operation(agent, t);
-    if (operation != 0) {
+    if (operation != 0 && has_secrets(agent, t, operation)) {
         begin(agent, t, (enum swk_operation)operation);
     }
 }
@@ -386,22 +431,6 @@ static void succeed(struct swki_agent *agent, struct agent_task *t,
     case SWK_OPERATION_REMOVE:
         break;
     }
-}
-
-static void fail(struct swki_agent *agent, struct agent_task *t,
-                 int32_t operation, const struct swk_operation_result *result)
-{
-    bool started = t->status->state >= SWKPB__TASK_STATE__STARTING;
-
-    if (operation == SWK_OPERATION_UPDATE) {
-        swki_log(agent->config.logger, SWK_LOG_WARN, "agent",
-                 "task %s: update refused: %s", t->id, result->text);
-        return;
-    }
-    swki_agent_set_status(
-        agent, t,
-        started ? SWKPB__TASK_STATE__FAILED : SWKPB__TASK_STATE__REJECTED,
-        t->status->message, result->text, started ? result : NULL);
 }
 
 static void operation_ended(struct swki_agent *agent, struct agent_task *t,

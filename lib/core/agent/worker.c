@@ -209,11 +209,47 @@ void swki_agent_remove_tasks(struct swki_agent *agent)
     const Swkpb__AssignmentsMessage none = SWKPB__ASSIGNMENTS_MESSAGE__INIT;
 
     remove_unlisted(agent, &none);
+    swki_agent_drop_secrets(agent);
 }
 
-/* Updates first, then removals. Secrets, configs and volumes are of no use to
- * the executors there are: a task that names one was refused by its
- * controller. */
+/* Before the tasks that use them, and after: an update, or a removal. */
+static bool apply_secrets(struct swki_agent *agent,
+                          const Swkpb__AssignmentsMessage *message,
+                          Swkpb__AssignmentChange__AssignmentAction action)
+{
+    for (size_t i = 0; i < message->n_changes; i++) {
+        const Swkpb__AssignmentChange *change = message->changes[i];
+        const Swkpb__Assignment *item = change->assignment;
+
+        if (item == NULL || change->action != action ||
+            item->item_case != SWKPB__ASSIGNMENT__ITEM_SECRET) {
+            continue;
+        }
+        if (action == SWKPB__ASSIGNMENT_CHANGE__ASSIGNMENT_ACTION__REMOVE) {
+            swki_agent_drop_secret(agent, item->secret->id);
+        } else if (!swki_agent_put_secret(agent, item->secret)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Those that waited for their secrets since the agent began. */
+static void drive_lacking(struct swki_agent *agent)
+{
+    size_t cursor = 0;
+    struct agent_task *t;
+
+    while ((t = swki_map_next(&agent->tasks, &cursor)) != NULL) {
+        if (t->lacks_secret) {
+            t->lacks_secret = false;
+            swki_agent_drive(agent, t);
+        }
+    }
+}
+
+/* Updates first, then removals. Configs and volumes are of no use to the
+ * executors there are: a task that names one was refused by its controller. */
 static bool apply_changes(struct swki_agent *agent,
                           const Swkpb__AssignmentsMessage *message)
 {
@@ -250,9 +286,18 @@ static bool apply_message(struct swki_agent *agent,
     }
     if (complete) {
         remove_unlisted(agent, message);
+        swki_agent_drop_secrets(agent);
     }
     snprintf(agent->applied, sizeof(agent->applied), "%s", message->results_in);
-    return apply_changes(agent, message);
+    agent->heard = true;
+    if (!apply_secrets(agent, message,
+                       SWKPB__ASSIGNMENT_CHANGE__ASSIGNMENT_ACTION__UPDATE) ||
+        !apply_changes(agent, message)) {
+        return false;
+    }
+    drive_lacking(agent);
+    return apply_secrets(agent, message,
+                         SWKPB__ASSIGNMENT_CHANGE__ASSIGNMENT_ACTION__REMOVE);
 }
 
 bool swki_agent_apply_assignments(struct swki_agent *agent, const void *data,

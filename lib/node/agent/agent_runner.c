@@ -455,6 +455,51 @@ static void free_controller(struct swki_agent_runner *r,
     swki_free(r->config.alloc, controlled);
 }
 
+/* What the task names, before the operations that may need it. */
+static int give_secrets(struct swki_agent_runner *r,
+                        const struct controlled *controlled, int32_t operation,
+                        struct swk_error *err)
+{
+    const struct swk_executor *executor = r->config.executor;
+    struct swk_task_secret *secrets;
+    size_t count;
+    int rc;
+
+    if ((operation != SWK_OPERATION_PREPARE &&
+         operation != SWK_OPERATION_START) ||
+        executor->size < sizeof(*executor) || executor->set_secrets == NULL) {
+        return SWK_OK;
+    }
+    rc = swki_agent_task_secrets(r->agent, controlled->id, &secrets, &count,
+                                 err);
+    if (rc == SWK_OK) {
+        rc = count > 0
+                 ? executor->set_secrets(executor->ctx, controlled->controller,
+                                         secrets, count, err)
+                 : SWK_OK;
+        swki_free(r->config.alloc, secrets);
+    }
+    return rc;
+}
+
+static void begin_operation(struct swki_agent_runner *r,
+                            const struct controlled *controlled,
+                            const struct swki_agent_action *action)
+{
+    const struct swk_executor *executor = r->config.executor;
+    struct swk_operation_result result = {.outcome = SWK_OUTCOME_FATAL};
+    struct swk_error err;
+
+    if (give_secrets(r, controlled, action->operation, &err) == SWK_OK) {
+        executor->begin(executor->ctx, controlled->controller,
+                        action->operation, action->data, action->data_len);
+        return;
+    }
+    memcpy(result.text, err.text, sizeof(result.text));
+    swki_agent_operation(r->agent, r->now, wall_of(r), action->task_id,
+                         action->operation, &result);
+}
+
 /* An action on a task that has a controller. */
 static void run_controlled(struct swki_agent_runner *r,
                            const struct swki_agent_action *action)
@@ -467,8 +512,7 @@ static void run_controlled(struct swki_agent_runner *r,
         return;
     }
     if (action->type == SWKI_AGENT_BEGIN) {
-        executor->begin(executor->ctx, controlled->controller,
-                        action->operation, action->data, action->data_len);
+        begin_operation(r, controlled, action);
     } else if (action->type == SWKI_AGENT_CANCEL) {
         executor->cancel(executor->ctx, controlled->controller);
     } else {
@@ -629,7 +673,7 @@ static int bound_paths(const struct swki_agent_runner *r, struct swk_error *err)
     if (paths == 0) {
         return SWK_OK;
     }
-    if (executor->size < sizeof(*executor)) {
+    if (executor->size < offsetof(struct swk_executor, set_secrets)) {
         return swki_fail(err, SWK_ENOTSUP,
                          "policy: it bounds images or mounts, and this "
                          "executor does not say that it can refuse links in "
