@@ -40,7 +40,12 @@
  *     caps HEX                   capabilities that are kept
  *     no_new_privs 1             oom_score_adj NUMBER
  *     log_size BYTES             log_files COUNT
+ *     secret NAME UID GID MODE   a file in SWK_SHIM_SECRETS_DIR; MODE in octal
  *     stop SIGNAL MILLISECONDS   used when the shim itself is told to end
+ *
+ * The values of secrets are not in the directory, nor on any disk: the shim is
+ * started with a file descriptor from which it reads them, in the order of the
+ * instructions, each behind its length in 8 bytes, little-endian.
  *
  * **control**: the shim sends SWK_SHIM_STARTED, a blank and the process ID when
  * the workload runs, to each peer once; it closes when the exit file is there.
@@ -67,6 +72,9 @@ SWK_BEGIN_DECLS
 /** What the shim says when the workload runs. */
 #define SWK_SHIM_STARTED "started"
 
+/** Where the files of secrets are, in a task with an image directory. */
+#define SWK_SHIM_SECRETS_DIR "/run/secrets"
+
 /** Flags of a mount, as letters. */
 #define SWK_SHIM_BIND_READONLY 'r'
 #define SWK_SHIM_BIND_NONRECURSIVE 'n'
@@ -89,6 +97,7 @@ enum {
                                   the one that holds it. */
     SWK_SHIM_FD_LOCK = 4,    /**< run: the lock file, locked. */
     SWK_SHIM_FD_CONTROL = 5, /**< run: a first, connected control socket. */
+    SWK_SHIM_FD_SECRETS = 6, /**< run: values, if there are secrets. */
 };
 
 enum swk_log_stream {

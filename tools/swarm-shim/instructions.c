@@ -33,6 +33,7 @@ static const struct key {
     {"oom_score_adj", 1, offsetof(struct shim_instructions, oom_score_adj)},
     {"log_size", 1, offsetof(struct shim_instructions, log_size)},
     {"log_files", 1, offsetof(struct shim_instructions, log_files)},
+    {"secret", 4, offsetof(struct shim_instructions, secrets)},
     {"stop", 2, offsetof(struct shim_instructions, stop)},
 };
 

@@ -198,7 +198,7 @@ static int open_source(const char *source, enum shim_links links,
 /* Puts a mount on the target, which is made if it is not there: a directory, or
  * a file for a file. Its links are the image's, or a task's, so they are
  * followed as far as they lead within the root. */
-static bool attach(int fd, const char *target, char *failure)
+bool shim_mount_attach(int fd, const char *target, char *failure)
 {
     struct stat st;
     int on = fstat(fd, &st) == 0 ? shim_path_make(target, S_ISDIR(st.st_mode),
@@ -288,8 +288,7 @@ static bool mount_dev(char *failure)
     return true;
 }
 
-/* A new tmpfs with "NAME=VALUE,..." for options. */
-static int make_tmpfs(const char *options, unsigned attributes)
+int shim_tmpfs_make(const char *options, unsigned attributes)
 {
     int fs = fsopen("tmpfs", FSOPEN_CLOEXEC);
     char text[128];
@@ -330,11 +329,11 @@ static bool mount_tmpfs(const char *target, const char *options,
     if (strchr(flags, SWK_SHIM_BIND_READONLY) != NULL) {
         attributes |= MOUNT_ATTR_RDONLY;
     }
-    fd = make_tmpfs(options, attributes);
+    fd = shim_tmpfs_make(options, attributes);
     if (fd < 0) {
         return shim_fail(failure, errno, "tmpfs on %s", target);
     }
-    return attach(fd, target, failure);
+    return shim_mount_attach(fd, target, failure);
 }
 
 static bool change_root(char *failure)
@@ -360,9 +359,13 @@ static bool mount_all(const struct shim_instructions *in, const int *sources,
         }
     }
     for (size_t i = 0; i + 2 < in->binds.count; i += 3) {
-        if (!attach(sources[i / 3], in->binds.items[i + 1], failure)) {
+        if (!shim_mount_attach(sources[i / 3], in->binds.items[i + 1],
+                               failure)) {
             return false;
         }
+    }
+    if (!shim_secrets_mount(in, failure)) {
+        return false;
     }
     if (in->dir.count > 0) {
         /* As images expect it; an error shows when it is entered. */

@@ -48,6 +48,7 @@ struct shim_instructions {
     struct shim_list oom_score_adj;
     struct shim_list log_size;
     struct shim_list log_files;
+    struct shim_list secrets;
     struct shim_list stop;
 };
 
@@ -112,6 +113,14 @@ bool shim_path_find_link(const char *path, char link[SHIM_LINK_SIZE]);
 bool shim_root_enter(const struct shim_instructions *in, char *failure);
 /* Makes a directory and its parents; of paths that nobody else chose. */
 bool shim_directory_make(const char *path, mode_t mode);
+
+/* A new tmpfs that is mounted nowhere yet, with "NAME=VALUE,..." for options;
+ * and where it, or another mount, comes to be. */
+int shim_tmpfs_make(const char *options, unsigned attributes);
+bool shim_mount_attach(int fd, const char *target, char *failure);
+
+/* The files of secrets (secrets.c): after the change of root. */
+bool shim_secrets_mount(const struct shim_instructions *in, char *failure);
 
 /* Who the workload runs as (user.c). */
 struct shim_user {

@@ -181,6 +181,9 @@ static bool start_child(struct supervisor *s)
     close(out[1]);
     close(err[1]);
     close(report[1]);
+    if (s->in.secrets.count > 0) {
+        close(SWK_SHIM_FD_SECRETS); /* the workload has them now */
+    }
     if (s->pid < 0) {
         return shim_fail(s->failure, errno, "fork");
     }
@@ -477,7 +480,7 @@ int shim_run(void)
 {
     static struct supervisor s; /* too much for a small stack */
 
-    for (int fd = SWK_SHIM_FD_DIR; fd <= SWK_SHIM_FD_CONTROL; fd++) {
+    for (int fd = SWK_SHIM_FD_DIR; fd <= SWK_SHIM_FD_SECRETS; fd++) {
         fcntl(fd, F_SETFD, FD_CLOEXEC);
     }
     setsid();

@@ -103,7 +103,15 @@ static void begin_start(struct swki_process_executor *x, swk_controller *c)
         finish_error(x, c, &err);
         return;
     }
-    rc = swki_task_start(&x->dirs, c->plan.task_id, &c->socket.fd, &pid, &err);
+    if (c->plan.secrets_count > 0 && c->secrets_fd == 0) {
+        finish(x, c, SWK_OUTCOME_FATAL, "the secrets are not there");
+        return;
+    }
+    rc = swki_task_start(&x->dirs, c->plan.task_id, c->secrets_fd,
+                         &c->socket.fd, &pid, &err);
+    if (rc == SWK_OK || rc == SWK_EEXIST) {
+        swki_controller_close_secrets(&c->secrets_fd); /* the shim has them */
+    }
     if (rc == SWK_EEXIST) {
         finish(x, c, SWK_OUTCOME_ALREADY, NULL);
         return;
@@ -356,6 +364,14 @@ void swki_controller_retry(struct swki_process_executor *x, swk_controller *c)
     proceed(x, c);
 }
 
+void swki_controller_close_secrets(int *fd)
+{
+    if (*fd != 0) {
+        close(*fd);
+        *fd = 0;
+    }
+}
+
 void swki_controller_destroy(struct swki_process_executor *x, swk_controller *c)
 {
     if (c->child != NULL) {
@@ -363,6 +379,8 @@ void swki_controller_destroy(struct swki_process_executor *x, swk_controller *c)
     }
     swki_executor_unwatch(x, &c->socket);
     swki_list_remove(&c->retry_link);
+    swki_controller_close_secrets(&c->request.secrets_fd);
+    swki_controller_close_secrets(&c->secrets_fd);
     swki_plan_fini(&c->plan);
     free(c);
 }

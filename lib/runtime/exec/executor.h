@@ -48,6 +48,7 @@ struct swki_request {
     int operation; /* 0 for none */
     bool cancel;
     bool free;
+    int secrets_fd; /* to be taken over; 0 for none, as no request has that */
 };
 
 struct swk_controller {
@@ -58,6 +59,7 @@ struct swk_controller {
     struct swki_plan plan; /* not changed */
     void *controller_ctx;  /* not changed */
 
+    int secrets_fd;    /* what the shim is to read values from, or 0 */
     int operation;     /* under way, or 0 */
     bool command_sent; /* of SHUTDOWN, TERMINATE, REMOVE */
     bool cleaned;      /* what a dead shim left is gone */
@@ -92,6 +94,13 @@ struct swki_process_executor {
     struct swki_link children; /* of the thread */
 };
 
+/* A file without a name that holds the values a plan needs; *out_fd is above
+ * those of the shim (secret_file.c). */
+int swki_secret_file_make(const struct swki_plan *plan,
+                          const struct swk_task_secret *secrets,
+                          size_t secrets_count, int *out_fd,
+                          struct swk_error *err);
+
 /* Called on the thread. */
 void swki_controller_begin(struct swki_process_executor *x, swk_controller *c,
                            int operation);
@@ -103,6 +112,8 @@ void swki_controller_child(struct swki_process_executor *x, swk_controller *c,
                            bool ok);
 /* Time for another look. */
 void swki_controller_retry(struct swki_process_executor *x, swk_controller *c);
+/* 0 for none, before and after. */
+void swki_controller_close_secrets(int *fd);
 /* Releases it; also after the thread has ended. */
 void swki_controller_destroy(struct swki_process_executor *x,
                              swk_controller *c);

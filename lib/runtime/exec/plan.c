@@ -422,6 +422,7 @@ static int fill(struct swki_plan *plan, const Swkpb__Task *task,
         (rc = swki_plan_add_env(plan, task, err)) != SWK_OK ||
         (rc = add_names(plan, spec, err)) != SWK_OK ||
         (rc = swki_plan_add_mounts(plan, spec, err)) != SWK_OK ||
+        (rc = swki_plan_add_secrets(plan, spec, err)) != SWK_OK ||
         (rc = add_process(plan, spec, machine, err)) != SWK_OK ||
         (rc = add_stop(plan, spec, err)) != SWK_OK ||
         (rc = add_cgroups(plan, task, &machine->cgroups, err)) != SWK_OK) {
@@ -456,6 +457,7 @@ int swki_plan_make(struct swki_plan *out_plan, const Swkpb__Task *task,
     }
     snprintf(plan.task_id, sizeof(plan.task_id), "%s", task->id);
     swki_buf_init(&plan.instructions, NULL, SWK_SHIM_INSTRUCTIONS_MAX);
+    swki_buf_init(&plan.secret_ids, NULL, SIZE_MAX);
     rc = fill(&plan, task, machine, options, err);
     if (rc != SWK_OK) {
         swki_plan_fini(&plan);
@@ -468,6 +470,7 @@ int swki_plan_make(struct swki_plan *out_plan, const Swkpb__Task *task,
 void swki_plan_fini(struct swki_plan *plan)
 {
     swki_buf_fini(&plan->instructions);
+    swki_buf_fini(&plan->secret_ids);
     free(plan->image);
     plan->image = NULL;
 }

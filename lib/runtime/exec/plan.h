@@ -31,6 +31,10 @@ struct swki_plan {
     char task_id[SWK_ID_LEN_MAX + 1];
     struct swki_buf instructions;
     char *image; /* the directory, or NULL for the host's root */
+    /* IDs of the secrets whose values the shim is given, in the order of the
+     * instructions, each with a NUL. */
+    struct swki_buf secret_ids;
+    size_t secrets_count;
     int stop_signal;
     int64_t grace_ms;
 };
@@ -55,7 +59,11 @@ bool swki_task_id_valid(const char *text);
 int swki_plan_refuse(const Swkpb__Task *task,
                      const struct swki_machine *machine, struct swk_error *err);
 
-/* Adds the environment (plan_env.c), and the mounts (plan_mounts.c). */
+/* Adds the environment (plan_env.c), the mounts (plan_mounts.c), and the files
+ * of secrets (plan_secrets.c). */
+int swki_plan_add_secrets(struct swki_plan *plan,
+                          const Swkpb__ContainerSpec *spec,
+                          struct swk_error *err);
 int swki_plan_add_env(struct swki_plan *plan, const Swkpb__Task *task,
                       struct swk_error *err);
 int swki_plan_add_mounts(struct swki_plan *plan,

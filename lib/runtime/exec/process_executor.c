@@ -145,6 +145,10 @@ static bool handle_mailbox(struct swki_process_executor *x)
         if (c == NULL) {
             return true;
         }
+        if (request.secrets_fd != 0) {
+            swki_controller_close_secrets(&c->secrets_fd);
+            c->secrets_fd = request.secrets_fd;
+        }
         if (request.operation != 0) {
             swki_controller_begin(x, c, request.operation);
         }
@@ -221,6 +225,10 @@ static void post(struct swki_process_executor *x, swk_controller *c,
     if (request->operation != 0) {
         c->request.operation = request->operation;
         c->request.cancel = false; /* it was for an earlier one */
+    }
+    if (request->secrets_fd != 0) {
+        swki_controller_close_secrets(&c->request.secrets_fd);
+        c->request.secrets_fd = request->secrets_fd;
     }
     c->request.cancel = c->request.cancel || request->cancel;
     c->request.free = c->request.free || request->free;
@@ -366,6 +374,21 @@ static void begin(void *ctx, swk_controller *controller, int32_t operation,
         return;
     }
     post(ctx, controller, &request);
+}
+
+/* The plan of a controller does not change. */
+static int set_secrets(void *ctx, swk_controller *controller,
+                       const struct swk_task_secret *secrets,
+                       size_t secrets_count, struct swk_error *err)
+{
+    struct swki_request request = {0};
+    int rc = swki_secret_file_make(&controller->plan, secrets, secrets_count,
+                                   &request.secrets_fd, err);
+
+    if (rc == SWK_OK) {
+        post(ctx, controller, &request);
+    }
+    return rc;
 }
 
 static void cancel(void *ctx, swk_controller *controller)
@@ -607,6 +630,7 @@ int swk_process_executor_new(const struct swk_process_executor_config *config,
         .sweep = sweep_tasks,
         .set_done = set_done,
         .refuse_links = refuse_links,
+        .set_secrets = set_secrets,
     };
     return SWK_OK;
 }

@@ -110,13 +110,6 @@ static bool asks_stdin(const Swkpb__Task *task,
     return spec->open_stdin;
 }
 
-static bool asks_secrets(const Swkpb__Task *task,
-                         const Swkpb__ContainerSpec *spec)
-{
-    (void)task;
-    return spec->n_secrets > 0;
-}
-
 static bool asks_configs(const Swkpb__Task *task,
                          const Swkpb__ContainerSpec *spec)
 {
@@ -209,7 +202,6 @@ static const struct refusal {
     {"volumes", asks_volumes, "cluster volumes are not mounted"},
     {"container.tty", asks_tty, "there are no terminals"},
     {"container.open_stdin", asks_stdin, "standard input is empty"},
-    {"container.secrets", asks_secrets, "secrets are not mounted"},
     {"container.configs", asks_configs, "configs are not mounted"},
     {"container.hosts", asks_hosts, "processes use the host's names"},
     {"container.dns_config", asks_dns, "processes use the host's resolver"},

@@ -277,11 +277,12 @@ static int claim(const struct swki_task_dirs *dirs, const char *id,
 }
 
 int swki_task_start(const struct swki_task_dirs *dirs, const char *id,
-                    int *out_socket, pid_t *out_pid, struct swk_error *err)
+                    int secrets_fd, int *out_socket, pid_t *out_pid,
+                    struct swk_error *err)
 {
     char path[PATH_SIZE];
     int pair[2] = {-1, -1};
-    int fds[3] = {-1, -1, -1};
+    int fds[4] = {-1, -1, -1, secrets_fd};
     int lock = -1;
     int rc = claim(dirs, id, &lock, err);
     int error;
@@ -299,7 +300,8 @@ int swki_task_start(const struct swki_task_dirs *dirs, const char *id,
         fds[2] = move_up(pair[1]);
         error = fds[0] < 0 || fds[2] < 0
                     ? errno
-                    : spawn(dirs->shim_path, "run", NULL, fds, 3, out_pid);
+                    : spawn(dirs->shim_path, "run", NULL, fds,
+                            secrets_fd != 0 ? 4 : 3, out_pid);
     }
     if (error != 0) {
         unlinkat(dirs->tasks_fd, path_of(path, id, "started"), 0);

@@ -60,10 +60,12 @@ int swki_task_prepare(const struct swki_task_dirs *dirs, const char *id,
 /*
  * Starts the shim of a prepared task. SWK_EEXIST if that was attempted before;
  * otherwise, on failure, nothing was started and another try is possible.
+ * secrets_fd is passed on to it if it is not 0; it stays the caller's.
  * out_pid is the shim, a child to be reaped if it ends before the agent does.
  */
 int swki_task_start(const struct swki_task_dirs *dirs, const char *id,
-                    int *out_socket, pid_t *out_pid, struct swk_error *err);
+                    int secrets_fd, int *out_socket, pid_t *out_pid,
+                    struct swk_error *err);
 
 /* out_socket is written for SWKI_TASK_ATTACHED, out_exit for
  * SWKI_TASK_ENDED. */

@@ -108,7 +108,143 @@ def what_goes_wrong_is_logged_without_a_value():
         expect("geheim" not in swarm.manager.text(), "a value is logged")
 
 
+# -- Tasks that read ----------------------------------------------------------
+
+class Image:
+    """A root directory with the host's programs, and one to write to."""
+
+    def __init__(self, swarm):
+        self.path = swarm.path("image")
+        self.out = swarm.path("out")
+        os.mkdir(self.out)
+        for name in ("proc", "dev", "tmp", "usr", "out", "run/secrets"):
+            os.makedirs(os.path.join(self.path, name))
+        for name in ("bin", "lib", "lib64"):
+            os.symlink("usr/" + name, os.path.join(self.path, name))
+
+    def flags(self):
+        return ("--image", self.path, "--read-only",
+                "--bind", "/usr:/usr:ro", "--bind", self.out + ":/out")
+
+    def written(self):
+        """Contents by name."""
+        found = {}
+        for name in os.listdir(self.out):
+            with open(os.path.join(self.out, name)) as f:
+                found[name] = f.read()
+        return found
+
+
+# Moved into its place, so that nobody sees half of it.
+READ = ("cp /run/secrets/db /out/.$$ && chmod 644 /out/.$$ && "
+        "mv /out/.$$ /out/$(cat /run/secrets/db) && exec sleep 1000")
+
+
+def read_db(swarm, image, name, *flags):
+    swarm.ctl("service", "create", "--detach", "--name", name, "--secret",
+              "db", *image.flags(), *flags, "--", "/bin/sh", "-c", READ)
+
+
+def each_task_reads_its_own_value():
+    with PluginSwarm() as swarm, \
+            SecretPlugin(swarm.plugins, "vault") as plugin:
+        image = Image(swarm)
+        plugin.answer = lambda r: {"Value": r["TaskID"].encode(),
+                                   "DoNotReuse": True}
+        swarm.ctl("secret", "create", "db", "--driver", "vault")
+        read_db(swarm, image, "web", "--replicas", "2")
+        live = swarm.wait_live("web", 2)
+        ids = {t["id"]: t["id"] for t in live}
+        wait_for(lambda: image.written() == ids,
+                 "both have read theirs: %s" % image.written())
+        expect(len(plugin.asked) == 2, plugin.asked)
+
+
+def tasks_of_a_node_share_a_value_that_is_reused():
+    with PluginSwarm() as swarm, \
+            SecretPlugin(swarm.plugins, "vault") as plugin:
+        image = Image(swarm)
+        plugin.answer = lambda r: {"Value": b"value-%d" % len(plugin.asked)}
+        swarm.ctl("secret", "create", "db", "--driver", "vault")
+        read_db(swarm, image, "web", "--replicas", "3")
+        swarm.wait_live("web", 3)
+        wait_for(lambda: "value-1" in image.written(), "they have read it")
+        expect(len(plugin.asked) == 1, plugin.asked)
+        # A node that has no such task asks for itself.
+        swarm.ctl("node", "drain", "manager")
+        swarm.worker("w1")
+        swarm.wait_live("web", 3)
+        wait_for(lambda: "value-2" in image.written(), "so they do there")
+        expect(len(plugin.asked) == 2, plugin.asked)
+
+
+def a_task_without_its_value_fails_and_the_next_one_is_asked_for():
+    with PluginSwarm() as swarm, \
+            SecretPlugin(swarm.plugins, "vault") as plugin:
+        image = Image(swarm)
+        plugin.answer = lambda r: {"Err": "sealed"}
+        swarm.ctl("secret", "create", "db", "--driver", "vault")
+        read_db(swarm, image, "web", "--restart-delay", "0.1s")
+        wait_for(lambda: [t for t in swarm.tasks("web") if
+                          "is not available: the manager has sent no value" in
+                          t.get("status", {}).get("err", "")],
+                 "a task fails for lack of it: %s" % swarm.tasks("web"))
+        plugin.answer = lambda r: {"Value": b"open"}
+        swarm.wait_live("web", 1)
+        wait_for(lambda: image.written() == {"open": "open"}, "it reads")
+
+
+def a_plugin_that_hangs_holds_up_nobody_else():
+    with PluginSwarm() as swarm, \
+            SecretPlugin(swarm.plugins, "slow") as slow:
+        image = Image(swarm)
+        slow.delay = 600
+        swarm.ctl("secret", "create", "db", "--driver", "slow")
+        read_db(swarm, image, "web")
+        wait_for(lambda: slow.asked, "it is asked")
+        swarm.create("other")
+        expect(not swarm.live("web"), "it runs without its value")
+
+
+def a_stored_secret_is_read_too_with_its_owner():
+    with PluginSwarm() as swarm:
+        image = Image(swarm)
+        data = swarm.path("data")
+        with open(data, "w") as f:
+            f.write("stored")
+        swarm.ctl("secret", "create", "db", "--file", data)
+        read_db(swarm, image, "web", "--user", "0:0")
+        swarm.wait_live("web", 1)
+        wait_for(lambda: image.written() == {"stored": "stored"}, "it reads")
+
+
+def a_value_is_on_no_disk_and_in_no_log():
+    value = b"nobody-stores-this"
+    with PluginSwarm(drained=True) as swarm, \
+            SecretPlugin(swarm.plugins, "vault") as plugin:
+        image = Image(swarm)
+        plugin.answer = lambda r: {"Value": value, "DoNotReuse": True}
+        swarm.ctl("secret", "create", "db", "--driver", "vault")
+        swarm.worker("w1")
+        swarm.worker("w2")
+        read_db(swarm, image, "web")
+        swarm.wait_live("web", 1)
+        wait_for(lambda: image.written(), "it reads")
+        for place, _, names in os.walk(swarm.dir):
+            for name in names:
+                path = os.path.join(place, name)
+                if place != image.out and os.path.isfile(path):
+                    with open(path, "rb") as f:
+                        expect(value not in f.read(), "it is in " + path)
+
+
 main([a_secret_needs_a_driver_that_is_there,
       a_plugin_may_be_named_by_its_address,
       the_plugin_learns_which_task_wants_what,
-      what_goes_wrong_is_logged_without_a_value])
+      what_goes_wrong_is_logged_without_a_value,
+      each_task_reads_its_own_value,
+      tasks_of_a_node_share_a_value_that_is_reused,
+      a_task_without_its_value_fails_and_the_next_one_is_asked_for,
+      a_plugin_that_hangs_holds_up_nobody_else,
+      a_stored_secret_is_read_too_with_its_owner,
+      a_value_is_on_no_disk_and_in_no_log])

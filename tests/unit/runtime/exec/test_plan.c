@@ -249,6 +249,7 @@ static void set_secret(struct f *f)
     static Swkpb__SecretReference reference = SWKPB__SECRET_REFERENCE__INIT;
     static Swkpb__SecretReference *list[1] = {&reference};
 
+    reference.secret_name = (char *)"db";
     f->c.secrets = list;
     f->c.n_secrets = 1;
 }
@@ -614,6 +615,56 @@ static void mounts_are_checked_and_planned(void **state)
     assert_fails(&f, SWK_ENOTSUP, "tmpfs options");
 }
 
+static void secrets_are_files_without_their_values(void **state)
+{
+    Swkpb__SecretReference a = SWKPB__SECRET_REFERENCE__INIT;
+    Swkpb__SecretReference b = SWKPB__SECRET_REFERENCE__INIT;
+    Swkpb__FileTarget file_a = SWKPB__FILE_TARGET__INIT;
+    Swkpb__FileTarget file_b = SWKPB__FILE_TARGET__INIT;
+    Swkpb__SecretReference *list[] = {&a, &b};
+    struct swki_plan plan;
+    struct f f;
+
+    (void)state;
+    init(&f);
+    f.c.image = (char *)"/img";
+    f.c.secrets = list;
+    f.c.n_secrets = 2;
+    a.secret_id = (char *)"s1";
+    b.secret_id = (char *)"s2";
+    a.secret_name = b.secret_name = (char *)"db";
+    a.target_case = b.target_case = SWKPB__SECRET_REFERENCE__TARGET_FILE;
+    a.file = &file_a;
+    b.file = &file_b;
+    file_a.name = (char *)"one";
+    file_a.uid = file_a.gid = file_b.uid = file_b.gid = (char *)"0";
+    file_a.mode = 0444;
+    file_b = file_a;
+    assert_fails(&f, SWK_EINVAL, "two files are called one");
+    file_b.name = (char *)"two";
+    file_b.uid = (char *)"7";
+    assert_int_equal(make(&f, &plan, NULL), SWK_OK);
+    assert_true(has(&plan, "one", "0", "0"));
+    assert_true(has(&plan, "7", "0", "444"));
+    assert_int_equal(plan.secrets_count, 2);
+    assert_memory_equal(plan.secret_ids.data, "s1\0s2", 6);
+    swki_plan_fini(&plan);
+
+    file_b.name = (char *)"/etc/two";
+    assert_fails(&f, SWK_ENOTSUP, "files in /run/secrets only");
+    file_b.name = (char *)"..";
+    assert_fails(&f, SWK_ENOTSUP, "files in /run/secrets only");
+    file_b.name = (char *)"two";
+    file_b.uid = (char *)"root";
+    assert_fails(&f, SWK_EINVAL, "owners are numbers");
+    file_b.uid = (char *)"0";
+    file_b.mode = 010000;
+    assert_fails(&f, SWK_EINVAL, "mode");
+    file_b.mode = 0;
+    f.c.image = (char *)"host";
+    assert_fails(&f, SWK_ENOTSUP, "not into 'host'");
+}
+
 static void instructions_are_bounded(void **state)
 {
     static char large[600000];
@@ -640,6 +691,7 @@ int main(void)
         cmocka_unit_test(without_privileges_what_needs_them_is_refused),
         cmocka_unit_test(capability_lists_are_combined),
         cmocka_unit_test(mounts_are_checked_and_planned),
+        cmocka_unit_test(secrets_are_files_without_their_values),
         cmocka_unit_test(instructions_are_bounded),
     };
 
