@@ -10,6 +10,7 @@
 
 enum {
     TIME_TEXT_SIZE = 64,
+    PATH_MAX_LEN = SWKI_CERTIFICATES_MAX + 1, /* with the root */
 };
 
 /* The library's own opinion of dates rests on the system's clock. */
@@ -52,33 +53,51 @@ static int check_dates(const mbedtls_x509_crt *certificate, size_t position,
     return SWK_OK;
 }
 
-static int check_links(mbedtls_x509_crt *leaf, const struct swki_chain *chain,
-                       struct swk_error *err)
+static int check_all_dates(const mbedtls_x509_crt *leaf,
+                           const struct swki_chain *chain,
+                           struct swk_error *err)
 {
     size_t position = 1;
+    int rc = SWK_OK;
 
-    for (mbedtls_x509_crt *c = leaf; c != NULL; c = c->next, position++) {
-        int rc = check_dates(c, position, chain, err);
-
-        if (rc != 0) {
-            return rc;
-        }
-        if (c->next != NULL && !swki_mbed_signed_by(c, c->next)) {
-            return swki_fail(err, SWK_EUNAUTHENTICATED,
-                             "certificates do not form a chain: certificate "
-                             "%zu is not signed by the next",
-                             position);
-        }
+    for (const mbedtls_x509_crt *c = leaf; rc == 0 && c != NULL;
+         c = c->next, position++) {
+        rc = check_dates(c, position, chain, err);
     }
-    return SWK_OK;
+    return rc;
 }
 
 /* What is learned while the library walks the chain that it found. */
 struct walk {
     swk_wall all_from; /* when every certificate in it was valid */
     swk_wall all_to;
-    const mbedtls_x509_crt *above_leaf;
+    const mbedtls_x509_crt *path[PATH_MAX_LEN]; /* the leaf first */
 };
+
+/* Whether the walk went from one certificate to the next in the file: then it
+ * has verified the signature, which costs more than all the rest. */
+static bool has_walked(const struct walk *walk, const mbedtls_x509_crt *c,
+                       size_t depth)
+{
+    return depth + 1 < PATH_MAX_LEN && walk->path[depth] == c &&
+           walk->path[depth + 1] == c->next;
+}
+
+static int check_links(mbedtls_x509_crt *leaf, const struct walk *walk,
+                       struct swk_error *err)
+{
+    size_t depth = 0;
+
+    for (mbedtls_x509_crt *c = leaf; c->next != NULL; c = c->next, depth++) {
+        if (!has_walked(walk, c, depth) && !swki_mbed_signed_by(c, c->next)) {
+            return swki_fail(err, SWK_EUNAUTHENTICATED,
+                             "certificates do not form a chain: certificate "
+                             "%zu is not signed by the next",
+                             depth + 1);
+        }
+    }
+    return SWK_OK;
+}
 
 static int see_certificate(void *ctx, mbedtls_x509_crt *certificate, int depth,
                            uint32_t *flags)
@@ -90,8 +109,8 @@ static int see_certificate(void *ctx, mbedtls_x509_crt *certificate, int depth,
     *flags &= ~date_flags;
     walk->all_from = from > walk->all_from ? from : walk->all_from;
     walk->all_to = to < walk->all_to ? to : walk->all_to;
-    if (depth == 1) {
-        walk->above_leaf = certificate;
+    if (depth >= 0 && depth < PATH_MAX_LEN) {
+        walk->path[depth] = certificate;
     }
     return 0;
 }
@@ -106,10 +125,16 @@ static int check_path(mbedtls_x509_crt *leaf, mbedtls_x509_crt *roots,
         walk);
 
     if (rc != 0 || flags != 0) {
-        return swki_fail(err, SWK_EUNAUTHENTICATED,
-                         "certificate is not signed by a trusted root "
-                         "(0x%x)",
-                         (unsigned)flags);
+        const struct walk nowhere = {0};
+
+        /* The reason may be nearer. */
+        rc = check_links(leaf, &nowhere, err);
+        return rc != 0
+                   ? rc
+                   : swki_fail(err, SWK_EUNAUTHENTICATED,
+                               "certificate is not signed by a trusted root "
+                               "(0x%x)",
+                               (unsigned)flags);
     }
     if (walk->all_from > chain->now) {
         return swki_fail(err, SWK_ECLOCK,
@@ -173,16 +198,18 @@ int swki_chain_verify(const struct swki_chain *chain,
         rc = swki_mbed_parse_chain(&roots, chain->roots, err);
     }
     if (rc == 0) {
-        rc = check_links(&leaf, chain, err);
+        rc = check_all_dates(&leaf, chain, err);
     }
     if (rc == 0) {
         rc = check_path(&leaf, &roots, chain, &walk, err);
     }
+    if (rc == 0) {
+        rc = check_links(&leaf, &walk, err);
+    }
     if (rc == 0 && out_issuer != NULL) {
         /* A leaf that is a root itself has nothing above it. */
         rc = fill_issuer(out_issuer,
-                         walk.above_leaf != NULL ? walk.above_leaf : &leaf,
-                         err);
+                         walk.path[1] != NULL ? walk.path[1] : &leaf, err);
     }
     mbedtls_x509_crt_free(&roots);
     mbedtls_x509_crt_free(&leaf);
