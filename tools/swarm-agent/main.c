@@ -2,6 +2,8 @@
 
 /* swarm-agent: a worker, and nothing of a manager. */
 
+#include <malloc.h>
+
 #include <swarmkit/nng_transport.h>
 #include <swarmkit/process_executor.h>
 #include <swarmkit/node.h>
@@ -91,6 +93,9 @@ int main(int argc, char **argv)
     if (status >= 0) {
         return status;
     }
+    /* The agent's threads seldom allocate at once, and each arena of malloc's
+     * keeps pages that the others do not get: all of them share one. */
+    mallopt(M_ARENA_MAX, 1);
     daemon_block_signals();
     logger = daemon_logger(options.log_level);
     daemon_harden(&options, &logger);

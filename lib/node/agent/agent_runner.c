@@ -23,7 +23,10 @@
 #define SHUT_OUT_PAUSE (5 * SWK_MINUTE)
 
 enum {
-    DESCRIPTION_SIZE = 256 * 1024, /* bytes of an encoded NodeDescription */
+    /* Bytes of an encoded NodeDescription: what most need, and what any may. A
+     * room for the latter alone would be most of an idle agent's memory. */
+    DESCRIPTION_SIZE_FIRST = 4 * 1024,
+    DESCRIPTION_SIZE_MAX = 256 * 1024,
 };
 
 /* A task's controller. */
@@ -126,23 +129,36 @@ static int complete_description(const struct swki_agent_runner *r,
     return rc;
 }
 
-static int describe(struct swki_agent_runner *r, struct swki_buf *out,
-                    struct swk_error *err)
+static int describe_within(struct swki_agent_runner *r, size_t size,
+                           struct swki_buf *out, struct swk_error *err)
 {
     const struct swk_executor *executor = r->config.executor;
-    uint8_t *data = swki_alloc(r->config.alloc, DESCRIPTION_SIZE);
+    uint8_t *data = swki_alloc(r->config.alloc, size);
     size_t len;
     int rc;
 
-    r->describe_at = r->now + DESCRIBE_PERIOD;
     if (data == NULL) {
         return swki_fail_nomem(err);
     }
-    rc = executor->describe(executor->ctx, data, DESCRIPTION_SIZE, &len, err);
+    rc = executor->describe(executor->ctx, data, size, &len, err);
     if (rc == 0) {
         rc = complete_description(r, data, len, out, err);
     }
     swki_free(r->config.alloc, data);
+    return rc;
+}
+
+static int describe(struct swki_agent_runner *r, struct swki_buf *out,
+                    struct swk_error *err)
+{
+    size_t size = DESCRIPTION_SIZE_FIRST;
+    int rc = describe_within(r, size, out, err);
+
+    while (rc == SWK_ELIMIT && size < DESCRIPTION_SIZE_MAX) {
+        size *= 8;
+        rc = describe_within(r, size, out, err);
+    }
+    r->describe_at = r->now + DESCRIBE_PERIOD;
     return rc;
 }
 
