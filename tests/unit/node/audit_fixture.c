@@ -25,6 +25,13 @@ static swk_wall wall(void *ctx)
     return f->wall;
 }
 
+static int sync_nothing(void *ctx, int fd)
+{
+    (void)ctx;
+    (void)fd;
+    return 0;
+}
+
 int set_up(void **state)
 {
     struct f *f = calloc(1, sizeof(*f));
@@ -40,7 +47,11 @@ int set_up(void **state)
     f->wall = PKI_NOW;
     f->clock = (struct swk_clock){
         .size = sizeof(f->clock), .ctx = f, .now = now, .wall = wall};
+    f->io = swki_file_io_posix;
+    f->io.sync = sync_nothing;
+    f->io.sync_dir = sync_nothing;
     f->config = (struct swki_audit_log_config){
+        .io = &f->io,
         .clock = &f->clock,
         .entropy = swk_posix_entropy(),
         .dir = f->audit,

@@ -29,6 +29,7 @@ struct f {
     struct swk_clock clock;
     swk_time now;  /* what it says, likewise below */
     swk_wall wall; /* not to be set while the log is open */
+    struct swki_file_io io; /* the real one, which does not sync */
     struct swki_audit_log_config config;
     struct swki_audit_log *log;
     struct swk_audit_report report;
