@@ -215,6 +215,7 @@ static void wait_for_work(struct swki_audit_sync *sync, swk_time not_before)
     while (!sync->stopping && monotonic() < not_before) {
         wait_until(sync, not_before);
     }
+    sync->idle = true;
     while (!has_work(sync)) {
         if (sync->key.len > 0 && sync->written.link.seq != sync->signed_seq) {
             wait_until(sync, sync->sign_at);
@@ -222,6 +223,7 @@ static void wait_for_work(struct swki_audit_sync *sync, swk_time not_before)
             pthread_cond_wait(&sync->wakes, &sync->lock);
         }
     }
+    sync->idle = false;
 }
 
 static void *run(void *ctx)
@@ -323,7 +325,11 @@ void swki_audit_sync_written(struct swki_audit_sync *sync, int fd,
     sync->fd = fd;
     sync->written = *point;
     sync->oldest = oldest;
-    pthread_cond_signal(&sync->wakes);
+    /* Not for each record: while it syncs, and until it is to do so again, it
+     * would only look at the time. */
+    if (sync->idle) {
+        pthread_cond_signal(&sync->wakes);
+    }
     pthread_mutex_unlock(&sync->lock);
 }
 

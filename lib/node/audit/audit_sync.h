@@ -49,6 +49,7 @@ struct swki_audit_sync {
     bool started;
     pthread_mutex_t lock; /* of all below */
     pthread_cond_t wakes; /* the thread */
+    bool idle;            /* it waits for something to do */
     bool stopping;
     bool failed; /* the last sync did */
     bool sign_failed; /* the last checkpoint did */
