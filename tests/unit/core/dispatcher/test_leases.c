@@ -510,6 +510,55 @@ static void a_value_never_gets_into_the_store(void **state)
     f_fini(&f);
 }
 
+/* -- Memory --------------------------------------------------------------- */
+
+/* Answers whatever is asked for, as a value for one task alone. */
+static void answer_all(struct f *f)
+{
+    const struct swki_fetch_work *work;
+
+    while ((work = swki_dispatcher_next_fetch(f->d, f->s.now)) != NULL) {
+        char value[64];
+
+        snprintf(value, sizeof(value), "%s", work->request.task_id);
+        give(f, work->id, value, 1);
+        f_advance(f, A_WHILE);
+    }
+}
+
+static void use_secrets(struct f *f)
+{
+    add_user(f, "t1", "s1", NULL);
+    add_user(f, "t2", "s1", NULL);
+    f_advance(f, A_WHILE);
+    answer_all(f);
+    swarm_report(&f->s, "t1", FAILED);
+    f_commit(f);
+    f_advance(f, A_WHILE);
+}
+
+static void want_of_memory_anywhere_leaves_it_usable(void **state)
+{
+    bool failed = true;
+
+    (void)state;
+    for (size_t n = 1; failed; n++) {
+        struct f f;
+        uint64_t stream;
+
+        set_up(&f);
+        heap_fail_at(&f.heap, n);
+        use_secrets(&f);
+        failed = heap_failed(&f.heap);
+        heap_fail_at(&f.heap, 0);
+        stream = f_attach(&f, "n1");
+        f_advance(&f, A_WHILE);
+        answer_all(&f);
+        assert_string_equal(next(&f, stream), "+t:t1 +t:t2 +s:s1.t2!=t2");
+        f_fini(&f);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -534,6 +583,7 @@ int main(void)
         cmocka_unit_test(a_secret_that_is_deleted_is_taken_back_with_its_task),
         cmocka_unit_test(a_node_without_such_a_task_gets_nothing),
         cmocka_unit_test(a_value_never_gets_into_the_store),
+        cmocka_unit_test(want_of_memory_anywhere_leaves_it_usable),
     };
 
     return cmocka_run_group_tests_name("dispatcher/leases", tests, NULL, NULL);
