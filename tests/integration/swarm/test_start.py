@@ -52,7 +52,7 @@ def a_state_directory_has_one_owner():
         other.log = swarm.path("other.log")
         code = other.start().wait()
         expect(code == 1, "exit code %d" % code)
-        expect("in use" in other.text() and
+        expect("process %d" % swarm.manager.process.pid in other.text() and
                swarm.path("manager") in other.text(),
                "not said: " + other.text())
         worker = swarm.worker("w1")
@@ -60,8 +60,8 @@ def a_state_directory_has_one_owner():
         again.log = swarm.path("again.log")
         code = again.start().wait()
         expect(code == 1, "exit code %d" % code)
-        expect("in use" in again.text() and worker.state in again.text(),
-               "not said: " + again.text())
+        expect("process %d" % worker.process.pid in again.text() and
+               worker.state in again.text(), "not said: " + again.text())
         expect(swarm.node_state("w1") == "READY", "the first is disturbed")
 
 
