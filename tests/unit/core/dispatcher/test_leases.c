@@ -5,6 +5,8 @@
 
 #include "fixture.h"
 
+#include "base/rng.h"
+
 #define UPDATE SWKPB__ASSIGNMENT_CHANGE__ASSIGNMENT_ACTION__UPDATE
 
 #define A_WHILE (250 * SWK_MILLISECOND)
@@ -510,6 +512,175 @@ static void a_value_never_gets_into_the_store(void **state)
     f_fini(&f);
 }
 
+/* -- At random ------------------------------------------------------------- */
+
+enum {
+    STEPS = 300,
+    TASKS_MAX = STEPS,
+    WORK_MAX = 64,
+    ITEMS_MAX = 128,
+};
+
+/* A node that takes what it is sent, and the requests that are open. */
+struct world {
+    struct f f;
+    struct swki_rng rng;
+    const char *session;
+    uint64_t stream;
+    char items[ITEMS_MAX][48]; /* "s:ID" and "t:ID" that the node has */
+    size_t items_count;
+    uint64_t work[WORK_MAX];
+    size_t work_count;
+    unsigned tasks_count; /* that ever were */
+    bool gone[TASKS_MAX];
+};
+
+static void take_change(struct world *w, const Swkpb__AssignmentChange *change)
+{
+    const Swkpb__Assignment *a = change->assignment;
+    bool secret = a->item_case == SWKPB__ASSIGNMENT__ITEM_SECRET;
+    char item[48];
+    size_t at = 0;
+
+    snprintf(item, sizeof(item), "%c:%s", secret ? 's' : 't',
+             secret ? a->secret->id : a->task->id);
+    while (at < w->items_count && strcmp(w->items[at], item) != 0) {
+        at++;
+    }
+    if (change->action == UPDATE && at == w->items_count) {
+        assert_true(w->items_count < ITEMS_MAX);
+        memcpy(w->items[w->items_count++], item, sizeof(item));
+    } else if (change->action == UPDATE) {
+        assert_false(secret); /* a secret is sent once */
+    } else {
+        assert_true(at < w->items_count); /* what goes was there */
+        memcpy(w->items[at], w->items[--w->items_count], sizeof(item));
+    }
+}
+
+static void take_messages(struct world *w)
+{
+    const Swkpb__AssignmentsMessage *message;
+
+    while ((message = f_next_assignments(&w->f, w->stream)) != NULL) {
+        if (message->type == SWKPB__ASSIGNMENTS_MESSAGE__TYPE__COMPLETE) {
+            w->items_count = 0;
+        }
+        for (size_t i = 0; i < message->n_changes; i++) {
+            take_change(w, message->changes[i]);
+        }
+    }
+}
+
+static void take_work(struct world *w)
+{
+    const struct swki_fetch_work *work;
+
+    while ((work = swki_dispatcher_next_fetch(w->f.d, w->f.s.now)) != NULL) {
+        assert_true(w->work_count < WORK_MAX);
+        w->work[w->work_count++] = work->id;
+    }
+}
+
+static void answer_one(struct world *w)
+{
+    size_t at =
+        w->work_count > 0 ? (size_t)swki_rng_below(&w->rng, w->work_count) : 0;
+    uint64_t kind = swki_rng_below(&w->rng, 5);
+
+    if (w->work_count == 0) {
+        return;
+    }
+    if (kind == 0) {
+        refuse(&w->f, w->work[at]);
+    } else if (kind > 1) { /* else it is lost */
+        give(&w->f, w->work[at], "value", kind == 2);
+    }
+    w->work[at] = w->work[--w->work_count];
+}
+
+static void end_one(struct world *w, unsigned n)
+{
+    char id[16];
+
+    if (n < w->tasks_count && !w->gone[n]) {
+        snprintf(id, sizeof(id), "t%u", n);
+        if (f_task_state(&w->f, id) <= RUNNING) {
+            swarm_report(&w->f.s, id, FAILED);
+        }
+        f_delete_task(&w->f, id);
+        f_commit(&w->f);
+        w->gone[n] = true;
+    }
+}
+
+static void change_one(struct world *w)
+{
+    unsigned n = (unsigned)swki_rng_below(&w->rng, w->tasks_count + 1u);
+    char id[16];
+
+    snprintf(id, sizeof(id), "t%u", n);
+    switch (swki_rng_below(&w->rng, 8)) {
+    case 0:
+    case 1:
+    case 2:
+        snprintf(id, sizeof(id), "t%u", w->tasks_count++);
+        add_user(&w->f, id, swki_rng_below(&w->rng, 2) == 0 ? "s1" : "s2",
+                 swki_rng_below(&w->rng, 3) == 0 ? "s1" : NULL);
+        break;
+    case 3:
+        if (n < w->tasks_count && !w->gone[n] &&
+            f_task_state(&w->f, id) < RUNNING) {
+            swarm_report(&w->f.s, id, RUNNING);
+            f_commit(&w->f);
+        }
+        break;
+    case 4:
+    case 5:
+        end_one(w, n);
+        break;
+    case 6:
+        f_advance(&w->f, swki_rng_below(&w->rng, 3) * SWK_SECOND);
+        break;
+    default:
+        swki_dispatcher_cancel(w->f.d, w->stream);
+        w->stream = f_assignments(&w->f, "n1", w->session);
+        break;
+    }
+}
+
+static void a_node_keeps_nothing_whatever_comes_in_any_order(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 40; seed++) {
+        static struct world w;
+
+        memset(&w, 0, sizeof(w));
+        swki_rng_init(&w.rng, seed);
+        set_up(&w.f);
+        w.session = f_register(&w.f, "n1");
+        w.stream = f_assignments(&w.f, "n1", w.session);
+        for (int i = 0; i < STEPS; i++) {
+            if (swki_rng_below(&w.rng, 2) == 0) {
+                answer_one(&w);
+            } else {
+                change_one(&w);
+            }
+            f_advance(&w.f, 30 * SWK_MILLISECOND);
+            take_work(&w);
+            take_messages(&w);
+        }
+        for (unsigned n = 0; n < w.tasks_count; n++) {
+            end_one(&w, n);
+        }
+        f_advance(&w.f, 2 * SWKI_FETCH_GIVE_UP);
+        take_messages(&w);
+        assert_nothing_asked(&w.f);
+        assert_int_equal(w.items_count, 0);
+        f_fini(&w.f);
+    }
+}
+
 /* -- Memory --------------------------------------------------------------- */
 
 /* Answers whatever is asked for, as a value for one task alone. */
@@ -583,6 +754,7 @@ int main(void)
         cmocka_unit_test(a_secret_that_is_deleted_is_taken_back_with_its_task),
         cmocka_unit_test(a_node_without_such_a_task_gets_nothing),
         cmocka_unit_test(a_value_never_gets_into_the_store),
+        cmocka_unit_test(a_node_keeps_nothing_whatever_comes_in_any_order),
         cmocka_unit_test(want_of_memory_anywhere_leaves_it_usable),
     };
 
