@@ -304,7 +304,8 @@ def a_manager_that_runs_is_not_copied():
     with Swarm() as swarm:
         state = swarm.path("manager")
         raft("decrypt", "--state-dir", state, "--output", swarm.path("copy"),
-             code=7).says("in use", "stop the manager first")
+             code=7).says("process %d" % swarm.manager.process.pid,
+                          "stop the manager first")
         expect(not os.path.exists(swarm.path("copy")), "nothing was made")
         expect(not os.path.exists(swarm.path("copy.making")), "nothing is left")
 
