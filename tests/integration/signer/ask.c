@@ -12,6 +12,7 @@
  * Exit status 0; 1 with "CODE: TEXT" on the standard error if it was refused.
  */
 
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -130,9 +131,12 @@ static void prepare_node(struct ask *ask, const char *node_id, const char *role,
     ask->request.authority = bytes_of(&ask->authority);
 }
 
+/* New nodes: for one that it knows, a signer has less to remember. */
 static void load(struct ask *ask, swk_time seconds)
 {
     const struct swk_clock *clock = swk_posix_clock();
+    uint64_t nodes_count = 0;
+    char node_id[32];
     swk_time start;
     swk_time elapsed;
     uint64_t count;
@@ -141,11 +145,13 @@ static void load(struct ask *ask, swk_time seconds)
     ask_one(ask, 1);
     swki_buf_append(&ask->authority, ask->certificate.data,
                     ask->certificate.len);
-    prepare_node(ask, "node00000000000000000000a", "worker", 24);
+    snprintf(node_id, sizeof(node_id), "node");
+    prepare_node(ask, node_id, "worker", 24);
     ask_one(ask, 1);
     count = ask->signed_count;
     start = clock->now(clock->ctx);
     do {
+        snprintf(node_id, sizeof(node_id), "node%021" PRIu64, ++nodes_count);
         ask_one(ask, IN_FLIGHT);
         elapsed = clock->now(clock->ctx) - start;
     } while (elapsed < seconds * SWK_SECOND);
