@@ -298,7 +298,7 @@ static int check_approval(const struct swki_notary *notary, swk_wall wall,
         swki_approvals_has(&notary->approvals, request->node_id, wall);
     return decision->approved
                ? SWK_OK
-               : swki_fail(err, SWK_EPRECONDITION,
+               : swki_fail(err, SWK_EABORTED,
                            "node %s becomes a manager when an operator says "
                            "so: swarm-signer allow %s",
                            request->node_id, request->node_id);

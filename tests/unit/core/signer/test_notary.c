@@ -270,9 +270,9 @@ static void new_managers_need_an_operators_word(void **state)
     assert_int_equal(decide(f, &request), 0); /* the founder */
     assert_false(f->decision.approved);
     f->authority->used = true;
-    assert_refused(f, &request, SWK_EPRECONDITION, "swarm-signer allow " NODE);
+    assert_refused(f, &request, SWK_EABORTED, "swarm-signer allow " NODE);
     request.previous = swki_pem_of_buf(&f->worker.chain);
-    assert_refused(f, &request, SWK_EPRECONDITION, "swarm-signer allow");
+    assert_refused(f, &request, SWK_EABORTED, "swarm-signer allow");
     request.previous = swki_pem_of_buf(&f->manager.chain);
     assert_int_equal(decide(f, &request), 0); /* it is one */
     request.role = SWKI_ROLE_WORKER;
@@ -286,12 +286,12 @@ static void new_managers_need_an_operators_word(void **state)
     assert_true(f->decision.approved);
     f->wall += (swk_wall)(DAY + SWK_SECOND);
     request.now = f->wall;
-    assert_refused(f, &request, SWK_EPRECONDITION, "swarm-signer allow");
+    assert_refused(f, &request, SWK_EABORTED, "swarm-signer allow");
 
     /* A fresh root is nobody's way around it. */
     f->authority->used = false;
     know(f, "a", SWKI_ROLE_WORKER, f->wall);
-    assert_refused(f, &request, SWK_EPRECONDITION, "swarm-signer allow");
+    assert_refused(f, &request, SWK_EABORTED, "swarm-signer allow");
 }
 
 static void what_is_wrong_for_good_is_denied(void **state)
