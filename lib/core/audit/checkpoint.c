@@ -84,13 +84,14 @@ bool swki_audit_checkpoint_read(const char *text, size_t len,
                                 struct swki_audit_checkpoint *out_checkpoint,
                                 struct swki_audit_checkpoint_text *out_text)
 {
-    const char *end = text + len;
-    const char *first = memchr(text, '\n', len);
+    const char *first = len > 0 ? memchr(text, '\n', len) : NULL;
     const char *second;
+    const char *end;
 
     if (first == NULL) {
         return false;
     }
+    end = text + len;
     second = memchr(first + 1, '\n', (size_t)(end - first - 1));
     if (second == NULL) {
         return false;

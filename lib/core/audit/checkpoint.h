@@ -57,7 +57,8 @@ bool swki_audit_checkpoint_sign(const uint8_t *signature, size_t signature_len,
 bool swki_audit_checkpoint_digest(const void *body, size_t len,
                                   uint8_t out_digest[SWKI_SHA256_SIZE]);
 
-/* False for what is no checkpoint. The signature is not looked at. */
+/* False for what is no checkpoint; text may be NULL if there is none. The
+ * signature is not looked at. */
 bool swki_audit_checkpoint_read(const char *text, size_t len,
                                 struct swki_audit_checkpoint *out_checkpoint,
                                 struct swki_audit_checkpoint_text *out_text);
