@@ -431,3 +431,57 @@ struct swki_caller caller_of(const char *node_id, const char *swarm_id,
     caller.role = role;
     return caller;
 }
+
+void join_many(struct f *f, size_t count)
+{
+    char id[SWK_ID_LEN_MAX + 1];
+
+    for (size_t i = 0; i < count; i++) {
+        join_swarm(f, tokens_of(f)->worker, id);
+    }
+    commit(f);
+}
+
+void renew(struct f *f, const char *id)
+{
+    struct swki_caller caller = caller_of(id, PKI_SWARM, SWKI_ROLE_WORKER);
+
+    assert_int_equal(issue_as(f, &caller, "").answer->status, SWKI_STATUS_OK);
+    commit(f);
+}
+
+static struct swk_bytes copy_of(struct swki_object *object, const void *data,
+                                size_t len)
+{
+    void *copy = swki_arena_memdup(swki_object_arena(object), data, len);
+
+    assert_non_null(copy);
+    return (struct swk_bytes){copy, len};
+}
+
+void set_data(struct swki_object *object, ProtobufCBinaryData *data,
+              const struct swki_buf *pem)
+{
+    struct swk_bytes copy = copy_of(object, pem->data, pem->len);
+
+    *data = (ProtobufCBinaryData){copy.len, (void *)copy.data};
+}
+
+void name_external(struct f *f, const struct swki_buf *root)
+{
+    struct swki_object *object = edit_cluster(f);
+    struct swki_arena *arena = swki_object_arena(object);
+    Swkpb__ClusterSpec *spec =
+        swki_object_own(object, &swki_cluster_edit(object)->spec);
+    Swkpb__ExternalCA *external = swki_arena_alloc(arena, sizeof(*external));
+
+    swkpb__external_ca__init(external);
+    external->url = swki_arena_strdup(arena, "https://192.0.2.9/sign");
+    if (root != NULL) {
+        set_data(object, &external->ca_cert, root);
+    }
+    spec->ca_config->external_cas =
+        swki_arena_memdup(arena, &external, sizeof(external));
+    spec->ca_config->n_external_cas = 1;
+    change(f, SWKI_ACTOR_CONTROL, object);
+}

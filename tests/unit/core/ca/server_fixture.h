@@ -132,6 +132,13 @@ const Swkpb__JoinTokens *tokens_of(struct f *f);
 void join_swarm(struct f *f, const char *token,
                 char out_id[SWK_ID_LEN_MAX + 1]);
 struct swki_identity identity_of(const ProtobufCBinaryData *pem);
+void join_many(struct f *f, size_t count);
+/* As a worker, with its certificate. */
+void renew(struct f *f, const char *id);
+void set_data(struct swki_object *object, ProtobufCBinaryData *data,
+              const struct swki_buf *pem);
+/* An external CA, for this root; NULL: without one. */
+void name_external(struct f *f, const struct swki_buf *root);
 /* The state of a node's certificate. */
 int state_of(struct f *f, const char *id);
 
