@@ -635,6 +635,8 @@ static void see_rotation(struct swki_renewal *r, const Swkpb__Node *node)
 void swki_renewal_news(struct swki_renewal *r,
                        const Swkpb__SessionMessage *news)
 {
+    /* They come from a manager that was verified, and took this node. */
+    r->inquiry.shut_out = false;
     if (news->node != NULL && news->node->spec != NULL) {
         see_role(r, news->node);
     }

@@ -913,6 +913,18 @@ static void node_that_missed_a_rotation_says_so_once(void **state)
     assert_false(swki_renewal_is_shut_out(f->renewal));
 }
 
+/* One with the address of an earlier manager says anything. */
+static void node_that_hears_of_its_swarm_is_not_shut_out(void **state)
+{
+    struct f *f = *state;
+
+    swki_loop_process(f->loop);
+    ask_roots_again(f, &f->next_pki.root);
+    assert_true(swki_renewal_is_shut_out(f->renewal));
+    tell(f, STATE(ISSUED), &f->pki.root);
+    assert_false(swki_renewal_is_shut_out(f->renewal));
+}
+
 static void stranger_is_asked_for_roots_once_a_minute_at_most(void **state)
 {
     struct f *f = *state;
@@ -975,6 +987,7 @@ int main(void)
         TEST(another_root_does_not_come_in_with_the_news),
         TEST(unverified_roots_count_if_they_signed_the_certificate),
         TEST(node_that_missed_a_rotation_says_so_once),
+        TEST(node_that_hears_of_its_swarm_is_not_shut_out),
         TEST(stranger_is_asked_for_roots_once_a_minute_at_most),
         TEST(role_is_asked_for_until_it_is_granted),
     };
