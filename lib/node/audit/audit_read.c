@@ -517,7 +517,7 @@ int swk_audit_record_text(const struct swk_audit_record *record,
 
 const char *swk_audit_finding_name(int finding)
 {
-    return finding >= SWK_AUDIT_INTACT && finding <= SWK_AUDIT_TRUNCATED
+    return finding >= SWK_AUDIT_INTACT && finding <= SWK_AUDIT_UNSIGNED
                ? swki_audit_finding_name((enum swki_audit_finding)finding)
                : "unknown";
 }

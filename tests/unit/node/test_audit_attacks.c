@@ -754,6 +754,18 @@ static void what_is_behind_the_checkpoint_can_be_cut_off(void **state)
     assert_true(f->report.signed_seq < f->report.last_seq);
 }
 
+static void each_finding_has_a_name(void **state)
+{
+    (void)state;
+    for (int finding = SWK_AUDIT_INTACT; finding <= SWK_AUDIT_UNSIGNED;
+         finding++) {
+        assert_string_not_equal(swk_audit_finding_name(finding), "unknown");
+    }
+    assert_string_equal(swk_audit_finding_name(SWK_AUDIT_UNSIGNED), "unsigned");
+    assert_string_equal(swk_audit_finding_name(SWK_AUDIT_UNSIGNED + 1),
+                        "unknown");
+}
+
 int main(void)
 {
 #define WITH_F(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -766,6 +778,7 @@ int main(void)
         WITH_F(no_file_is_written_that_nobody_would_read),
         WITH_F(an_earlier_state_of_all_files_needs_a_head_from_elsewhere),
         WITH_F(what_is_behind_the_checkpoint_can_be_cut_off),
+        cmocka_unit_test(each_finding_has_a_name),
     };
 
     return cmocka_run_group_tests_name("audit_attacks", tests, NULL, NULL);
