@@ -48,15 +48,6 @@ int swki_fetcher_new(const struct swki_fetcher_config *config,
     return SWK_OK;
 }
 
-void swki_fetcher_free(struct swki_fetcher *f)
-{
-    if (f != NULL) {
-        swki_timers_fini(&f->timers);
-        swki_arena_fini(&f->arena);
-        swki_free(f->config.alloc, f);
-    }
-}
-
 /* -- States --------------------------------------------------------------- */
 
 static const char *driver_of(const struct swki_fetch *fetch)
@@ -74,7 +65,8 @@ static bool is_waiting(const struct swki_fetch *fetch)
 /* Out of whatever list it is in, with no timer. */
 static void detach(struct swki_fetcher *f, struct swki_fetch *fetch)
 {
-    if (fetch->state == SWKI_FETCH_ASKED) {
+    if (fetch->state == SWKI_FETCH_ASKED ||
+        fetch->state == SWKI_FETCH_DROPPED) {
         f->asked_count--;
     }
     swki_list_remove(&fetch->link);
@@ -174,6 +166,18 @@ static void wipe_value(struct swki_fetcher *f, struct swki_fetch *fetch)
     }
 }
 
+static void free_fetch(struct swki_fetcher *f, struct swki_fetch *fetch)
+{
+    detach(f, fetch);
+    wipe_value(f, fetch);
+    swki_object_unref(fetch->secret);
+    swki_object_unref(fetch->task);
+    swki_free(f->config.alloc, fetch);
+}
+
+/* The provider does not know that one which it was asked for is not wanted any
+ * more: that counts on, or whoever asks and drops without end would have it
+ * asked without bound. */
 void swki_fetcher_drop(struct swki_fetcher *f, struct swki_fetch *fetch)
 {
     if (fetch == NULL) {
@@ -182,11 +186,25 @@ void swki_fetcher_drop(struct swki_fetcher *f, struct swki_fetch *fetch)
     if (is_waiting(fetch)) {
         f->waiting_count--;
     }
-    detach(f, fetch);
-    wipe_value(f, fetch);
-    swki_object_unref(fetch->secret);
-    swki_object_unref(fetch->task);
-    swki_free(f->config.alloc, fetch);
+    if (fetch->state == SWKI_FETCH_ASKED) {
+        fetch->state = SWKI_FETCH_DROPPED;
+        fetch->owner = NULL;
+    } else {
+        free_fetch(f, fetch);
+    }
+}
+
+void swki_fetcher_free(struct swki_fetcher *f)
+{
+    if (f == NULL) {
+        return;
+    }
+    while (!swki_list_empty(&f->asked)) {
+        free_fetch(f, SWKI_CONTAINER(f->asked.next, struct swki_fetch, link));
+    }
+    swki_timers_fini(&f->timers);
+    swki_arena_fini(&f->arena);
+    swki_free(f->config.alloc, f);
 }
 
 struct swki_fetch *swki_fetcher_next_ended(struct swki_fetcher *f)
@@ -318,6 +336,10 @@ void swki_fetcher_worked(struct swki_fetcher *f, swk_time now, uint64_t id,
     if (fetch == NULL) {
         return;
     }
+    if (fetch->state == SWKI_FETCH_DROPPED) {
+        free_fetch(f, fetch);
+        return;
+    }
     if (result->code != 0) {
         take_failure(f, fetch, now, result);
         return;
@@ -349,7 +371,9 @@ void swki_fetcher_expire(struct swki_fetcher *f, swk_time now)
         struct swki_fetch *fetch =
             SWKI_CONTAINER(timer, struct swki_fetch, timer);
 
-        if (now >= fetch->give_up) {
+        if (fetch->state == SWKI_FETCH_DROPPED) {
+            free_fetch(f, fetch);
+        } else if (now >= fetch->give_up) {
             give_up(f, fetch, "no answer in time");
         } else if (fetch->state == SWKI_FETCH_ASKED) {
             try_later(f, fetch, now, "no answer in time");

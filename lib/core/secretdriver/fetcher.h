@@ -12,6 +12,9 @@
  *     QUEUED -> ASKED -> READY | FAILED
  *       ^         |
  *       +- PAUSED <        failed, but may pass
+ *
+ * One that is dropped while ASKED takes a place until its attempt ends, as long
+ * as the provider may be busy with it.
  */
 
 #ifndef SWKI_SECRETDRIVER_FETCHER_H
@@ -47,6 +50,7 @@ enum swki_fetch_state {
     SWKI_FETCH_PAUSED,
     SWKI_FETCH_READY,
     SWKI_FETCH_FAILED,
+    SWKI_FETCH_DROPPED, /* while it was asked for: until the attempt ends */
 };
 
 /* One value that somebody wants. Read it; the fetcher changes it. */
@@ -76,7 +80,7 @@ struct swki_fetcher;
 
 int swki_fetcher_new(const struct swki_fetcher_config *config,
                      struct swki_fetcher **out_fetcher, struct swk_error *err);
-/* Nothing that was asked for is left. */
+/* All that was asked for is ended and dropped, or dropped. */
 void swki_fetcher_free(struct swki_fetcher *fetcher);
 
 /* Asks for the value of a secret with a driver, for a task that is to run on

@@ -341,7 +341,8 @@ static void a_driver_that_hangs_holds_up_no_other(void **state)
 {
     struct swki_fetch *slow[10];
     struct swki_fetch *quick[20];
-    size_t asked = 0;
+    size_t asked = 1;
+    uint64_t first;
     struct f f;
 
     (void)state;
@@ -349,6 +350,7 @@ static void a_driver_that_hangs_holds_up_no_other(void **state)
     for (size_t i = 0; i < 10; i++) {
         slow[i] = ask(&f, "s1", "slow");
     }
+    first = swki_fetcher_next_work(f.fetcher, f.now)->id;
     while (swki_fetcher_next_work(f.fetcher, f.now) != NULL) {
         asked++;
     }
@@ -363,15 +365,50 @@ static void a_driver_that_hangs_holds_up_no_other(void **state)
         asked++;
     }
     assert_int_equal(asked, SWKI_FETCH_ASKED_MAX);
-    swki_fetcher_drop(f.fetcher, slow[0]); /* makes room */
+    answer(&f, first, 0, 1); /* makes room */
     assert_string_equal(
         swki_fetcher_next_work(f.fetcher, f.now)->request.driver, "slow");
-    for (size_t i = 1; i < 10; i++) {
+    for (size_t i = 0; i < 10; i++) {
         swki_fetcher_drop(f.fetcher, slow[i]);
     }
     for (size_t i = 0; i < 20; i++) {
         swki_fetcher_drop(f.fetcher, quick[i]);
     }
+    tear_down(&f);
+}
+
+/* As by a node that comes and goes without end. */
+static void what_is_dropped_keeps_its_place_while_it_is_asked_for(void **state)
+{
+    const struct swki_fetch_work *work;
+    struct swki_fetch *fetch;
+    uint64_t first = 0;
+    size_t asked = 0;
+    struct f f;
+
+    (void)state;
+    set_up(&f);
+    for (size_t i = 0; i < 100; i++) {
+        fetch = ask(&f, "s1", "vault");
+        work = swki_fetcher_next_work(f.fetcher, f.now);
+        first = first == 0 ? work->id : first;
+        asked += work != NULL;
+        swki_fetcher_drop(f.fetcher, fetch);
+    }
+    assert_int_equal(asked, SWKI_FETCH_ASKED_OF_DRIVER_MAX);
+    fetch = ask(&f, "s1", "vault");
+    assert_null(swki_fetcher_next_work(f.fetcher, f.now));
+    answer(&f, first, 0, 1);
+    assert_null(swki_fetcher_next_ended(f.fetcher));
+    assert_non_null(swki_fetcher_next_work(f.fetcher, f.now));
+    swki_fetcher_drop(f.fetcher, fetch);
+    /* No answer comes for these: their time makes room. */
+    fetch = ask(&f, "s1", "vault");
+    assert_null(swki_fetcher_next_work(f.fetcher, f.now));
+    pass(&f);
+    assert_non_null(swki_fetcher_next_work(f.fetcher, f.now));
+    assert_null(swki_fetcher_next_ended(f.fetcher));
+    swki_fetcher_drop(f.fetcher, fetch);
     tear_down(&f);
 }
 
@@ -413,6 +450,7 @@ int main(void)
         cmocka_unit_test(an_attempt_has_its_time_and_a_late_answer_is_ignored),
         cmocka_unit_test(a_provider_that_never_answers_is_given_up),
         cmocka_unit_test(a_driver_that_hangs_holds_up_no_other),
+        cmocka_unit_test(what_is_dropped_keeps_its_place_while_it_is_asked_for),
         cmocka_unit_test(values_that_nobody_takes_stop_further_requests),
     };
 
