@@ -169,6 +169,15 @@ static void drop_missing(struct swk_signer_keys *keys,
     }
 }
 
+/* The keys went with their directory. */
+static void drop_all(struct swk_signer_keys *keys)
+{
+    const struct swki_signer_name none = {""};
+
+    drop_missing(keys, &none, 0);
+    keys->read_at_ns = 0;
+}
+
 int swki_signer_keys_reload(struct swk_signer_keys *keys, struct swk_error *err)
 {
     struct swki_signer_name names[NAMES_MAX];
@@ -199,8 +208,13 @@ int swki_signer_keys_refresh(struct swk_signer_keys *keys,
     int rc;
 
     if (stat(keys->dir, &st) != 0) {
+        int error = errno;
+
+        if (error == ENOENT) {
+            drop_all(keys);
+        }
         return swki_fail(err, SWK_EIO, "cannot read %s: %s", keys->dir,
-                         strerror(errno));
+                         strerror(error));
     }
     changed = st.st_mtim.tv_sec * (int64_t)SWK_SECOND + st.st_mtim.tv_nsec;
     if (changed == keys->read_at_ns) {

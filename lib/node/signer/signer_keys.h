@@ -37,7 +37,8 @@ struct swk_signer_keys {
 int swki_signer_keys_reload(struct swk_signer_keys *keys,
                             struct swk_error *err);
 
-/* Likewise, if files have come or gone since it was done last. */
+/* Likewise, if files have come or gone since it was done last. When the
+ * directory is gone, so are all keys. */
 int swki_signer_keys_refresh(struct swk_signer_keys *keys,
                              struct swk_error *err);
 

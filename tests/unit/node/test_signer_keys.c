@@ -352,6 +352,26 @@ static void what_others_bring_and_take_is_seen(void **state)
     swk_signer_keys_free(service);
 }
 
+/* As when it lies on something that is taken out of the machine. */
+static void keys_go_and_come_with_their_directory(void **state)
+{
+    struct f *f = *state;
+    struct swk_authority made;
+    struct swk_authority found;
+    char away[160];
+
+    reopen(f, no_password);
+    assert_int_equal(swk_signer_keys_create(f->keys, &made, NULL), 0);
+    snprintf(away, sizeof(away), "%s/away", f->other.path);
+    assert_int_equal(rename(f->dir.path, away), 0);
+    assert_int_equal(swki_signer_keys_refresh(f->keys, NULL), SWK_EIO);
+    assert_int_equal(swk_signer_keys_at(f->keys, 0, &found), 0);
+    assert_int_equal(rename(away, f->dir.path), 0);
+    assert_int_equal(swki_signer_keys_refresh(f->keys, NULL), 0);
+    assert_int_equal(swk_signer_keys_at(f->keys, 0, &found), 1);
+    assert_string_equal(found.fingerprint, made.fingerprint);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -366,6 +386,7 @@ int main(void)
         TEST(what_is_no_pair_is_not_taken_in),
         TEST(damage_is_told),
         TEST(what_others_bring_and_take_is_seen),
+        TEST(keys_go_and_come_with_their_directory),
     };
 
     return cmocka_run_group_tests_name("signer_keys", tests, NULL, NULL);
