@@ -415,7 +415,8 @@ static bool lease_values(struct swki_dispatcher *d, struct node *node,
 
 /* A task that the node does not know waits for its values. A complete set waits
  * as a whole: the node would stop what is not in it. Both not for long, as
- * values that do not come are given up. */
+ * values that do not come are given up, and no set waits for a task that came
+ * later, which no node can know of: such tasks may come without end. */
 static bool waits_for_values(const struct sent_task *sent)
 {
     return sent->object == NULL && swki_dispatcher_leases_open(sent);
@@ -428,7 +429,7 @@ static bool complete_set_waits(const struct node *node)
 
     while (node->assignments_complete &&
            (sent = swki_map_next(&node->tasks, &cursor)) != NULL) {
-        if (waits_for_values(sent)) {
+        if (sent->earlier && waits_for_values(sent)) {
             return true;
         }
     }
@@ -544,6 +545,8 @@ bool swki_dispatcher_list_assignments(struct swki_dispatcher *d,
                                           .text = node->id};
     struct swki_cursor cursor;
     const struct swki_object *object;
+    struct sent_task *sent;
+    size_t walk = 0;
     bool ok = true;
 
     forget_sent(d, node);
@@ -555,6 +558,9 @@ bool swki_dispatcher_list_assignments(struct swki_dispatcher *d,
         ok = swki_dispatcher_mark_task(d, node, swki_object_id(object));
     }
     swki_cursor_close(&cursor);
+    while ((sent = swki_map_next(&node->tasks, &walk)) != NULL) {
+        sent->earlier = true;
+    }
     node->assignments_complete = true;
     node->assignments_due = true;
     swki_dispatcher_note_due(d, node);

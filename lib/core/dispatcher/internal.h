@@ -18,6 +18,7 @@ struct sent_task {
     const struct swki_object *object; /* NULL: marked, but not sent yet */
     bool dirty;   /* may differ from what is committed */
     bool holding; /* counted as a user of its dependencies */
+    bool earlier; /* there when the stream was opened: the node may run it */
     struct swki_link leases; /* of the values that drivers give it */
 };
 

@@ -438,6 +438,27 @@ static void a_complete_set_waits_so_that_nothing_is_stopped(void **state)
     f_fini(&f);
 }
 
+static void a_complete_set_waits_for_no_task_that_came_later(void **state)
+{
+    struct f f;
+    uint64_t stream = set_up(&f);
+    uint64_t id;
+
+    (void)state;
+    add_user(&f, "t1", "s1", NULL);
+    swki_dispatcher_cancel(f.d, stream);
+    stream = f_attach(&f, "n1");
+    assert_string_equal(next(&f, stream), "none");
+    id = asked_for(&f, "s1", "t1");
+    add_user(&f, "t2", "s2", NULL);
+    assert_string_equal(next(&f, stream), "none");
+    refuse(&f, id);
+    assert_string_equal(next(&f, stream), "+t:t1");
+    give(&f, asked_for(&f, "s2", "t2"), "two", 0);
+    assert_string_equal(next(&f, stream), "+t:t2 +s:s2=two");
+    f_fini(&f);
+}
+
 static void no_new_value_is_made_for_a_task_that_runs(void **state)
 {
     struct f f;
@@ -750,6 +771,7 @@ int main(void)
         cmocka_unit_test(a_node_that_is_removed_takes_its_requests_along),
         cmocka_unit_test(another_leader_asks_anew_and_ignores_old_answers),
         cmocka_unit_test(a_complete_set_waits_so_that_nothing_is_stopped),
+        cmocka_unit_test(a_complete_set_waits_for_no_task_that_came_later),
         cmocka_unit_test(no_new_value_is_made_for_a_task_that_runs),
         cmocka_unit_test(a_secret_that_is_deleted_is_taken_back_with_its_task),
         cmocka_unit_test(a_node_without_such_a_task_gets_nothing),
