@@ -72,7 +72,21 @@ static bool is_left_out(const Swkpb__Rpc__RotationWaiver *without,
     return without->down && is_down(node);
 }
 
-static const char *certificate_text(struct pool *pool, const Swkpb__Node *node)
+/* A certificate under the next root comes with the next root's own under the
+ * present one. */
+static bool has_next_certificate(const Swkpb__RootRotation *rotation,
+                                 const Swkpb__Node *node)
+{
+    const ProtobufCBinaryData *cross = &rotation->cross_signed_ca_cert;
+    const ProtobufCBinaryData *chain = &node->certificate->certificate;
+
+    return cross->len > 0 && chain->len >= cross->len &&
+           memmem(chain->data, chain->len, cross->data, cross->len) != NULL;
+}
+
+static const char *certificate_text(struct pool *pool,
+                                    const Swkpb__RootRotation *rotation,
+                                    const Swkpb__Node *node)
 {
     const Swkpb__IssuanceStatus *status =
         node->certificate != NULL ? node->certificate->status : NULL;
@@ -86,12 +100,19 @@ static const char *certificate_text(struct pool *pool, const Swkpb__Node *node)
         return "asked to renew its certificate";
     case STATE(FAILED):
         return pool_printf(pool, "it got no certificate: %s", status->err);
+    case STATE(ISSUED):
+        if (has_next_certificate(rotation, node)) {
+            return "goes over to its new certificate";
+        }
+        /* fall through */
     default:
         return "waits for its turn";
     }
 }
 
-static const char *why_missing(struct pool *pool, const Swkpb__Node *node)
+static const char *why_missing(struct pool *pool,
+                               const Swkpb__RootRotation *rotation,
+                               const Swkpb__Node *node)
 {
     if (is_down(node)) {
         return "down";
@@ -100,7 +121,7 @@ static const char *why_missing(struct pool *pool, const Swkpb__Node *node)
         node->status->state != SWKPB__NODE_STATUS__STATE__READY) {
         return "not connected";
     }
-    return certificate_text(pool, node);
+    return certificate_text(pool, rotation, node);
 }
 
 static int by_name(const void *a, const void *b)
@@ -130,7 +151,7 @@ void ca_progress_read(struct pool *pool, const Swkpb__RootRotation *rotation,
         }
         *missing = (struct ca_missing){
             .node = node,
-            .why = why_missing(pool, node),
+            .why = why_missing(pool, rotation, node),
             .left_out = is_left_out(rotation->without, node),
         };
         progress.left_out += missing->left_out;
@@ -302,14 +323,25 @@ static void show_progress(struct follow *f, struct pool *pool,
     }
 }
 
-/* The last of it, for what was shown before is of some time ago. */
+/* The last of it, for what was shown before is of some time ago. A rotation
+ * that is over waits for nobody: who has not renewed was left out. */
 static void show_end(struct follow *f, struct pool *pool,
                      const Swkpb__RootCA *root,
                      const Swkpb__ListNodesResponse *nodes)
 {
+    Swkpb__Rpc__RotationWaiver without = SWKPB__RPC__ROTATION_WAIVER__INIT;
     Swkpb__RootRotation rotation = SWKPB__ROOT_ROTATION__INIT;
 
     rotation.ca_cert = root->ca_cert;
+    rotation.without = &without;
+    without.node_ids =
+        pool_alloc(pool, (nodes->n_nodes + 1) * sizeof(*without.node_ids));
+    for (size_t i = 0; i < nodes->n_nodes; i++) {
+        if (nodes->nodes[i]->description != NULL &&
+            nodes->nodes[i]->description->tls_info != NULL) {
+            without.node_ids[without.n_node_ids++] = nodes->nodes[i]->id;
+        }
+    }
     show_progress(f, pool, &rotation, nodes);
 }
 

@@ -241,6 +241,8 @@ def nodes_that_are_down_are_waited_for_or_left_out():
         done = finish(swarm, "--without-down")
         expect(done.code == 0, "finish: %d: %s" % (done.code, done.err))
         done.says("w2: down, left out", "the root CA is rotated")
+        expect(" to go" not in done.out.splitlines()[-3],
+               "the end waits for who was left out:\n" + done.out)
         expect_all_follow(swarm, ["manager", "w1", "w3", "w4"])
 
         # It is locked out, and told so, until it joins anew.
