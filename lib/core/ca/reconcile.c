@@ -494,8 +494,8 @@ static void finish(struct swki_reconcile *r, swk_wall wall)
              "the root CA was rotated; join tokens are new");
     if (waived_count > 0) {
         swki_log(r->logger, SWK_LOG_WARN, "ca",
-                 "%zu nodes were left out: they have to join anew",
-                 waived_count);
+                 "%zu node%s left out, to be removed and to join anew",
+                 waived_count, waived_count == 1 ? " was" : "s were");
     }
 }
 

@@ -105,7 +105,7 @@ static void tell_shut_out(const struct swki_renewal *r, struct swki_pem roots)
     swki_log(r->config.asker.logger, SWK_LOG_ERROR, "node",
              "this node is shut out of its swarm: manager %.64s has the root "
              "certificate sha256:%s..., this node trusts sha256:%s..., and "
-             "does not lead to the other; the root was most likely replaced "
+             "neither leads to the other; the root was most likely replaced "
              "while this node was off. To join anew: on a manager, swarmctl "
              "node rm %s and swarmctl cluster token %s; then empty the state "
              "directory of this node, %.64s, and start it with --join-addr and "
