@@ -17,6 +17,7 @@ VARIABLE = "hunter2-of-the-variable"
 HIDDEN = (SECRET, CONFIG, VARIABLE)
 KINDS = ("node", "service", "network", "task", "cluster", "secret", "resource",
          "extension", "config", "volume")
+HEAD = 16 * 1024  # of a segment of the log
 
 
 def raft(*words, code=0):
@@ -222,8 +223,9 @@ def damage_is_found_and_explained():
                told)
         with open(log, "rb") as f:
             data = f.read()
-        # Within an entry that is not the last, and not between two.
-        place = len(data.rstrip(b"\0")) - 3000
+        # Behind the head, within an entry that is far from the last, and not
+        # between two.
+        place = HEAD + (len(data.rstrip(b"\0")) - HEAD) // 3
         while data[place - 16:place + 16].count(0) > 8:
             place -= 1
         flip(log, place)
