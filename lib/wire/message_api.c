@@ -10,6 +10,7 @@
 #include "raft.pb-c.h"
 #include "snapshot.pb-c.h"
 #include "specs.pb-c.h"
+#include "swarmkit/signer.pb-c.h"
 #include "swarmkit/state.pb-c.h"
 #include "swarmkit/tokens.pb-c.h"
 #include "wire/json.h"
@@ -31,6 +32,7 @@ static const ProtobufCMessageDescriptor *const types[] = {
     &swkpb__snapshot__descriptor,     &swkpb__rpc__state__descriptor,
     &swkpb__rpc__limited_join_token__descriptor,
     &swkpb__rpc__create_join_token_response__descriptor,
+    &swkpb__rpc__describe_signer_response__descriptor,
 };
 
 enum {

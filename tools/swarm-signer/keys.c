@@ -286,6 +286,12 @@ static int import(const struct options *options, swk_signer_keys *keys,
 
     if (rc == 0) {
         printf("%s\n", one.fingerprint);
+    } else if (rc == SWK_EDENIED && password.len == 0 &&
+               options->command == COMMAND_IMPORT) {
+        size_t used = strlen(err->text);
+
+        snprintf(err->text + used, sizeof(err->text) - used,
+                 ": give --transfer-password-file FILE");
     }
     return rc;
 }
@@ -337,8 +343,9 @@ static int export_text(const struct options *options, swk_signer_keys *keys,
     int rc;
 
     if (password.len == 0) {
-        return fail(err, SWK_EINVAL, "a key leaves under a password only",
-                    "export", "give --transfer-password-file");
+        return fail(err, SWK_EINVAL, "export writes",
+                    "no key without a password",
+                    "give --transfer-password-file FILE");
     }
     rc = swk_signer_keys_export(keys, options->argument, password, &pem, &len,
                                 err);

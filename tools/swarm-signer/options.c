@@ -18,6 +18,7 @@ enum {
     FLAG_FIRST = 256,
     FLAGS_MAX = 40,
     RATE_MAX = 10 * 1000 * 1000,
+    NODE_ID_LEN = 25,
 };
 
 struct command_info {
@@ -382,6 +383,14 @@ static int check(struct options *options)
         }
         options->argument = options->fingerprint;
     }
+    if (options->command == COMMAND_ALLOW &&
+        (strlen(options->argument) != NODE_ID_LEN ||
+         strspn(options->argument, "0123456789abcdefghijklmnopqrstuvwxyz") !=
+             NODE_ID_LEN)) {
+        return usage_error("not the ID of a node, which has 25 letters and "
+                           "digits",
+                           options->argument);
+    }
     if ((options->certificate_file == NULL) != (options->key_file == NULL)) {
         return usage_error("one needs the other", "--cert, --key");
     }
@@ -451,7 +460,7 @@ int options_parse(int argc, char **argv, struct options *o)
          KIND_TEXT, &o->transfer_password_file, 0,
          ON(COMMAND_EXPORT) | ON(COMMAND_IMPORT)},
         {0, "format", "FORMAT", "text or json; default text", KIND_TEXT,
-         &o->format, 0, ON(COMMAND_LIST)},
+         &o->format, 0, ON(COMMAND_LIST) | ON(COMMAND_STATUS)},
         {0, "for", "TIME", "how long it may wait to be used; default 1d",
          KIND_DURATION, &o->allow_ns, 0, ON(COMMAND_ALLOW)},
         {0, "withdraw", NULL, "take back what was allowed", KIND_SWITCH,

@@ -6,9 +6,11 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 #include <swarmkit/client.h>
+#include <swarmkit/message.h>
 
 #include "google/protobuf/duration.pb-c.h"
 #include "google/protobuf/timestamp.pb-c.h"
@@ -112,10 +114,42 @@ static void print_response(const Swkpb__Rpc__DescribeSignerResponse *response)
     }
 }
 
+static int print_json(const uint8_t *data, size_t len, struct swk_error *err)
+{
+    char *text;
+    int rc = swk_message_to_json("swarmkit.v1.DescribeSignerResponse", data,
+                                 len, 0, &text, err);
+
+    if (rc == 0) {
+        printf("%s\n", text);
+        swk_message_json_free(text);
+    }
+    return rc;
+}
+
+static int print_answer(const struct options *options, const uint8_t *data,
+                        size_t len, struct swk_error *err)
+{
+    Swkpb__Rpc__DescribeSignerResponse *response;
+
+    if (options->format != NULL && strcmp(options->format, "json") == 0) {
+        return print_json(data, len, err);
+    }
+    response = (Swkpb__Rpc__DescribeSignerResponse *)protobuf_c_message_unpack(
+        &swkpb__rpc__describe_signer_response__descriptor, NULL, len, data);
+    if (response == NULL) {
+        snprintf(err->text, sizeof(err->text),
+                 "the signer's answer cannot be read");
+        return SWK_EMALFORMED;
+    }
+    print_response(response);
+    protobuf_c_message_free_unpacked(&response->base, NULL);
+    return 0;
+}
+
 int print_status(const struct options *options, struct swk_error *err)
 {
     struct swk_client_config config = SWK_CLIENT_CONFIG_INIT;
-    Swkpb__Rpc__DescribeSignerResponse *response;
     swk_client *client;
     uint8_t *data;
     size_t len;
@@ -133,18 +167,7 @@ int print_status(const struct options *options, struct swk_error *err)
     rc = swk_client_call(client, "/swarmkit.v1.Signer/Describe", NULL, 0,
                          10 * SWK_SECOND, &data, &len, err);
     if (rc == 0) {
-        response =
-            (Swkpb__Rpc__DescribeSignerResponse *)protobuf_c_message_unpack(
-                &swkpb__rpc__describe_signer_response__descriptor, NULL, len,
-                data);
-        if (response != NULL) {
-            print_response(response);
-            protobuf_c_message_free_unpacked(&response->base, NULL);
-        } else {
-            rc = err->code = SWK_EMALFORMED;
-            snprintf(err->text, sizeof(err->text),
-                     "the signer's answer cannot be read");
-        }
+        rc = err->code = print_answer(options, data, len, err);
         swk_client_release(client, data);
     }
     swk_client_close(client);

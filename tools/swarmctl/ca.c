@@ -424,9 +424,9 @@ static void tell_of_key(const Swkpb__Cluster *cluster, const struct args *args,
     if (keeper != NULL && keeper->signer[0] != '\0' &&
         !args_has(args, "cert")) {
         printf("its key is at %s of the manager that leads; the signers of "
-               "other managers\nneed it: \"swarm-signer export %.16s\" on that "
-               "machine, "
-               "\"swarm-signer import FILE\" on theirs\n",
+               "other managers\nneed it: \"swarm-signer export %.16s "
+               "--transfer-password-file FILE\" on that\nmachine, "
+               "\"swarm-signer import\" likewise on theirs\n",
                keeper->signer, fingerprint);
     }
 }

@@ -2,6 +2,7 @@
 
 """Swarms whose CA's key is in a process of its own."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -256,6 +257,10 @@ def a_manager_is_what_an_operator_allows():
                    swarm.signer.socket)
         told.says("May become managers", waiting["nodeId"],
                   "approve managers   yes", "Nodes remembered: 2")
+        told = run(tool("swarm-signer"), "status", "--format", "json",
+                   "--socket", swarm.signer.socket)
+        expect(json.loads(told.out)["allowed"] == [waiting["nodeId"]],
+               told.out)
         swarm.wait_voter("m2")
         swarm.signer.tool("allow", waiting["nodeId"], "--withdraw", code=1)
         told = run(tool("swarm-signer"), "status", "--socket",
@@ -278,6 +283,10 @@ def another_managers_signer_takes_over():
         os.mkdir(second.state, 0o700)
         if USER:
             run("chown", USER, second.state)
+        swarm.signer.tool("export", code=1).says(
+            "give --transfer-password-file")
+        second.tool("import", pem, code=1).says(
+            "give --transfer-password-file")
         second.tool("import", pem, *transfer)
         expect(second.authorities()[0]["used"], "it is given away as new")
         swarm.daemons.append(second.start())
@@ -363,6 +372,7 @@ def wrong_usage_is_told():
         (["remove", "root.pem"], "not a fingerprint: root.pem"),
         (["export", "0" * 65], "not a fingerprint"),
         (["list", "--format", "xml"], "neither text nor json"),
+        (["allow", "manager2"], "not the ID of a node"),
         (["--log-level", "loud"], "none of debug"),
     ]
     for words, text in cases:
