@@ -22,7 +22,8 @@
 #define ATTEMPT_PAUSE (2 * SWK_SECOND)
 #define POLL_PAUSE_MAX (10 * SWK_SECOND)
 #define TELL_PERIOD (30 * SWK_SECOND)
-/* For the CA to sign. Who starts again after it asks for the same. */
+/* With a CA that does not say why it has yet to sign; one that does is waited
+ * for as long as it takes. */
 #define PATIENCE (10 * SWK_MINUTE)
 
 enum {
@@ -212,7 +213,8 @@ static int pause_for(const struct swki_join_config *config, swk_time pause_ns,
 /* Waiting for the certificate, from the first question on. */
 struct wait {
     swk_time start;
-    swk_time told_at; /* 0: nothing was told yet */
+    swk_time heard_at; /* when the CA said why it must wait; start: never */
+    swk_time told_at;  /* 0: nothing was told yet */
     unsigned asked;
 };
 
@@ -250,12 +252,16 @@ static int ask_once(const struct swki_join_config *config,
     ProtobufCMessage *decoded;
     int rc;
 
+    swki_arena_reset(arena);
     exchange->timeout_ns = wait->asked++ == 0 ? CALL_TIMEOUT : STATUS_TIMEOUT;
     rc = swki_exchange(exchange, arena, &decoded, err);
     if (rc == 0) {
         *out_status = (const Swkpb__NodeCertificateStatusResponse *)decoded;
         if (is_settled(*out_status)) {
             return 1;
+        }
+        if ((*out_status)->status->err[0] != '\0') {
+            wait->heard_at = config->clock->now(config->clock->ctx);
         }
         tell_wait(config, wait, node_id, (*out_status)->status->err);
         rc = swki_fail(err, SWK_ETIMEDOUT,
@@ -288,7 +294,8 @@ static int ask_status(const struct swki_join_config *config,
     Swkpb__NodeCertificateStatusRequest request =
         SWKPB__NODE_CERTIFICATE_STATUS_REQUEST__INIT;
     struct swki_exchange exchange = exchange_of(config, address, context);
-    struct wait wait = {.start = config->clock->now(config->clock->ctx)};
+    swk_time start = config->clock->now(config->clock->ctx);
+    struct wait wait = {.start = start, .heard_at = start};
     uint8_t digest[SWKI_SHA256_SIZE];
     int rc = 0;
 
@@ -305,7 +312,7 @@ static int ask_status(const struct swki_join_config *config,
         rc =
             ask_once(config, &exchange, &wait, node_id, arena, out_status, err);
         if (rc == 0 &&
-            config->clock->now(config->clock->ctx) - wait.start > PATIENCE) {
+            config->clock->now(config->clock->ctx) - wait.heard_at > PATIENCE) {
             err->code = SWK_EBUSY; /* another attempt would not help it */
             return SWK_EBUSY;
         }
@@ -317,7 +324,8 @@ static int ask_status(const struct swki_join_config *config,
 }
 
 /* The request is made once: who asks again after an answer was lost asks for
- * the same, and is known by it; after another start, too. */
+ * the same, after another start, too. By a limited token it is known by that;
+ * by another one it becomes another node. */
 static int make_request(const struct swki_join_config *config,
                         struct swki_credentials *credentials,
                         struct swki_buf *csr, struct swk_error *err)
@@ -343,10 +351,12 @@ static int fetch_certificate(const struct swki_join_config *config,
     const Swkpb__NodeCertificateStatusResponse *status = NULL;
     struct swki_tls_context *context = NULL;
     const char *node_id = "";
+    struct swki_arena polls;
     int rc;
 
     /* Without own certificate: a chain from an earlier life does not count. */
     swki_buf_clear(&credentials->chain);
+    swki_arena_init(&polls, config->alloc, SWKI_PEM_LEN_MAX * 64);
     rc = swki_credentials_tls(credentials, SWKI_TLS_CLIENT, config->alloc,
                               config->clock, config->entropy, &context, err);
     if (rc == 0 && csr->len == 0) {
@@ -357,12 +367,13 @@ static int fetch_certificate(const struct swki_join_config *config,
                              err);
     }
     if (rc == 0) {
-        rc = ask_status(config, address, context, node_id, csr, arena, &status,
+        rc = ask_status(config, address, context, node_id, csr, &polls, &status,
                         err);
     }
     if (rc == 0) {
         rc = take_certificate(config, status, csr, credentials, err);
     }
+    swki_arena_fini(&polls);
     swki_tls_context_unref(context);
     return rc;
 }
