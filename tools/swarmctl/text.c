@@ -101,8 +101,12 @@ const char *wall_text(swk_wall wall, char out_text[WALL_TEXT_SIZE])
 
 const char *time_text(struct ctl *ctl, const Swkpb__Timestamp *timestamp)
 {
+    const int64_t seconds_max = INT64_MAX / (int64_t)SWK_SECOND;
     char text[WALL_TEXT_SIZE];
 
+    if (timestamp->seconds > seconds_max || timestamp->seconds < -seconds_max) {
+        return "-";
+    }
     return pool_strdup(
         &ctl->pool, wall_text(timestamp->seconds * (swk_wall)SWK_SECOND, text));
 }

@@ -29,11 +29,12 @@ void swki_ca_expiry_init(struct swki_ca_expiry *e,
     e->logger = logger;
     e->store = store;
     e->due = now + SWKI_CA_EXPIRY_FIRST;
+    e->joins_due = e->due;
 }
 
 swk_time swki_ca_expiry_deadline(const struct swki_ca_expiry *e)
 {
-    return e->due;
+    return e->due < e->joins_due ? e->due : e->joins_due;
 }
 
 static void add_name(struct late *late, const char *id)
@@ -170,6 +171,11 @@ void swki_ca_expiry_step(struct swki_ca_expiry *e, swk_time now, swk_wall wall)
     const struct swki_object *cluster;
     struct swki_cursor cursor;
 
+    if (now >= e->joins_due) {
+        bool more = swki_ca_end_joins(e->store, e->logger, wall) > 0;
+
+        e->joins_due = now + (more ? SWK_SECOND : SWKI_CA_EXPIRY_PERIOD);
+    }
     if (now < e->due) {
         return;
     }
@@ -184,8 +190,5 @@ void swki_ca_expiry_step(struct swki_ca_expiry *e, swk_time now, swk_wall wall)
         look_at_nodes(e, swki_cluster(cluster), wall);
         look_at_root(e, swki_cluster(cluster), wall);
         look_at_signer(e, swki_cluster(cluster), wall);
-    }
-    while (swki_ca_end_joins(e->store, e->logger, wall) > 0) {
-        continue;
     }
 }

@@ -30,6 +30,7 @@ struct swki_ca_expiry {
     const struct swk_logger *logger;
     struct swki_store *store;
     swk_time due;
+    swk_time joins_due; /* to end some that came to nothing */
 };
 
 void swki_ca_expiry_init(struct swki_ca_expiry *expiry,
