@@ -66,6 +66,7 @@ struct progress {
     const char *failed; /* why it will not come to a good end, or NULL */
     size_t count;     /* tasks to show */
     Swkpb__Task **tasks;
+    const Swkpb__ListTasksResponse *all; /* ended ones, too; or NULL */
 };
 
 static int64_t now_ns(void)
@@ -172,6 +173,7 @@ static void sort_tasks(struct pool *pool, const Swkpb__ListTasksResponse *all,
                        struct progress *progress, uint64_t *out_running,
                        uint64_t *out_old)
 {
+    progress->all = all;
     progress->tasks = pool_alloc(pool, (all->n_tasks + 1) * sizeof(void *));
     for (size_t i = 0; i < all->n_tasks; i++) {
         Swkpb__Task *task = all->tasks[i];
@@ -319,15 +321,58 @@ static int poll_removal(struct wait *w, struct pool *pool,
 
 /* -- Showing -------------------------------------------------------------- */
 
-static const char *task_line(struct pool *pool, const Swkpb__Task *task)
+static bool is_later(const Swkpb__Task *a, const Swkpb__Task *b)
+{
+    const Swkpb__Timestamp *x = a->meta != NULL ? a->meta->created_at : NULL;
+    const Swkpb__Timestamp *y = b->meta != NULL ? b->meta->created_at : NULL;
+
+    if (x == NULL || y == NULL) {
+        return y == NULL;
+    }
+    return x->seconds != y->seconds ? x->seconds > y->seconds
+                                    : x->nanos > y->nanos;
+}
+
+/* Why the one before a task failed, or NULL: a task that is held back before a
+ * restart is fine itself. */
+static const char *last_failure(const Swkpb__ListTasksResponse *all,
+                                const Swkpb__Task *task)
+{
+    const Swkpb__Task *last = NULL;
+
+    if (all == NULL || task->desired_state != SWKPB__TASK_STATE__READY) {
+        return NULL;
+    }
+    for (size_t i = 0; i < all->n_tasks; i++) {
+        const Swkpb__Task *one = all->tasks[i];
+
+        if (one->slot == task->slot &&
+            (task->slot != 0 || strcmp(one->node_id, task->node_id) == 0) &&
+            state_of(one) > SWKPB__TASK_STATE__RUNNING &&
+            (last == NULL || is_later(one, last))) {
+            last = one;
+        }
+    }
+    return last != NULL && last->status->err[0] != '\0' ? last->status->err
+                                                        : NULL;
+}
+
+static const char *task_line(struct pool *pool,
+                             const Swkpb__ListTasksResponse *all,
+                             const Swkpb__Task *task)
 {
     const char *state =
         enum_text(&swkpb__task_state__descriptor, (int)state_of(task));
+    const char *failure = last_failure(all, task);
     const char *why =
         task->status != NULL && task->status->err[0] != '\0'
             ? task->status->err
             : (task->status != NULL ? task->status->message : "");
 
+    if (failure != NULL &&
+        (task->status == NULL || task->status->err[0] == '\0')) {
+        why = pool_printf(pool, "waits to start again: %s", failure);
+    }
     return task->slot != 0
                ? pool_printf(pool, "%4llu: %-10s %s",
                              (unsigned long long)task->slot, state, why)
@@ -363,7 +408,7 @@ static char *describe(struct pool *pool, const char *verb,
     }
     for (size_t i = 0; i < progress->count && i < SLOTS_SHOWN; i++) {
         text = pool_printf(pool, "%s%s\n", text,
-                           task_line(pool, progress->tasks[i]));
+                           task_line(pool, progress->all, progress->tasks[i]));
         ++*out_lines;
     }
     return text;
