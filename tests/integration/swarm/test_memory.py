@@ -153,6 +153,34 @@ if not shutil.which("gcore") or \
                        check=False).returncode not in (0, 1, 2):
     print("skipped: no gcore")
     sys.exit(77)
+
+
+def allocated_kib(pid):
+    """What of malloc's areas is resident: the heap, and the arenas, which
+    begin at multiples of 64 MiB."""
+    found, counts = 0, False
+    with open("/proc/%d/smaps" % pid) as f:
+        for line in f:
+            words = line.split()
+            if "-" in words[0] and not words[0].endswith(":"):
+                start = int(words[0].split("-")[0], 16)
+                counts = words[-1] == "[heap]" or (
+                    len(words) == 5 and start % (64 << 20) == 0)
+            elif words[0] == "Rss:" and counts:
+                found += int(words[1])
+    return found
+
+
+def an_idle_agent_keeps_little_memory():
+    with Swarm(drained=True) as swarm:
+        # It would have all that was ever allocated written to.
+        perturb = os.environ.pop("MALLOC_PERTURB_", None)
+        found = allocated_kib(swarm.worker("w1").process.pid)
+        if perturb is not None:
+            os.environ["MALLOC_PERTURB_"] = perturb
+        expect(found < 350, "it keeps %d KiB" % found)
+
+
 main([
     no_secret_is_in_an_image_of_a_manager,
     with_core_dumps_they_are_so_the_test_can_see_them,
@@ -160,4 +188,5 @@ main([
     a_join_token_is_not_on_the_command_line,
     workloads_may_dump_as_ever,
     a_common_user_s_node_works_as_well,
+    an_idle_agent_keeps_little_memory,
 ])
