@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <limits.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -244,6 +245,39 @@ void daemon_block_signals(void)
     signal(SIGPIPE, SIG_IGN);
 }
 
+static void *end_by_signal(void *ctx)
+{
+    sigset_t set;
+    int signal_number;
+
+    stop_signals(&set);
+    while (sigwait(&set, &signal_number) != 0) {
+    }
+    _exit(EXIT_SUCCESS); /* as when it is asked later */
+    return ctx;
+}
+
+int daemon_starting(struct daemon_start *start, struct swk_error *err)
+{
+    start->watched =
+        pthread_create(&start->watch, NULL, end_by_signal, NULL) == 0;
+    if (!start->watched) {
+        err->code = SWK_ENOMEM;
+        snprintf(err->text, sizeof(err->text), "no thread to watch signals");
+        return err->code;
+    }
+    return SWK_OK;
+}
+
+void daemon_started(struct daemon_start *start)
+{
+    if (start->watched) {
+        pthread_cancel(start->watch);
+        pthread_join(start->watch, NULL);
+        start->watched = false;
+    }
+}
+
 void daemon_wait(bool (*stopped)(void *ctx), void *ctx)
 {
     const struct timespec while_ns = {.tv_nsec = 250000000};
@@ -436,6 +470,7 @@ int daemon_run_worker(const struct daemon_options *options,
                       struct swk_error *err)
 {
     struct swk_agent_config config = SWK_AGENT_CONFIG_INIT;
+    struct daemon_start start = {0};
     struct daemon_agreement agreement;
     swk_agent *agent = NULL;
     int rc = daemon_read_agreement(options, &agreement, err);
@@ -454,11 +489,15 @@ int daemon_run_worker(const struct daemon_options *options,
     config.transport = transport;
     config.executor = executor;
     if (rc == 0) {
+        rc = daemon_starting(&start, err);
+    }
+    if (rc == 0) {
         rc = swk_agent_new(&config, &agent, err);
     }
     if (rc == 0) {
         rc = swk_agent_start(agent, err);
     }
+    daemon_started(&start);
     if (rc == 0) {
         daemon_wait(agent_stopped, agent);
         if (swk_agent_failed(agent, err)) {

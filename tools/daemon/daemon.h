@@ -5,6 +5,7 @@
 #ifndef TOOLS_DAEMON_H
 #define TOOLS_DAEMON_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -82,6 +83,16 @@ struct swk_logger daemon_logger(int level);
 /* Blocks SIGINT and SIGTERM, so that only daemon_wait() sees them; before the
  * first thread. SIGPIPE is ignored. */
 void daemon_block_signals(void);
+
+/* From one to the other SIGINT and SIGTERM end the process at once: while it
+ * starts, which takes long if it joins and has to wait for a certificate. What is
+ * on the disk then is as after a crash. */
+struct daemon_start {
+    pthread_t watch;
+    bool watched;
+};
+int daemon_starting(struct daemon_start *start, struct swk_error *err);
+void daemon_started(struct daemon_start *start);
 
 /* Waits for a signal to stop, asking stopped() now and then. */
 void daemon_wait(bool (*stopped)(void *ctx), void *ctx);

@@ -231,6 +231,7 @@ static int run_node(const struct daemon_options *options,
                     const struct swk_executor *executor, struct swk_error *err)
 {
     struct swk_manager_config config = SWK_MANAGER_CONFIG_INIT;
+    struct daemon_start start = {0};
     struct daemon_agreement agreement;
     swk_signer_client *signer = NULL;
     swk_secret_plugins *plugins = NULL;
@@ -274,11 +275,15 @@ static int run_node(const struct daemon_options *options,
         config.secret_provider = swk_secret_plugins_port(plugins);
         config.signer = signer == NULL ? NULL : swk_signer_client_port(signer);
         config.signer_name = options->signer;
+        rc = daemon_starting(&start, err);
+    }
+    if (rc == 0) {
         rc = make_manager(options, &config, &manager, err);
     }
     if (rc == 0) {
         rc = swk_manager_start(manager, err);
     }
+    daemon_started(&start);
     if (rc == 0) {
         daemon_wait(manager_stopped, manager);
         if (swk_manager_failed(manager, err)) {

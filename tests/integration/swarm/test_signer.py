@@ -240,6 +240,17 @@ def a_refusal_is_told_to_whoever_asked():
                refused[0]["nodeId"] == failed[0]["id"], refused)
 
 
+def who_waits_for_an_operator_can_be_stopped():
+    with SignedSwarm("--approve-managers") as swarm:
+        node = swarm.plan_manager("m2", "--join-addr", swarm.address,
+                                  "--join-token", swarm.token("manager"),
+                                  join=False)
+        node.start()
+        wait_for(lambda: "waits for its certificate" in node.text(),
+                 "it says that it waits")
+        node.stop()
+
+
 def a_manager_is_what_an_operator_allows():
     with SignedSwarm("--approve-managers") as swarm:
         swarm.worker("w1")
@@ -447,8 +458,9 @@ if __name__ == "__main__":
         a_swarm_that_has_its_key_moves_to_a_signer,
         who_joins_while_the_signer_is_away_waits,
         a_manager_that_lacks_its_signer_says_so,
-    a_join_that_crashed_goes_on_where_it_was,
+        a_join_that_crashed_goes_on_where_it_was,
         a_refusal_is_told_to_whoever_asked,
+        who_waits_for_an_operator_can_be_stopped,
         a_manager_is_what_an_operator_allows,
         another_managers_signer_takes_over,
         another_root_is_not_made_by_mistake,
