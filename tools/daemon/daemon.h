@@ -85,8 +85,8 @@ struct swk_logger daemon_logger(int level);
 void daemon_block_signals(void);
 
 /* From one to the other SIGINT and SIGTERM end the process at once: while it
- * starts, which takes long if it joins and has to wait for a certificate. What is
- * on the disk then is as after a crash. */
+ * starts, which takes long if it joins and has to wait for a certificate. What
+ * is on the disk then is as after a crash. */
 struct daemon_start {
     pthread_t watch;
     bool watched;

@@ -178,7 +178,8 @@ static void note_round(struct swki_audit_sync *sync, int rc,
                  "records may be lost: %s", err.text);
     } else if (changed) {
         swki_log(sync->config.logger, SWK_LOG_INFO, "audit",
-                 "records are durable again");
+                 "new records are durable again; verify the log to see whether "
+                 "earlier ones are missing");
     }
 }
 
