@@ -130,16 +130,21 @@ static void print_signer(const Swkpb__Cluster *cluster)
     }
 }
 
-static void print_progress(const struct ca_progress *progress)
+static void print_progress(struct pool *pool,
+                           const struct ca_progress *progress, bool rotates)
 {
-    print_field("Rotation", "%zu of %zu node%s renewed%s", progress->renewed,
-                progress->nodes, progress->nodes == 1 ? " has" : "s have",
-                progress->missing_count == 0 ? ", it ends now" : "");
+    if (rotates) {
+        print_field("Rotation", "%zu of %zu node%s renewed%s",
+                    progress->renewed, progress->nodes,
+                    progress->nodes == 1 ? " has" : "s have",
+                    progress->missing_count == 0 ? ", it ends now" : "");
+    } else if (progress->missing_count > 0) {
+        print_field("Locked out", "%zu of %zu node%s, by earlier rotations",
+                    progress->missing_count, progress->nodes,
+                    progress->nodes == 1 ? "" : "s");
+    }
     for (size_t i = 0; i < progress->missing_count; i++) {
-        const struct ca_missing *missing = &progress->missing[i];
-
-        printf("  %s %s: %s%s\n", missing->node->id, node_name(missing->node),
-               missing->why, missing->left_out ? ", left out" : "");
+        fputs(ca_missing_text(pool, &progress->missing[i]), stdout);
     }
 }
 
@@ -160,10 +165,9 @@ static void json_certificate(const struct swk_certificate *certificate)
            wall_text(certificate->not_after, to));
 }
 
-static void json_progress(const struct ca_progress *progress)
+static void json_missing(const struct ca_progress *progress)
 {
-    printf(",\"nodes\":%zu,\"renewed\":%zu,\"leftOut\":%zu,\"missing\":[",
-           progress->nodes, progress->renewed, progress->left_out);
+    putchar('[');
     for (size_t i = 0; i < progress->missing_count; i++) {
         const struct ca_missing *missing = &progress->missing[i];
 
@@ -173,9 +177,20 @@ static void json_progress(const struct ca_progress *progress)
         print_json_text(node_name(missing->node));
         printf(",\"why\":");
         print_json_text(missing->why);
-        printf(",\"leftOut\":%s}", missing->left_out ? "true" : "false");
+        printf(",\"remedy\":");
+        print_json_text(missing->remedy != NULL ? missing->remedy : "");
+        printf(",\"leftOut\":%s,\"lockedOut\":%s}",
+               missing->left_out ? "true" : "false",
+               missing->locked_out ? "true" : "false");
     }
     putchar(']');
+}
+
+static void json_progress(const struct ca_progress *progress)
+{
+    printf(",\"nodes\":%zu,\"renewed\":%zu,\"leftOut\":%zu,\"missing\":",
+           progress->nodes, progress->renewed, progress->left_out);
+    json_missing(progress);
 }
 
 static void json_signer(const Swkpb__Cluster *cluster)
@@ -216,7 +231,8 @@ static void json_report(const Swkpb__Cluster *cluster,
         json_progress(progress);
         putchar('}');
     } else {
-        printf("null");
+        printf("null,\"lockedOut\":");
+        json_missing(progress);
     }
     printf("}\n");
 }
@@ -242,16 +258,14 @@ static int report(struct ctl *ctl, const Swkpb__Cluster *cluster)
     if (rc == EXIT_OK && rotation != NULL) {
         rc = read_certificate(&rotation->ca_cert, &next);
     }
-    if (rc == EXIT_OK && rotation != NULL) {
-        err.code = list_nodes(ctl, &ctl->pool, &nodes, &err);
-        rc = err.code != 0 ? ctl_fail(&err) : EXIT_OK;
-    }
-    if (rc == EXIT_OK && rotation != NULL) {
-        ca_progress_read(&ctl->pool, rotation, nodes, &progress);
-    }
     if (rc != EXIT_OK) {
         return rc;
     }
+    err.code = list_nodes(ctl, &ctl->pool, &nodes, &err);
+    if (err.code != 0) {
+        return ctl_fail(&err);
+    }
+    ca_progress_read(&ctl->pool, root, nodes, &progress);
     if (ctl->json) {
         json_report(cluster, &now, rotation != NULL ? &next : NULL, &progress);
         return EXIT_OK;
@@ -261,8 +275,8 @@ static int report(struct ctl *ctl, const Swkpb__Cluster *cluster)
     print_signer(cluster);
     if (rotation != NULL) {
         print_certificate("Next root CA", &next);
-        print_progress(&progress);
     }
+    print_progress(&ctl->pool, &progress, rotation != NULL);
     return EXIT_OK;
 }
 
@@ -498,15 +512,20 @@ static int check_replaces(struct ctl *ctl, const struct args *args,
     if (err.code != 0) {
         return ctl_fail(&err);
     }
-    ca_progress_read(&ctl->pool, rotation, nodes, &progress);
-    return ctl_error(
-        EXIT_CONFLICT,
-        "a rotation of the root CA is under way: %zu of %zu node%s "
-        "renewed.\n\"swarmctl cluster ca finish\" follows it, or lets it end "
-        "without some workers; \"swarmctl\ncluster ca abort\" gives it up; "
-        "--replace turns it to another root",
-        progress.renewed, progress.nodes,
-        progress.nodes == 1 ? " has" : "s have");
+    ca_progress_read(&ctl->pool, cluster->root_ca, nodes, &progress);
+    ctl_error(EXIT_CONFLICT,
+              "a rotation of the root CA is under way: %zu of %zu node%s "
+              "renewed.",
+              progress.renewed, progress.nodes,
+              progress.nodes == 1 ? " has" : "s have");
+    for (size_t i = 0; i < progress.missing_count; i++) {
+        fputs(ca_missing_text(&ctl->pool, &progress.missing[i]), stderr);
+    }
+    fputs("\"swarmctl cluster ca finish\" follows it, or lets it end without "
+          "some workers;\n\"swarmctl cluster ca abort\" gives it up; "
+          "--replace turns it to another root\n",
+          stderr);
+    return EXIT_CONFLICT;
 }
 
 int run_ca_rotate(struct ctl *ctl, const struct args *args)

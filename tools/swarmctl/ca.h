@@ -26,7 +26,9 @@ int ca_read_external(struct ctl *ctl, const struct args *args,
 struct ca_missing {
     const Swkpb__Node *node;
     const char *why;
+    const char *remedy; /* a line; NULL if it needs none */
     bool left_out;
+    bool locked_out; /* by a rotation that is over */
 };
 
 /* How far a rotation has come. */
@@ -38,9 +40,13 @@ struct ca_progress {
     struct ca_missing *missing; /* by name of node */
 };
 
-void ca_progress_read(struct pool *pool, const Swkpb__RootRotation *rotation,
+/* If none is under way, who is missing was left out by the last ones. */
+void ca_progress_read(struct pool *pool, const Swkpb__RootCA *root,
                       const Swkpb__ListNodesResponse *nodes,
                       struct ca_progress *out_progress);
+
+/* One line, or two with the remedy. */
+char *ca_missing_text(struct pool *pool, const struct ca_missing *missing);
 
 /*
  * Waits until the swarm's root is the target, showing how far it is unless

@@ -51,6 +51,19 @@ static bool has_renewed(const ProtobufCBinaryData *root,
            0;
 }
 
+/* It neither trusts the present root nor has a certificate under it: a rotation
+ * ended without this node, and nobody lets it in any more. */
+static bool is_locked_out(const Swkpb__RootCA *root, const Swkpb__Node *node)
+{
+    const Swkpb__NodeTLSInfo *info =
+        node->description != NULL ? node->description->tls_info : NULL;
+
+    return info != NULL && !has_renewed(&root->ca_cert, node) &&
+           (info->trust_root.len != root->ca_cert.len ||
+            memcmp(info->trust_root.data, root->ca_cert.data,
+                   root->ca_cert.len) != 0);
+}
+
 static bool is_down(const Swkpb__Node *node)
 {
     return node->status != NULL &&
@@ -95,7 +108,9 @@ static const char *certificate_text(struct pool *pool,
     case STATE(RENEW):
         return "its certificate is being signed";
     case STATE(PENDING):
-        return "it is joining";
+        return pool_printf(pool,
+                           "it is joining, and has no certificate yet%s%s",
+                           status->err[0] != '\0' ? ": " : "", status->err);
     case STATE(ROTATE):
         return "asked to renew its certificate";
     case STATE(FAILED):
@@ -110,6 +125,12 @@ static const char *certificate_text(struct pool *pool,
     }
 }
 
+static bool is_joining(const Swkpb__Node *node)
+{
+    return node->certificate != NULL && node->certificate->status != NULL &&
+           node->certificate->status->state == STATE(PENDING);
+}
+
 static const char *why_missing(struct pool *pool,
                                const Swkpb__RootRotation *rotation,
                                const Swkpb__Node *node)
@@ -117,11 +138,36 @@ static const char *why_missing(struct pool *pool,
     if (is_down(node)) {
         return "down";
     }
-    if (node->status == NULL ||
-        node->status->state != SWKPB__NODE_STATUS__STATE__READY) {
+    if (!is_joining(node) &&
+        (node->status == NULL ||
+         node->status->state != SWKPB__NODE_STATUS__STATE__READY)) {
         return "not connected";
     }
-    return certificate_text(pool, rotation, node);
+    return rotation != NULL ? certificate_text(pool, rotation, node)
+                            : "connected";
+}
+
+/* Names the node by its ID alone, as its name is what the node likes to say,
+ * and this is pasted into a shell. */
+static const char *remedy(struct pool *pool, const struct ca_missing *missing)
+{
+    const char *id = missing->node->id;
+
+    if (missing->locked_out) {
+        return pool_printf(pool, "has to join anew: swarmctl node rm %s", id);
+    }
+    if (!is_down(missing->node)) {
+        return NULL;
+    }
+    if (missing->left_out) {
+        return "has to join anew if it is not back before the rotation ends";
+    }
+    if (missing->node->role == SWKPB__NODE_ROLE__MANAGER) {
+        return "bring it back, or demote and remove it: swarmctl node demote, "
+               "node rm";
+    }
+    return pool_printf(pool, "bring it back, or remove it: swarmctl node rm %s",
+                       id);
 }
 
 static int by_name(const void *a, const void *b)
@@ -133,10 +179,20 @@ static int by_name(const void *a, const void *b)
     return order != 0 ? order : strcmp(x->node->id, y->node->id);
 }
 
-void ca_progress_read(struct pool *pool, const Swkpb__RootRotation *rotation,
+/* Whether a rotation has nothing more to do with the node; without one, whether
+ * the last one had it with it. */
+static bool is_done(const Swkpb__RootCA *root, const Swkpb__Node *node)
+{
+    return root->root_rotation != NULL
+               ? has_renewed(&root->root_rotation->ca_cert, node)
+               : !is_locked_out(root, node);
+}
+
+void ca_progress_read(struct pool *pool, const Swkpb__RootCA *root,
                       const Swkpb__ListNodesResponse *nodes,
                       struct ca_progress *out_progress)
 {
+    const Swkpb__RootRotation *rotation = root->root_rotation;
     struct ca_progress progress = {.nodes = nodes->n_nodes};
 
     progress.missing =
@@ -145,15 +201,18 @@ void ca_progress_read(struct pool *pool, const Swkpb__RootRotation *rotation,
         const Swkpb__Node *node = nodes->nodes[i];
         struct ca_missing *missing = &progress.missing[progress.missing_count];
 
-        if (has_renewed(&rotation->ca_cert, node)) {
+        if (is_done(root, node)) {
             progress.renewed++;
             continue;
         }
         *missing = (struct ca_missing){
             .node = node,
             .why = why_missing(pool, rotation, node),
-            .left_out = is_left_out(rotation->without, node),
+            .locked_out = is_locked_out(root, node),
+            .left_out =
+                rotation == NULL || is_left_out(rotation->without, node),
         };
+        missing->remedy = remedy(pool, missing);
         progress.left_out += missing->left_out;
         progress.missing_count++;
     }
@@ -162,6 +221,23 @@ void ca_progress_read(struct pool *pool, const Swkpb__RootRotation *rotation,
               sizeof(progress.missing[0]), by_name);
     }
     *out_progress = progress;
+}
+
+char *ca_missing_text(struct pool *pool, const struct ca_missing *missing)
+{
+    const char *what = "";
+
+    if (missing->left_out) {
+        what = ", left out";
+    } else if (missing->locked_out) {
+        what = ", left out of an earlier rotation";
+    }
+    return pool_printf(pool, "  %s (%s): %s%s\n%s%s%s",
+                       node_name(missing->node), missing->node->id,
+                       missing->why, what,
+                       missing->remedy != NULL ? "    " : "",
+                       missing->remedy != NULL ? missing->remedy : "",
+                       missing->remedy != NULL ? "\n" : "");
 }
 
 /* -- Following ------------------------------------------------------------ */
@@ -280,10 +356,8 @@ static char *describe(struct follow *f, struct pool *pool,
     for (size_t i = 0; i < progress->missing_count && i < NODES_SHOWN; i++) {
         const struct ca_missing *missing = &progress->missing[i];
 
-        text =
-            pool_printf(pool, "%s  %s: %s%s\n", text, node_name(missing->node),
-                        missing->why, missing->left_out ? ", left out" : "");
-        ++*out_lines;
+        text = pool_printf(pool, "%s%s", text, ca_missing_text(pool, missing));
+        *out_lines += missing->remedy != NULL ? 2 : 1;
     }
     if (progress->missing_count > NODES_SHOWN) {
         text = pool_printf(pool, "%s  and %zu more\n", text,
@@ -309,7 +383,7 @@ static void show(struct follow *f, const char *text, int lines)
 }
 
 static void show_progress(struct follow *f, struct pool *pool,
-                          const Swkpb__RootRotation *rotation,
+                          const Swkpb__RootCA *root,
                           const Swkpb__ListNodesResponse *nodes)
 {
     struct ca_progress progress;
@@ -317,32 +391,10 @@ static void show_progress(struct follow *f, struct pool *pool,
     int lines;
 
     if (!f->quiet) {
-        ca_progress_read(pool, rotation, nodes, &progress);
+        ca_progress_read(pool, root, nodes, &progress);
         text = describe(f, pool, &progress, nodes, &lines);
         show(f, text, lines);
     }
-}
-
-/* The last of it, for what was shown before is of some time ago. A rotation
- * that is over waits for nobody: who has not renewed was left out. */
-static void show_end(struct follow *f, struct pool *pool,
-                     const Swkpb__RootCA *root,
-                     const Swkpb__ListNodesResponse *nodes)
-{
-    Swkpb__Rpc__RotationWaiver without = SWKPB__RPC__ROTATION_WAIVER__INIT;
-    Swkpb__RootRotation rotation = SWKPB__ROOT_ROTATION__INIT;
-
-    rotation.ca_cert = root->ca_cert;
-    rotation.without = &without;
-    without.node_ids =
-        pool_alloc(pool, (nodes->n_nodes + 1) * sizeof(*without.node_ids));
-    for (size_t i = 0; i < nodes->n_nodes; i++) {
-        if (nodes->nodes[i]->description != NULL &&
-            nodes->nodes[i]->description->tls_info != NULL) {
-            without.node_ids[without.n_node_ids++] = nodes->nodes[i]->id;
-        }
-    }
-    show_progress(f, pool, &rotation, nodes);
 }
 
 /* -1 to go on, else an exit code. */
@@ -358,7 +410,8 @@ static int judge(struct follow *f, struct pool *pool,
         return ctl_error(EXIT_FAILED, "the swarm has no root CA");
     }
     if (is_target(f, &root->ca_cert)) {
-        show_end(f, pool, root, nodes);
+        /* The last of it, for what was shown before is of some time ago. */
+        show_progress(f, pool, root, nodes);
         return EXIT_OK;
     }
     if (rotation == NULL) {
@@ -368,7 +421,7 @@ static int judge(struct follow *f, struct pool *pool,
         return ctl_error(EXIT_FAILED,
                          "the root CA is rotated to yet another one");
     }
-    show_progress(f, pool, rotation, nodes);
+    show_progress(f, pool, root, nodes);
     return -1;
 }
 

@@ -218,7 +218,9 @@ def nodes_that_are_down_are_waited_for_or_left_out():
         swarm.ctl("cluster", "ca", "rotate", "--detach")
         wait_for(lambda: missing(swarm) == {"w2": "down"},
                  "w2 alone is missing")
-        swarm.ctl("cluster", "ca").says("w2: down")
+        w2 = swarm.nodes()["w2"]["id"]
+        swarm.ctl("cluster", "ca").says(
+            "w2 (%s): down\n" % w2, "swarmctl node rm " + w2)
         expect(swarm.token() == old_token, "the token changed too early")
 
         # Who comes meanwhile trusts the old root, and is not in the way.
@@ -240,7 +242,8 @@ def nodes_that_are_down_are_waited_for_or_left_out():
 
         done = finish(swarm, "--without-down")
         expect(done.code == 0, "finish: %d: %s" % (done.code, done.err))
-        done.says("w2: down, left out", "the root CA is rotated")
+        done.says("w2 (%s): down, left out" % w2, "the root CA is rotated",
+                  "has to join anew: swarmctl node rm " + w2)
         expect(" to go" not in done.out.splitlines()[-3],
                "the end waits for who was left out:\n" + done.out)
         expect_all_follow(swarm, ["manager", "w1", "w3", "w4"])
@@ -260,7 +263,18 @@ def nodes_that_are_down_are_waited_for_or_left_out():
                "w2 says it again:\n" + lost.text())
         lost.process.kill()
         lost.wait()
+
+        # The next rotation waits for it again, and says why in vain.
+        swarm.ctl("cluster", "ca").says("Locked out           1 of 5 nodes",
+                                        "swarmctl node rm " + w2)
+        swarm.ctl("cluster", "ca", "rotate", "--timeout", "8s", code=7).says(
+            "w2 (%s): down, left out of an earlier rotation\n" % w2,
+            "has to join anew: swarmctl node rm " + w2)
+        swarm.ctl("cluster", "ca", "rotate", code=4).says(
+            "left out of an earlier rotation", "ca finish")
         swarm.ctl("node", "rm", "w2")
+        wait_for(lambda: not is_rotating(swarm), "the rotation ends")
+        expect(report(swarm)["lockedOut"] == [], "who is locked out?")
         swarm.worker("w2b")
 
 
