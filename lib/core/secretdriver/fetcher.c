@@ -385,5 +385,5 @@ void swki_fetcher_expire(struct swki_fetcher *f, swk_time now)
 
 swk_time swki_fetcher_deadline(const struct swki_fetcher *f)
 {
-    return swki_timers_deadline(&f->timers);
+    return swki_list_empty(&f->ended) ? swki_timers_deadline(&f->timers) : 0;
 }

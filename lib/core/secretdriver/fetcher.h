@@ -113,7 +113,8 @@ void swki_fetcher_worked(struct swki_fetcher *fetcher, swk_time now,
 
 /* Ends attempts and pauses whose time is up. */
 void swki_fetcher_expire(struct swki_fetcher *fetcher, swk_time now);
-/* When to do so, or SWK_NEVER. */
+/* When to do so, or SWK_NEVER; at once while there is one that has ended and was
+ * not taken. */
 swk_time swki_fetcher_deadline(const struct swki_fetcher *fetcher);
 
 #endif

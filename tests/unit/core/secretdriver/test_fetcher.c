@@ -439,6 +439,35 @@ static void values_that_nobody_takes_stop_further_requests(void **state)
     tear_down(&f);
 }
 
+/* A fetch that is given up at once is taken at once, not when something else
+ * happens to come up. */
+static void what_has_ended_is_due_until_it_is_taken(void **state)
+{
+    static struct swki_fetch *waiting[SWKI_FETCH_WAITING_MAX];
+    struct swki_object *secret = make_secret("s1", "vault");
+    struct swki_fetch *fetch;
+    struct f f;
+
+    (void)state;
+    set_up(&f);
+    for (size_t i = 0; i < SWKI_FETCH_WAITING_MAX; i++) {
+        waiting[i] =
+            swki_fetcher_ask(f.fetcher, f.now, secret, f.task, "n1", &f);
+    }
+    assert_true(swki_fetcher_deadline(f.fetcher) > f.now);
+    fetch = swki_fetcher_ask(f.fetcher, f.now, secret, f.task, "n1", &f);
+    assert_int_equal(fetch->state, SWKI_FETCH_FAILED);
+    assert_true(swki_fetcher_deadline(f.fetcher) <= f.now);
+    assert_ptr_equal(swki_fetcher_next_ended(f.fetcher), fetch);
+    assert_true(swki_fetcher_deadline(f.fetcher) > f.now);
+    swki_fetcher_drop(f.fetcher, fetch);
+    for (size_t i = 0; i < SWKI_FETCH_WAITING_MAX; i++) {
+        swki_fetcher_drop(f.fetcher, waiting[i]);
+    }
+    swki_object_unref(secret);
+    tear_down(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -452,6 +481,7 @@ int main(void)
         cmocka_unit_test(a_driver_that_hangs_holds_up_no_other),
         cmocka_unit_test(what_is_dropped_keeps_its_place_while_it_is_asked_for),
         cmocka_unit_test(values_that_nobody_takes_stop_further_requests),
+        cmocka_unit_test(what_has_ended_is_due_until_it_is_taken),
     };
 
     return cmocka_run_group_tests_name("secretdriver/fetcher", tests, NULL,
