@@ -31,7 +31,8 @@ enum session_state {
 struct agent_task {
     char id[SWK_ID_LEN_MAX + 1];
     struct swki_arena arena; /* of task */
-    Swkpb__Task *task;       /* as assigned; its status is not used */
+    Swkpb__Task *task;       /* as assigned; of its status, only what the
+                                manager said of one yet to begin is used */
     struct swki_arena status_arena;
     Swkpb__TaskStatus *status; /* ours: what the node made of the task */
     bool has_controller;

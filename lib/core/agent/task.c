@@ -295,6 +295,23 @@ static void fail(struct swki_agent *agent, struct agent_task *t,
         t->status->message, result->text, started ? result : NULL);
 }
 
+/* With what the manager had to say of it when it assigned the task. */
+static void tell_lack(const struct agent_task *t,
+                      const Swkpb__SecretReference *missing,
+                      char text[SWK_ERROR_TEXT_SIZE])
+{
+    const Swkpb__TaskStatus *assigned = t->task->status;
+    bool has_reason = assigned != NULL &&
+                      assigned->state == SWKPB__TASK_STATE__ASSIGNED &&
+                      assigned->err[0] != '\0';
+
+    snprintf(text, SWK_ERROR_TEXT_SIZE,
+             "secret %.64s (%.64s) is not available: the manager has sent no "
+             "value%s%s",
+             missing->secret_name, missing->secret_id, has_reason ? ": " : "",
+             has_reason ? assigned->err : "");
+}
+
 /* Whether the task can go on without a secret that it names. If not, it waits
  * for the first assignments, or it has failed: the manager sends a task after
  * its secrets. */
@@ -316,10 +333,7 @@ static bool has_secrets(struct swki_agent *agent, struct agent_task *t,
         t->lacks_secret = true;
         return false;
     }
-    snprintf(result.text, sizeof(result.text),
-             "secret %.64s (%.64s) is not available: the manager has sent no "
-             "value",
-             missing->secret_name, missing->secret_id);
+    tell_lack(t, missing, result.text);
     fail(agent, t, operation, &result);
     return false;
 }

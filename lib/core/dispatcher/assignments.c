@@ -62,7 +62,7 @@ static Swkpb__Assignment *add_change(
 
 static void add_task(struct changes *changes,
                      Swkpb__AssignmentChange__AssignmentAction action,
-                     const char *id, const struct swki_object *object)
+                     const char *id, const Swkpb__Task *task)
 {
     Swkpb__Assignment *assignment =
         add_change(changes, action, SWKPB__ASSIGNMENT__ITEM_TASK);
@@ -70,8 +70,8 @@ static void add_task(struct changes *changes,
     if (assignment == NULL) {
         return;
     }
-    if (object != NULL) {
-        assignment->task = (Swkpb__Task *)swki_task(object);
+    if (task != NULL) {
+        assignment->task = (Swkpb__Task *)task;
         return;
     }
     assignment->task =
@@ -82,6 +82,31 @@ static void add_task(struct changes *changes,
     }
     swkpb__task__init(assignment->task);
     assignment->task->id = (char *)id;
+}
+
+/* The task as the node is to see it: when drivers were asked for its sake, with
+ * what they had to say in place of why it waited. */
+static const Swkpb__Task *present_task(struct changes *changes,
+                                       const struct sent_task *sent,
+                                       const Swkpb__Task *task)
+{
+    char lack[SWKI_DISPATCHER_REASON_SIZE];
+    Swkpb__TaskStatus *status;
+    Swkpb__Task *copy;
+
+    if (swki_list_empty(&sent->leases) ||
+        task->status->state != SWKPB__TASK_STATE__ASSIGNED) {
+        return task;
+    }
+    swki_dispatcher_describe_lack(sent, lack);
+    copy = swki_arena_memdup(&changes->arena, task, sizeof(*task));
+    status = swki_arena_memdup(&changes->arena, task->status, sizeof(*status));
+    if (copy != NULL && status != NULL) {
+        status->err = swki_arena_strdup(&changes->arena, lack);
+        copy->status = status;
+    }
+    changes->failed |= copy == NULL || status == NULL || status->err == NULL;
+    return changes->failed ? task : copy;
 }
 
 /* The secret as the node is to see it: with the value, and nothing of where
@@ -458,7 +483,7 @@ static void settle_task(struct swki_dispatcher *d, struct node *node,
     }
     if (sent->object == NULL || task_changed(swki_task(sent->object), task)) {
         add_task(changes, SWKPB__ASSIGNMENT_CHANGE__ASSIGNMENT_ACTION__UPDATE,
-                 NULL, object);
+                 NULL, present_task(changes, sent, task));
     }
     hold_dependencies(d, node, sent, task, changes);
     swki_object_ref(object);

@@ -12,6 +12,12 @@
 #include "core/dispatcher/dispatcher.h"
 #include "core/secretdriver/fetcher.h"
 
+enum {
+    /* Bytes of what is said of a value that does not come: a reason and two
+     * names, and a NUL. */
+    SWKI_DISPATCHER_REASON_SIZE = 512,
+};
+
 /* A task as it was last sent to a node. */
 struct sent_task {
     char id[SWK_ID_LEN_MAX + 1];
@@ -58,6 +64,7 @@ struct lease {
     enum lease_state state;
     struct swki_fetch *fetch; /* ASKING */
     struct dependency *held;  /* SETTLED; NULL: does without */
+    char *lack;               /* why it does; NULL: not known */
 };
 
 /* A stream of a node's, by the number of its call. */
@@ -219,7 +226,11 @@ void swki_dispatcher_release_leases(struct swki_dispatcher *d,
                                     struct sent_task *sent);
 /* Whether that secret is no business of the node's ordinary dependencies. */
 bool swki_dispatcher_is_driven(const struct swki_view *view, const char *id);
-/* Hands the values that came to the leases they are for. */
+/* Why the task has to do without a value; "" if it need not. */
+void swki_dispatcher_describe_lack(const struct sent_task *sent,
+                                   char text[SWKI_DISPATCHER_REASON_SIZE]);
+/* Hands the values that came to the leases they are for, and writes why tasks
+ * wait. */
 void swki_dispatcher_take_fetched(struct swki_dispatcher *d);
 
 /* writes.c */

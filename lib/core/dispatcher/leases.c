@@ -97,6 +97,7 @@ static void free_lease(struct swki_dispatcher *d, struct lease *lease)
         lease->held->users--;
     }
     swki_fetcher_drop(d->fetcher, lease->fetch);
+    swki_free(d->config.alloc, lease->lack);
     if (--driven->leases == 0) {
         free_driven(d, lease->node, driven);
     }
@@ -242,6 +243,103 @@ bool swki_dispatcher_lease(struct swki_dispatcher *d, struct node *node,
     return ok;
 }
 
+/* -- Reasons -------------------------------------------------------------- */
+
+static const Swkpb__SecretSpec *spec_of(const struct lease *lease)
+{
+    return swki_secret(lease->driven->secret)->spec;
+}
+
+static const char *name_of(const struct lease *lease)
+{
+    const Swkpb__Annotations *annotations = spec_of(lease)->annotations;
+
+    return annotations != NULL && annotations->name[0] != '\0'
+               ? annotations->name
+               : swki_object_id(lease->driven->secret);
+}
+
+/* Why its value has yet to come; NULL if that is not known. */
+static const char *find_reason(const struct lease *lease)
+{
+    const struct lease *asking =
+        lease->state == LEASE_WAITING ? lease->driven->asking : lease;
+
+    return asking != NULL && asking->fetch != NULL ? asking->fetch->why : NULL;
+}
+
+static void describe_wait(const struct sent_task *sent,
+                          char text[SWKI_DISPATCHER_REASON_SIZE])
+{
+    text[0] = '\0';
+    for (const struct swki_link *link = sent->leases.next;
+         link != &sent->leases; link = link->next) {
+        const struct lease *lease = SWKI_CONTAINER(link, struct lease, link);
+        const char *why = find_reason(lease);
+
+        if (why != NULL) {
+            snprintf(text, SWKI_DISPATCHER_REASON_SIZE,
+                     "waits for secret %.64s of driver %.64s: %s",
+                     name_of(lease), spec_of(lease)->driver->name, why);
+            return;
+        }
+    }
+}
+
+void swki_dispatcher_describe_lack(const struct sent_task *sent,
+                                   char text[SWKI_DISPATCHER_REASON_SIZE])
+{
+    text[0] = '\0';
+    for (const struct swki_link *link = sent->leases.next;
+         link != &sent->leases; link = link->next) {
+        const struct lease *lease = SWKI_CONTAINER(link, struct lease, link);
+
+        if (lease->lack != NULL) {
+            snprintf(text, SWKI_DISPATCHER_REASON_SIZE,
+                     "driver %.64s gives no secret %.64s: %s",
+                     spec_of(lease)->driver->name, name_of(lease), lease->lack);
+            return;
+        }
+    }
+}
+
+/* Before the node has the task, its status is the manager's to write. What
+ * cannot be queued is not told: the end of the wait has a reason too. */
+static void explain(struct swki_dispatcher *d, const struct sent_task *sent)
+{
+    const struct swki_object *object =
+        swki_view_get(swki_store_committed(d->store), SWKI_KIND_TASK, sent->id);
+    const Swkpb__TaskStatus *stored =
+        object != NULL ? swki_task(object)->status : NULL;
+    char text[SWKI_DISPATCHER_REASON_SIZE];
+    Swkpb__TaskStatus status;
+
+    if (stored == NULL || stored->state != SWKPB__TASK_STATE__ASSIGNED ||
+        d->reports.count >= SWKI_DISPATCHER_QUEUE_MAX) {
+        return;
+    }
+    describe_wait(sent, text);
+    status = *stored;
+    status.err = text;
+    (void)swki_dispatcher_queue_report(d, sent->id, &status);
+}
+
+/* All that wait for the same value. */
+static void explain_all(struct swki_dispatcher *d, const struct lease *told)
+{
+    const char *secret_id = swki_object_id(told->driven->secret);
+    size_t cursor = 0;
+    const struct sent_task *sent;
+
+    while ((sent = swki_map_next(&told->node->tasks, &cursor)) != NULL) {
+        const struct lease *lease = find_lease(sent, secret_id);
+
+        if (lease != NULL && lease->state != LEASE_SETTLED) {
+            explain(d, sent);
+        }
+    }
+}
+
 /* -- Answers -------------------------------------------------------------- */
 
 /* Takes the fetch. */
@@ -273,28 +371,44 @@ static void take_value(struct swki_dispatcher *d, struct lease *lease,
     }
 }
 
+/* Takes the fetch. */
+static void take_end(struct swki_dispatcher *d, struct swki_fetch *fetch)
+{
+    struct lease *lease = fetch->owner;
+    struct driven *driven = lease->driven;
+    bool ready = fetch->state == SWKI_FETCH_READY;
+    const struct sent_task *sent;
+
+    lease->fetch = NULL;
+    lease->state = LEASE_SETTLED;
+    if (driven->asking == lease) {
+        driven->asking = NULL;
+    }
+    driven->apart |= !ready || fetch->do_not_reuse;
+    if (ready) {
+        take_value(d, lease, fetch);
+    } else {
+        lease->lack = fetch->why;
+        fetch->why = NULL;
+        swki_fetcher_drop(d->fetcher, fetch);
+    }
+    sent = swki_map_get(&lease->node->tasks, lease->task_id);
+    if (swki_dispatcher_leases_open(sent)) {
+        explain(d, sent); /* it waits for another one */
+    }
+    lease->node->assignments_due = true;
+    swki_dispatcher_note_due(d, lease->node);
+}
+
 void swki_dispatcher_take_fetched(struct swki_dispatcher *d)
 {
     struct swki_fetch *fetch;
 
+    while ((fetch = swki_fetcher_next_news(d->fetcher)) != NULL) {
+        explain_all(d, fetch->owner);
+    }
     while ((fetch = swki_fetcher_next_ended(d->fetcher)) != NULL) {
-        struct lease *lease = fetch->owner;
-        struct driven *driven = lease->driven;
-        bool ready = fetch->state == SWKI_FETCH_READY;
-
-        lease->fetch = NULL;
-        lease->state = LEASE_SETTLED;
-        if (driven->asking == lease) {
-            driven->asking = NULL;
-        }
-        driven->apart |= !ready || fetch->do_not_reuse;
-        if (ready) {
-            take_value(d, lease, fetch);
-        } else {
-            swki_fetcher_drop(d->fetcher, fetch);
-        }
-        lease->node->assignments_due = true;
-        swki_dispatcher_note_due(d, lease->node);
+        take_end(d, fetch);
     }
 }
 

@@ -20,6 +20,7 @@ struct swki_fetcher {
     struct swki_link queued;
     struct swki_link asked;
     struct swki_link ended;
+    struct swki_link news;
     size_t asked_count;
     size_t waiting_count; /* queued, asked and paused */
     size_t held;          /* bytes of values */
@@ -43,6 +44,7 @@ int swki_fetcher_new(const struct swki_fetcher_config *config,
     swki_list_init(&f->queued);
     swki_list_init(&f->asked);
     swki_list_init(&f->ended);
+    swki_list_init(&f->news);
     swki_arena_init(&f->arena, config->alloc, SIZE_MAX);
     *out_fetcher = f;
     return SWK_OK;
@@ -77,9 +79,29 @@ static void end(struct swki_fetcher *f, struct swki_fetch *fetch,
                 enum swki_fetch_state state)
 {
     detach(f, fetch);
+    swki_list_remove(&fetch->news);
     f->waiting_count--;
     fetch->state = state;
     swki_list_append(&f->ended, &fetch->link);
+}
+
+/* Whether the reason is another than before. One that memory does not suffice
+ * for is not told. */
+static bool note_why(struct swki_fetcher *f, struct swki_fetch *fetch,
+                     const char *why)
+{
+    char *copy;
+
+    if (fetch->why != NULL && strcmp(fetch->why, why) == 0) {
+        return false;
+    }
+    copy = swki_strdup(f->config.alloc, why);
+    if (copy == NULL) {
+        return false;
+    }
+    swki_free(f->config.alloc, fetch->why);
+    fetch->why = copy;
+    return true;
 }
 
 static void give_up(struct swki_fetcher *f, struct swki_fetch *fetch,
@@ -89,6 +111,7 @@ static void give_up(struct swki_fetcher *f, struct swki_fetch *fetch,
              "secret %s: task %s gets no value from driver %.64s: %s",
              swki_object_id(fetch->secret), swki_object_id(fetch->task),
              driver_of(fetch), why);
+    (void)note_why(f, fetch, why);
     end(f, fetch, SWKI_FETCH_FAILED);
 }
 
@@ -127,6 +150,8 @@ static void try_later(struct swki_fetcher *f, struct swki_fetch *fetch,
     fetch->state = SWKI_FETCH_PAUSED;
     if (!swki_timers_set(&f->timers, &fetch->timer, now + span)) {
         give_up(f, fetch, why);
+    } else if (note_why(f, fetch, why) && swki_list_empty(&fetch->news)) {
+        swki_list_append(&f->news, &fetch->news);
     }
 }
 
@@ -143,6 +168,7 @@ struct swki_fetch *swki_fetcher_ask(struct swki_fetcher *f, swk_time now,
         return NULL;
     }
     swki_list_init(&fetch->link);
+    swki_list_init(&fetch->news);
     fetch->owner = owner;
     fetch->secret = swki_object_ref(secret);
     fetch->task = swki_object_ref(task);
@@ -170,6 +196,7 @@ static void free_fetch(struct swki_fetcher *f, struct swki_fetch *fetch)
 {
     detach(f, fetch);
     wipe_value(f, fetch);
+    swki_free(f->config.alloc, fetch->why);
     swki_object_unref(fetch->secret);
     swki_object_unref(fetch->task);
     swki_free(f->config.alloc, fetch);
@@ -186,6 +213,7 @@ void swki_fetcher_drop(struct swki_fetcher *f, struct swki_fetch *fetch)
     if (is_waiting(fetch)) {
         f->waiting_count--;
     }
+    swki_list_remove(&fetch->news);
     if (fetch->state == SWKI_FETCH_ASKED) {
         fetch->state = SWKI_FETCH_DROPPED;
         fetch->owner = NULL;
@@ -205,6 +233,18 @@ void swki_fetcher_free(struct swki_fetcher *f)
     swki_timers_fini(&f->timers);
     swki_arena_fini(&f->arena);
     swki_free(f->config.alloc, f);
+}
+
+struct swki_fetch *swki_fetcher_next_news(struct swki_fetcher *f)
+{
+    struct swki_fetch *fetch;
+
+    if (swki_list_empty(&f->news)) {
+        return NULL;
+    }
+    fetch = SWKI_CONTAINER(f->news.next, struct swki_fetch, news);
+    swki_list_remove(&fetch->news);
+    return fetch;
 }
 
 struct swki_fetch *swki_fetcher_next_ended(struct swki_fetcher *f)

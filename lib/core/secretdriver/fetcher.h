@@ -56,6 +56,7 @@ enum swki_fetch_state {
 /* One value that somebody wants. Read it; the fetcher changes it. */
 struct swki_fetch {
     struct swki_link link; /* queued, asked or ended, else in no list */
+    struct swki_link news; /* in a list while the reason to wait is new */
     struct swki_timer timer;
     enum swki_fetch_state state;
     void *owner;
@@ -64,6 +65,7 @@ struct swki_fetch {
     char node_id[SWK_ID_LEN_MAX + 1];
     uint64_t id; /* of the attempt */
     unsigned attempts;
+    char *why; /* the last attempt came to nothing; NULL: none did */
     swk_time give_up;
     uint8_t *value; /* READY; secret */
     size_t value_len;
@@ -92,6 +94,10 @@ struct swki_fetch *swki_fetcher_ask(struct swki_fetcher *fetcher, swk_time now,
 
 /* It is not wanted, or not any more: gives it up, or wipes it. */
 void swki_fetcher_drop(struct swki_fetcher *fetcher, struct swki_fetch *fetch);
+
+/* One that goes on waiting, for another reason than it was last returned with;
+ * NULL for no more. There may be one after worked() and expire(). */
+struct swki_fetch *swki_fetcher_next_news(struct swki_fetcher *fetcher);
 
 /* One that is READY or FAILED since, each once; NULL for no more. */
 struct swki_fetch *swki_fetcher_next_ended(struct swki_fetcher *fetcher);

@@ -186,8 +186,9 @@ def a_task_without_its_value_fails_and_the_next_one_is_asked_for():
         swarm.ctl("secret", "create", "db", "--driver", "vault")
         read_db(swarm, image, "web", "--restart-delay", "0.1s")
         wait_for(lambda: [t for t in swarm.tasks("web") if
-                          "is not available: the manager has sent no value" in
-                          t.get("status", {}).get("err", "")],
+                          "is not available: the manager has sent no value: "
+                          "driver vault gives no secret db: the plugin says: "
+                          "sealed" in t.get("status", {}).get("err", "")],
                  "a task fails for lack of it: %s" % swarm.tasks("web"))
         plugin.answer = lambda r: {"Value": b"open"}
         swarm.wait_live("web", 1)
@@ -204,6 +205,9 @@ def a_plugin_that_hangs_holds_up_nobody_else():
         wait_for(lambda: slow.asked, "it is asked")
         swarm.create("other")
         expect(not swarm.live("web"), "it runs without its value")
+        reason = "waits for secret db of driver slow: "
+        wait_for(lambda: reason in swarm.ctl("service", "ps", "web").out,
+                 "the task says why it waits")
 
 
 def a_stored_secret_is_read_too_with_its_owner():

@@ -293,6 +293,21 @@ static void a_task_without_its_secret_is_rejected(void **state)
     assert_string_equal(sees(f, "task1"), "secret s1 not found");
 }
 
+static void a_task_without_its_secret_says_what_the_manager_said(void **state)
+{
+    struct f *f = *state;
+
+    register_agent(f);
+    with_task(f, "task1", "s1");
+    f->changes[0]->assignment->task->status->err =
+        (char *)"driver vault gives no secret db: sealed";
+    send(f);
+    assert_int_equal(controlled(f, "task1"), 0);
+    assert_stored(f, STATE(REJECTED),
+                  "secret db (s1) is not available: the manager has sent no "
+                  "value: driver vault gives no secret db: sealed");
+}
+
 static void a_secret_that_is_taken_back_is_gone(void **state)
 {
     struct f *f = *state;
@@ -401,6 +416,7 @@ int main(void)
         TEST(a_task_sees_the_secret_that_it_names),
         TEST(a_value_of_its_own_comes_first_under_the_plain_id),
         TEST(a_task_without_its_secret_is_rejected),
+        TEST(a_task_without_its_secret_says_what_the_manager_said),
         TEST(a_secret_that_is_taken_back_is_gone),
         TEST(a_complete_set_replaces_all_secrets),
         TEST(what_is_empty_or_too_large_is_no_secret),

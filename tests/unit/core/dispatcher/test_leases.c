@@ -143,6 +143,43 @@ static void refuse(struct f *f, uint64_t id)
     swki_dispatcher_fetched(f->d, f->s.now, id, &result);
 }
 
+static void fail_for_now(struct f *f, uint64_t id, const char *why)
+{
+    const struct swk_secret_result result = {
+        .size = sizeof(result), .code = SWK_EUNAVAILABLE, .text = why};
+
+    swki_dispatcher_fetched(f->d, f->s.now, id, &result);
+}
+
+/* Why the task is where it is, as anybody can see. */
+static const char *error_of(const struct f *f, const char *task_id)
+{
+    const Swkpb__Task *task =
+        swki_task(swarm_get(&f->s, SWKI_KIND_TASK, task_id));
+
+    assert_int_equal(task->status->state, ASSIGNED);
+    return task->status->err;
+}
+
+static uint64_t version_of(const struct f *f, const char *task_id)
+{
+    return swki_task(swarm_get(&f->s, SWKI_KIND_TASK, task_id))
+        ->meta->version->index;
+}
+
+/* The error that the node is told with its next task. */
+static const char *sent_error(struct f *f, uint64_t stream)
+{
+    const Swkpb__AssignmentsMessage *message;
+
+    f_advance(f, A_WHILE);
+    message = f_next_assignments(f, stream);
+    assert_non_null(message);
+    assert_int_equal(message->changes[0]->assignment->item_case,
+                     SWKPB__ASSIGNMENT__ITEM_TASK);
+    return message->changes[0]->assignment->task->status->err;
+}
+
 /* -- One value for all, or for each --------------------------------------- */
 
 static void a_task_is_sent_when_its_value_has_come(void **state)
@@ -317,6 +354,131 @@ static void a_provider_that_is_silent_is_asked_again_then_given_up(void **state)
     }
     assert_string_equal(text, "+t:t1");
     assert_in_range(asked, 3, 5);
+    f_fini(&f);
+}
+
+/* -- Reasons --------------------------------------------------------------- */
+
+static void all_tasks_that_wait_for_a_value_say_why(void **state)
+{
+    struct f f;
+    uint64_t stream = set_up(&f);
+
+    (void)state;
+    add_user(&f, "t1", "s1", NULL);
+    add_user(&f, "t2", "s1", NULL);
+    add_user(&f, "t3", "s2", NULL);
+    f_advance(&f, A_WHILE);
+    assert_string_equal(error_of(&f, "t1"), "");
+    fail_for_now(&f, asked_for(&f, "s1", "t1"), "sealed");
+    assert_string_equal(next(&f, stream), "none");
+    assert_string_equal(error_of(&f, "t1"),
+                        "waits for secret s1 of driver vault: sealed");
+    assert_string_equal(error_of(&f, "t2"), error_of(&f, "t1"));
+    assert_string_equal(error_of(&f, "t3"), "");
+    f_fini(&f);
+}
+
+static void a_reason_is_written_when_it_changes_alone(void **state)
+{
+    static const char *const reasons[] = {"sealed", "sealed", "gone", "gone",
+                                          "gone"};
+    struct f f;
+    uint64_t first;
+    int written = 0;
+
+    (void)state;
+    set_up(&f);
+    add_user(&f, "t1", "s1", NULL);
+    f_advance(&f, A_WHILE);
+    for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++) {
+        const struct swki_fetch_work *work = NULL;
+
+        while ((work = swki_dispatcher_next_fetch(f.d, f.s.now)) == NULL) {
+            f_advance(&f, A_WHILE);
+        }
+        first = version_of(&f, "t1");
+        fail_for_now(&f, work->id, reasons[i]);
+        f_advance(&f, A_WHILE);
+        written += version_of(&f, "t1") != first;
+    }
+    assert_int_equal(written, 2);
+    assert_string_equal(error_of(&f, "t1"),
+                        "waits for secret s1 of driver vault: gone");
+    f_fini(&f);
+}
+
+static void the_node_is_told_why_no_value_came_in_the_end(void **state)
+{
+    struct f f;
+    uint64_t stream = set_up(&f);
+
+    (void)state;
+    add_user(&f, "t1", "s1", NULL);
+    f_advance(&f, A_WHILE);
+    refuse(&f, asked_for(&f, "s1", "t1"));
+    assert_string_equal(sent_error(&f, stream),
+                        "driver vault gives no secret s1: not for you");
+    f_fini(&f);
+}
+
+static void a_task_that_got_its_value_is_sent_without_an_error(void **state)
+{
+    struct f f;
+    uint64_t stream = set_up(&f);
+
+    (void)state;
+    add_user(&f, "t1", "s1", NULL);
+    f_advance(&f, A_WHILE);
+    fail_for_now(&f, asked_for(&f, "s1", "t1"), "sealed");
+    f_advance(&f, SWK_SECOND);
+    give(&f, asked_for(&f, "s1", "t1"), "one", 0);
+    assert_string_equal(sent_error(&f, stream), "");
+    f_fini(&f);
+}
+
+static void a_task_says_what_it_still_waits_for(void **state)
+{
+    struct f f;
+    uint64_t stream = set_up(&f);
+    uint64_t second;
+
+    (void)state;
+    add_user(&f, "t1", "s1", "s2");
+    f_advance(&f, A_WHILE);
+    fail_for_now(&f, asked_for(&f, "s1", "t1"), "sealed");
+    second = asked_for(&f, "s2", "t1");
+    f_advance(&f, SWK_SECOND);
+    assert_string_equal(error_of(&f, "t1"),
+                        "waits for secret s1 of driver vault: sealed");
+    give(&f, asked_for(&f, "s1", "t1"), "one", 0);
+    assert_string_equal(next(&f, stream), "+s:s1=one");
+    assert_string_equal(error_of(&f, "t1"), ""); /* nothing is known of s2 */
+    fail_for_now(&f, second, "gone");
+    assert_string_equal(next(&f, stream), "none");
+    assert_string_equal(error_of(&f, "t1"),
+                        "waits for secret s2 of driver vault: gone");
+    f_fini(&f);
+}
+
+/* By then it is the node that says how the task is. */
+static void a_reason_never_replaces_what_a_node_reported(void **state)
+{
+    struct f f;
+    uint64_t stream = set_up(&f);
+    const Swkpb__Task *task;
+
+    (void)state;
+    add_user(&f, "t1", "s1", NULL);
+    swarm_report(&f.s, "t1", SWKPB__TASK_STATE__PREPARING);
+    swki_dispatcher_cancel(f.d, stream);
+    stream = f_attach(&f, "n1");
+    assert_string_equal(next(&f, stream), "none");
+    fail_for_now(&f, asked_for(&f, "s1", "t1"), "sealed");
+    assert_string_equal(next(&f, stream), "none");
+    task = swki_task(swarm_get(&f.s, SWKI_KIND_TASK, "t1"));
+    assert_int_equal(task->status->state, SWKPB__TASK_STATE__PREPARING);
+    assert_string_equal(task->status->err, "");
     f_fini(&f);
 }
 
@@ -765,6 +927,12 @@ int main(void)
         cmocka_unit_test(a_value_that_is_too_large_is_not_sent),
         cmocka_unit_test(
             a_provider_that_is_silent_is_asked_again_then_given_up),
+        cmocka_unit_test(all_tasks_that_wait_for_a_value_say_why),
+        cmocka_unit_test(a_reason_is_written_when_it_changes_alone),
+        cmocka_unit_test(the_node_is_told_why_no_value_came_in_the_end),
+        cmocka_unit_test(a_task_that_got_its_value_is_sent_without_an_error),
+        cmocka_unit_test(a_task_says_what_it_still_waits_for),
+        cmocka_unit_test(a_reason_never_replaces_what_a_node_reported),
         cmocka_unit_test(a_task_that_goes_makes_room_for_the_next_to_ask),
         cmocka_unit_test(nothing_is_asked_for_a_task_that_is_to_stop),
         cmocka_unit_test(a_node_that_goes_away_gives_up_what_was_asked_for_it),

@@ -294,6 +294,45 @@ static void what_may_pass_is_tried_again_with_growing_pauses(void **state)
     tear_down(&f);
 }
 
+static void a_reason_to_wait_is_told_when_it_changes(void **state)
+{
+    static const struct {
+        int code;
+        bool told;
+    } cases[] = {
+        {SWK_EUNAVAILABLE, true},
+        {SWK_EUNAVAILABLE, false},
+        {SWK_EIO, true},
+        {SWK_EUNAVAILABLE, true},
+    };
+    struct swki_fetch *fetch;
+    struct f f;
+
+    (void)state;
+    set_up(&f);
+    fetch = ask(&f, "s1", "vault");
+    assert_null(swki_fetcher_next_news(f.fetcher));
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        answer(&f, swki_fetcher_next_work(f.fetcher, f.now)->id, cases[i].code,
+               0);
+        if (cases[i].told) {
+            assert_ptr_equal(swki_fetcher_next_news(f.fetcher), fetch);
+            assert_string_equal(fetch->why, swk_error_name(cases[i].code));
+        }
+        assert_null(swki_fetcher_next_news(f.fetcher));
+        pass(&f);
+    }
+    /* An end has its reason too, and is no news. */
+    answer(&f, swki_fetcher_next_work(f.fetcher, f.now)->id, SWK_EIO, 0);
+    pass(&f);
+    answer(&f, swki_fetcher_next_work(f.fetcher, f.now)->id, SWK_EDENIED, 0);
+    assert_null(swki_fetcher_next_news(f.fetcher));
+    assert_ptr_equal(swki_fetcher_next_ended(f.fetcher), fetch);
+    assert_string_equal(fetch->why, swk_error_name(SWK_EDENIED));
+    swki_fetcher_drop(f.fetcher, fetch);
+    tear_down(&f);
+}
+
 static void an_attempt_has_its_time_and_a_late_answer_is_ignored(void **state)
 {
     struct swki_fetch *fetch;
@@ -476,6 +515,7 @@ int main(void)
         cmocka_unit_test(a_value_is_held_if_its_size_is_right),
         cmocka_unit_test(what_is_final_is_not_tried_again),
         cmocka_unit_test(what_may_pass_is_tried_again_with_growing_pauses),
+        cmocka_unit_test(a_reason_to_wait_is_told_when_it_changes),
         cmocka_unit_test(an_attempt_has_its_time_and_a_late_answer_is_ignored),
         cmocka_unit_test(a_provider_that_never_answers_is_given_up),
         cmocka_unit_test(a_driver_that_hangs_holds_up_no_other),
