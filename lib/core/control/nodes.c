@@ -220,9 +220,7 @@ static int check_demotion(const struct swki_control_request *r,
 
     const struct swki_control_member *member = find_member(r, node->id);
     if (member == NULL) {
-        return swki_fail(err, SWK_ENOTFOUND,
-                         "node %.64s is not a member of the raft group",
-                         node->id);
+        return SWK_OK; /* its promotion, not yet complete, is taken back */
     }
     if (r->config->can_remove == NULL ||
         !r->config->can_remove(r->config->members_ctx, member->raft_id)) {

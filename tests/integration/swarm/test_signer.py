@@ -279,6 +279,23 @@ def a_manager_is_what_an_operator_allows():
         expect("May become" not in told.out, told.out)
 
 
+def a_promotion_that_nobody_signs_is_taken_back():
+    with SignedSwarm("--approve-managers") as swarm:
+        swarm.worker("w1", program="swarmd")
+        swarm.ctl("node", "promote", "w1")
+        wait_for(lambda: any(r["outcome"] == "refused"
+                             for r in swarm.signer.records()), "it is refused")
+        swarm.ctl("node", "demote", "w1")
+        node = swarm.nodes()["w1"]
+        swarm.signer.tool("allow", node["id"])
+        # Whatever is signed for it from now on is a worker's.
+        swarm.ctl("cluster", "ca", "rotate")
+        roles = [r["role"] for r in swarm.signer.records()
+                 if r.get("nodeId") == node["id"] and r["outcome"] == "signed"]
+        expect(len(roles) >= 2 and set(roles) == {"worker"}, roles)
+        expect(swarm.node_state("w1") == "READY", "w1 is lost")
+
+
 def another_managers_signer_takes_over():
     with SignedSwarm() as swarm:
         password = swarm.path("password")
@@ -462,6 +479,7 @@ if __name__ == "__main__":
         a_refusal_is_told_to_whoever_asked,
         who_waits_for_an_operator_can_be_stopped,
         a_manager_is_what_an_operator_allows,
+        a_promotion_that_nobody_signs_is_taken_back,
         another_managers_signer_takes_over,
         another_root_is_not_made_by_mistake,
         errors_name_the_file,

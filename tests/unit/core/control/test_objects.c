@@ -110,15 +110,25 @@ static void demotion_keeps_a_quorum(void **state)
     put_manager(f, "m1");
     put_manager(f, "m2");
     put_manager(f, "m3");
-    put_manager(f, "m4");
     add_member(f, "m1", true, true);
     add_member(f, "m2", false, true);
     add_member(f, "m3", false, false);
     assert_int_equal(set_role(f, "m2", SWKPB__NODE_ROLE__WORKER),
                      SWKI_STATUS_FAILED_PRECONDITION);
-    assert_int_equal(set_role(f, "m4", SWKPB__NODE_ROLE__WORKER),
-                     SWKI_STATUS_NOT_FOUND); /* no member */
     assert_int_equal(set_role(f, "m3", SWKPB__NODE_ROLE__WORKER),
+                     SWKI_STATUS_OK);
+}
+
+static void a_promotion_that_is_not_complete_is_taken_back(void **state)
+{
+    struct f *f = *state;
+
+    put_manager(f, "m1");
+    put_manager(f, "w1"); /* has no certificate for it, and is no member */
+    add_member(f, "m1", true, true);
+    assert_int_equal(set_role(f, "m1", SWKPB__NODE_ROLE__WORKER),
+                     SWKI_STATUS_FAILED_PRECONDITION);
+    assert_int_equal(set_role(f, "w1", SWKPB__NODE_ROLE__WORKER),
                      SWKI_STATUS_OK);
 }
 
@@ -671,6 +681,7 @@ int main(void)
         TEST(two_managers_are_not_demoted_one_after_the_other),
         TEST(a_worker_is_promoted),
         TEST(demotion_keeps_a_quorum),
+        TEST(a_promotion_that_is_not_complete_is_taken_back),
         TEST(a_removed_node_leaves_orphans_and_is_locked_out),
         TEST(a_raft_member_cannot_be_removed),
         TEST(many_orphans_take_several_transactions),
