@@ -317,6 +317,57 @@ static bool changes_something(const struct args *args)
     return false;
 }
 
+static int print_unlock_key(const struct ctl *ctl,
+                            const ProtobufCBinaryData *bytes, bool quiet)
+{
+    char text[SWK_UNLOCK_KEY_TEXT_LEN + 1];
+    struct swk_unlock_key key;
+
+    if (bytes->len == 0) {
+        return ctl_error(EXIT_FAILED,
+                         "the managers are not locked: \"swarmctl cluster "
+                         "update --autolock=true\" locks them");
+    }
+    if (bytes->len != sizeof(key.bytes)) {
+        return ctl_error(EXIT_FAILED, "the unlock key is of a form that this "
+                                      "program does not know");
+    }
+    memcpy(key.bytes, bytes->data, sizeof(key.bytes));
+    swk_unlock_key_format(&key, text);
+    if (ctl->json) {
+        printf("{\"unlockKey\":\"%s\"}\n", text);
+    } else if (quiet) {
+        puts(text);
+    } else {
+        printf("To unlock a manager of this swarm once it was started again, "
+               "run\n\n    swarmctl unlock\n\nand give it this key:\n\n"
+               "    %s\n\n"
+               "Keep it in a safe place: no manager can be started without "
+               "it.\n",
+               text);
+    }
+    explicit_bzero(text, sizeof(text));
+    explicit_bzero(&key, sizeof(key));
+    return EXIT_OK;
+}
+
+static int show_unlock_key(struct ctl *ctl, bool quiet)
+{
+    Swkpb__GetUnlockKeyRequest request = SWKPB__GET_UNLOCK_KEY_REQUEST__INIT;
+    Swkpb__GetUnlockKeyResponse *reply;
+    int rc = ctl_call(ctl, "CA/GetUnlockKey", &request.base,
+                      &swkpb__get_unlock_key_response__descriptor, &reply);
+
+    if (rc != EXIT_OK) {
+        return rc;
+    }
+    rc = print_unlock_key(ctl, &reply->unlock_key, quiet);
+    if (reply->unlock_key.len > 0) {
+        explicit_bzero(reply->unlock_key.data, reply->unlock_key.len);
+    }
+    return rc;
+}
+
 static int run_update(struct ctl *ctl, const struct args *args)
 {
     Swkpb__KeyRotation rotation = SWKPB__KEY_ROTATION__INIT;
@@ -343,17 +394,18 @@ static int run_update(struct ctl *ctl, const struct args *args)
     if (rc != EXIT_OK) {
         return rc;
     }
+    bool locks = !was_locked && locks_managers(cluster->spec);
     if (ctl->json) {
+        if (locks) {
+            fputs("Managers are locked now. Keep the key that \"swarmctl "
+                  "unlock-key\" shows: without it\nnone of them can be "
+                  "started again.\n",
+                  stderr);
+        }
         return ctl_print_json(ctl, &cluster->base);
     }
     puts(cluster->id);
-    if (!was_locked && locks_managers(cluster->spec)) {
-        fputs("Managers are locked now. Keep the key that \"swarmctl "
-              "unlock-key\" shows: without it\nnone of them can be started "
-              "again.\n",
-              stderr);
-    }
-    return EXIT_OK;
+    return locks ? show_unlock_key(ctl, false) : EXIT_OK;
 }
 
 static int run_token(struct ctl *ctl, const struct args *args)
@@ -396,46 +448,9 @@ static int run_token(struct ctl *ctl, const struct args *args)
     return EXIT_OK;
 }
 
-static int print_unlock_key(const struct ctl *ctl,
-                            const ProtobufCBinaryData *bytes,
-                            const struct args *args)
-{
-    char text[SWK_UNLOCK_KEY_TEXT_LEN + 1];
-    struct swk_unlock_key key;
-
-    if (bytes->len == 0) {
-        return ctl_error(EXIT_FAILED,
-                         "the managers are not locked: \"swarmctl cluster "
-                         "update --autolock=true\" locks them");
-    }
-    if (bytes->len != sizeof(key.bytes)) {
-        return ctl_error(EXIT_FAILED, "the unlock key is of a form that this "
-                                      "program does not know");
-    }
-    memcpy(key.bytes, bytes->data, sizeof(key.bytes));
-    swk_unlock_key_format(&key, text);
-    if (ctl->json) {
-        printf("{\"unlockKey\":\"%s\"}\n", text);
-    } else if (args_has(args, "quiet")) {
-        puts(text);
-    } else {
-        printf("To unlock a manager of this swarm once it was started again, "
-               "run\n\n    swarmctl unlock\n\nand give it this key:\n\n"
-               "    %s\n\n"
-               "Keep it in a safe place: no manager can be started without "
-               "it.\n",
-               text);
-    }
-    explicit_bzero(text, sizeof(text));
-    explicit_bzero(&key, sizeof(key));
-    return EXIT_OK;
-}
-
 static int run_unlock_key(struct ctl *ctl, const struct args *args)
 {
-    Swkpb__GetUnlockKeyRequest request = SWKPB__GET_UNLOCK_KEY_REQUEST__INIT;
     Swkpb__KeyRotation rotation = SWKPB__KEY_ROTATION__INIT;
-    Swkpb__GetUnlockKeyResponse *reply;
     Swkpb__Cluster *cluster;
     int rc = EXIT_OK;
 
@@ -451,15 +466,13 @@ static int run_unlock_key(struct ctl *ctl, const struct args *args)
         }
     }
     if (rc == EXIT_OK) {
-        rc = ctl_call(ctl, "CA/GetUnlockKey", &request.base,
-                      &swkpb__get_unlock_key_response__descriptor, &reply);
+        rc = show_unlock_key(ctl, args_has(args, "quiet"));
     }
-    if (rc != EXIT_OK) {
-        return rc;
-    }
-    rc = print_unlock_key(ctl, &reply->unlock_key, args);
-    if (reply->unlock_key.len > 0) {
-        explicit_bzero(reply->unlock_key.data, reply->unlock_key.len);
+    if (args_has(args, "rotate") &&
+        (rc == EXIT_UNAVAILABLE || rc == EXIT_TIMEOUT)) {
+        fputs("The swarm may have another key now: run \"swarmctl "
+              "unlock-key\" once a manager answers.\n",
+              stderr);
     }
     return rc;
 }

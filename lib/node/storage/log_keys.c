@@ -111,9 +111,30 @@ static int find_unlock_key(const Swkpb__Cluster *cluster,
     return SWK_OK;
 }
 
-/* 1 if the file was written. */
+static bool is_same(const struct swk_unlock_key *a,
+                    const struct swk_unlock_key *b)
+{
+    return swki_ct_equal(a->bytes, b->bytes, SWK_UNLOCK_KEY_SIZE);
+}
+
+/* Whether it is too early for this manager to be locked under the key. */
+static bool must_wait(struct swki_log_keys *k, const struct swk_unlock_key *key,
+                      swk_time now)
+{
+    if (key == NULL ||
+        (current(k)->is_locked && is_same(key, &current(k)->unlock_key))) {
+        return false;
+    }
+    if (k->lock_at == 0 || !is_same(key, &k->awaited)) {
+        k->awaited = *key;
+        k->lock_at = now + SWKI_LOG_KEYS_LOCK_DELAY;
+    }
+    return now < k->lock_at;
+}
+
+/* 1 if the file was written, SWK_EUNAVAILABLE if it is too early. */
 static int follow_version(struct swki_log_keys *k,
-                          const struct swki_object *object,
+                          const struct swki_object *object, swk_time now,
                           struct swk_error *err)
 {
     const struct swk_unlock_key *unlock_key;
@@ -121,7 +142,9 @@ static int follow_version(struct swki_log_keys *k,
     struct swki_data_keys next;
     int rc = find_unlock_key(swki_cluster(object), &room, &unlock_key, err);
 
-    if (rc == 0) {
+    if (rc == 0 && must_wait(k, unlock_key, now)) {
+        rc = SWK_EUNAVAILABLE;
+    } else if (rc == 0) {
         rc = swki_data_keys_lock(current(k), unlock_key,
                                  swki_object_version(object), &next, err);
         rc = change(k, rc, &next, err);
@@ -156,12 +179,17 @@ static void follow(struct swki_log_keys *k, const struct swki_manager *manager,
     if (object == NULL || swki_object_version(object) == k->followed) {
         return;
     }
-    rc = follow_version(k, object, &err);
+    rc = follow_version(k, object, now, &err);
+    if (rc == SWK_EUNAVAILABLE) {
+        return;
+    }
     if (rc < 0) {
         try_later(k, "the lock of this manager stays as it was", &err, now);
     }
     if (rc >= 0 || rc == SWK_ECORRUPT) { /* which no retry mends */
         k->followed = swki_object_version(object);
+        k->lock_at = 0;
+        swki_wipe(&k->awaited, sizeof(k->awaited));
     }
     if (rc == 1) {
         log_lock(k, was_locked);
@@ -282,6 +310,13 @@ static bool advance(struct swki_log_keys *k, struct swki_manager *manager,
     return true;
 }
 
+static swk_time next_deadline(const struct swki_log_keys *k, swk_time now)
+{
+    swk_time poll_at = k->rotation.switched ? now + CLEARED_POLL : SWK_NEVER;
+
+    return k->lock_at > 0 && k->lock_at < poll_at ? k->lock_at : poll_at;
+}
+
 swk_time swki_log_keys_turn(struct swki_log_keys *k,
                             struct swki_manager *manager,
                             const struct swk_storage *storage, swk_time now)
@@ -301,5 +336,5 @@ swk_time swki_log_keys_turn(struct swki_log_keys *k,
     if (busy) {
         return now; /* there may be more to do */
     }
-    return k->rotation.switched ? now + CLEARED_POLL : SWK_NEVER;
+    return next_deadline(k, now);
 }

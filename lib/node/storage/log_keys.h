@@ -29,10 +29,17 @@ struct swki_log_keys_config {
     void (*locked)(void *ctx);
 };
 
+/* A manager is locked under a key so long after it learnt of it. Whoever had
+ * the swarm choose the key gets to see it meanwhile: of a swarm's only manager
+ * that is locked and dies, nobody else could tell it. */
+#define SWKI_LOG_KEYS_LOCK_DELAY (2 * SWK_SECOND)
+
 struct swki_log_keys {
     struct swki_log_keys_config config;
     struct swki_rotation rotation;
     uint64_t followed; /* version of the cluster that the lock is of */
+    struct swk_unlock_key awaited; /* the one to lock under next; secret */
+    swk_time lock_at;              /* under it; 0: there is none */
     swk_time retry_at;   /* after what failed */
     swk_time advance_at; /* the log again, for a snapshot's sake */
 };

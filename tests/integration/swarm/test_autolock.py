@@ -155,6 +155,29 @@ def a_key_that_is_none_is_told_from_a_wrong_one():
         swarm.again(manager)  # it is not locked: nothing is tried
 
 
+def a_manager_that_dies_with_its_key_unseen_is_not_lost():
+    with Swarm(drained=True) as swarm:
+        manager = swarm.manager
+        result = swarm.ctl("cluster", "update", "--autolock=true")
+        manager.crash()
+        swarm.again(manager)  # without a key
+        key = unlock_key(swarm)
+        result.says("swarmctl unlock\n", key)
+        wait_for(lambda: is_locked(swarm), "it is locked after all")
+        swarm.ctl("unlock-key", "--rotate")
+        manager.crash()
+        give(swarm, manager, key)
+        swarm.again(manager)
+        renewed = unlock_key(swarm)
+        expect(renewed != key, "the key was not renewed")
+        wait_for(lambda: "has another unlock key" in manager.text(),
+                 "it is under the new key")
+        manager.crash()
+        refused(manager)
+        give(swarm, manager, renewed)
+        swarm.again(manager)
+
+
 def a_lock_replaces_what_lay_on_the_disk_in_clear():
     with Swarm(drained=True) as swarm:
         data_key = header(swarm, "raft-dek")
@@ -278,7 +301,8 @@ if __name__ == "__main__":
         a_locked_manager_waits_until_it_is_unlocked,
         a_locked_manager_starts_with_its_key,
         a_key_that_is_none_is_told_from_a_wrong_one,
-        a_lock_replaces_what_lay_on_the_disk_in_clear,
+        a_manager_that_dies_with_its_key_unseen_is_not_lost,
+    a_lock_replaces_what_lay_on_the_disk_in_clear,
         nothing_of_the_log_is_on_the_disk_in_clear,
         all_managers_are_locked_and_each_is_unlocked,
         a_manager_that_was_down_needs_the_key_of_its_time,

@@ -614,6 +614,37 @@ static void a_lock_changes_the_key_of_the_log(void **state)
     assert_int_equal(configs(f), 1);
 }
 
+/* If it dies before anybody has seen the key, it starts as before. */
+static void nobody_is_locked_out_by_a_key_not_yet_seen(void **state)
+{
+    struct f *f = *state;
+    struct swk_unlock_key first;
+    swk_time decided;
+
+    found(f);
+    decide(f, true, false);
+    first = f->unlock_key;
+    decided = f->now;
+    while (f->now < decided + SWKI_LOG_KEYS_LOCK_DELAY) {
+        assert_true(
+            swki_log_keys_turn(&f->keys, f->manager, &f->storage, f->now) <=
+            decided + SWKI_LOG_KEYS_LOCK_DELAY);
+        assert_false(f->credentials.keys.is_locked);
+        f->now += SWKI_LOG_KEYS_LOCK_DELAY / 4;
+    }
+    decide(f, true, true); /* whose time begins anew */
+    turn(f);
+    assert_false(f->credentials.keys.is_locked);
+    crash(f);
+    f->has_unlock_key = false;
+    start(f, false);
+    settle(f);
+    assert_true(f->credentials.keys.is_locked);
+    assert_memory_equal(&f->credentials.keys.unlock_key, &f->unlock_key,
+                        sizeof(first));
+    assert_memory_not_equal(&f->unlock_key, &first, sizeof(first));
+}
+
 /* Of all that is done, one thing a turn: the power is lost after each. */
 static void a_restart_after_any_turn_recovers(void **state)
 {
@@ -689,6 +720,8 @@ static void locks_during_a_rotation_are_one_more(void **state)
 
     found(f);
     decide(f, true, false);
+    turn(f);
+    f->now += SWKI_LOG_KEYS_LOCK_DELAY;
     while (!f->credentials.keys.has_pending) {
         assert_true(turn(f));
     }
@@ -697,6 +730,8 @@ static void locks_during_a_rotation_are_one_more(void **state)
         decide(f, false, false);
         turn(f);
         decide(f, true, false);
+        turn(f);
+        f->now += SWKI_LOG_KEYS_LOCK_DELAY;
         turn(f);
     }
     settle(f);
@@ -795,6 +830,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_log_is_sealed_from_its_first_entry_on),
         TEST(a_lock_changes_the_key_of_the_log),
+        TEST(nobody_is_locked_out_by_a_key_not_yet_seen),
         TEST(a_restart_after_any_turn_recovers),
         TEST(a_loss_of_power_at_any_call_is_recovered_from),
         TEST(locks_during_a_rotation_are_one_more),
