@@ -100,7 +100,7 @@ static void print_certificate(const char *title,
 }
 
 /* Who signs, in the order in which they are asked. */
-static void print_signer(const Swkpb__Cluster *cluster)
+static void print_signer(struct ctl *ctl, const Swkpb__Cluster *cluster)
 {
     const Swkpb__Rpc__CaKeeper *keeper = cluster->root_ca->keeper;
     const Swkpb__CAConfig *config =
@@ -127,6 +127,11 @@ static void print_signer(const Swkpb__Cluster *cluster)
     }
     if (!keeper->in_log && keeper->failure[0] != '\0') {
         print_field("  Not signing", "%s", keeper->failure);
+    }
+    if (!keeper->in_log && keeper->signer[0] != '\0') {
+        print_field("  Asked last", "%s",
+                    keeper->asked_at != NULL ? time_text(ctl, keeper->asked_at)
+                                             : "not yet");
     }
 }
 
@@ -193,7 +198,7 @@ static void json_progress(const struct ca_progress *progress)
     json_missing(progress);
 }
 
-static void json_signer(const Swkpb__Cluster *cluster)
+static void json_signer(struct ctl *ctl, const Swkpb__Cluster *cluster)
 {
     const Swkpb__Rpc__CaKeeper *keeper = cluster->root_ca->keeper;
     const Swkpb__CAConfig *config =
@@ -211,10 +216,13 @@ static void json_signer(const Swkpb__Cluster *cluster)
         print_json_text(keeper->signer);
         printf(",\"signerFailure\":");
         print_json_text(keeper->failure);
+        printf(",\"signerAskedAt\":");
+        print_json_text(
+            keeper->asked_at != NULL ? time_text(ctl, keeper->asked_at) : "");
     }
 }
 
-static void json_report(const Swkpb__Cluster *cluster,
+static void json_report(struct ctl *ctl, const Swkpb__Cluster *cluster,
                         const struct swk_certificate *root,
                         const struct swk_certificate *next,
                         const struct ca_progress *progress)
@@ -223,7 +231,7 @@ static void json_report(const Swkpb__Cluster *cluster,
     json_certificate(root);
     printf(",\"digest\":");
     print_json_text(cluster->root_ca->ca_cert_hash);
-    json_signer(cluster);
+    json_signer(ctl, cluster);
     printf(",\"certificates\":%u,\"rotation\":", root->count);
     if (next != NULL) {
         putchar('{');
@@ -267,12 +275,13 @@ static int report(struct ctl *ctl, const Swkpb__Cluster *cluster)
     }
     ca_progress_read(&ctl->pool, root, nodes, &progress);
     if (ctl->json) {
-        json_report(cluster, &now, rotation != NULL ? &next : NULL, &progress);
+        json_report(ctl, cluster, &now, rotation != NULL ? &next : NULL,
+                    &progress);
         return EXIT_OK;
     }
     print_certificate("Root CA", &now);
     print_field("  Digest", "%s", root->ca_cert_hash);
-    print_signer(cluster);
+    print_signer(ctl, cluster);
     if (rotation != NULL) {
         print_certificate("Next root CA", &next);
     }

@@ -64,9 +64,18 @@ show_keeper(const struct swki_control_keeper *keeper, bool in_log,
     }
     swkpb__rpc__ca_keeper__init(shown);
     shown->in_log = in_log;
-    if (keeper != NULL) {
-        shown->signer = swki_arena_strdup(arena, keeper->name);
-        shown->failure = swki_arena_strdup(arena, keeper->failure);
+    if (keeper == NULL) {
+        return shown;
+    }
+    shown->signer = swki_arena_strdup(arena, keeper->name);
+    shown->failure = swki_arena_strdup(arena, keeper->failure);
+    if (keeper->asked_at != 0) {
+        shown->asked_at = swki_arena_alloc(arena, sizeof(*shown->asked_at));
+        if (shown->asked_at == NULL) {
+            return NULL;
+        }
+        swkpb__timestamp__init(shown->asked_at);
+        swki_timestamp_write(keeper->asked_at, shown->asked_at);
     }
     return shown->signer != NULL && shown->failure != NULL ? shown : NULL;
 }

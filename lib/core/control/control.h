@@ -42,6 +42,7 @@ struct swki_control_member {
 struct swki_control_keeper {
     const char *name;
     char failure[SWK_ERROR_TEXT_SIZE]; /* of what it was asked last; or "" */
+    swk_wall asked_at;                 /* 0: it was not asked yet */
 };
 
 struct swki_control_config {

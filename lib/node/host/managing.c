@@ -315,12 +315,15 @@ static swk_time turn(void *ctx, swk_time now)
     struct swki_managing *m = ctx;
     swk_time deadline = swki_manager_turn(m->manager, now);
     swk_time joining;
+    swk_time signer;
     swk_time keys;
 
     swki_managing_note_members(m);
     swki_managing_note_leader(m, now);
     drop_removed(m);
     swki_managing_warn_of_signer(m);
+    signer = swki_managing_check_signer(m, now);
+    deadline = signer < deadline ? signer : deadline;
     joining = swki_managing_join(m, now);
     if (m->config.founding != NULL && m->config.founding->unsettled &&
         swki_manager_has_cluster(m->manager)) {

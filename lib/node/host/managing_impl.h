@@ -66,6 +66,8 @@ struct swki_managing {
     struct swki_local_signer *local_signer; /* for keys in the log */
     bool warned_of_key;                     /* that there is one */
     struct swki_control_keeper keeper;
+    swk_time check_keeper_at; /* 0: as soon as this manager leads */
+    bool checking_keeper;
     int told_of_signer; /* that there is none: at the start, when leading */
     struct swki_external_ca *external_ca;
     struct swki_sign_desk *desk;
@@ -94,6 +96,10 @@ int swki_managing_note_identity(struct swki_managing *m, struct swk_error *err);
 
 /* Tells if there should be a signer, and is none. In each turn. */
 void swki_managing_warn_of_signer(struct swki_managing *managing);
+/* Asks the signer now and then whether it would sign, while this manager leads.
+ * In each turn; returns when to call again. */
+swk_time swki_managing_check_signer(struct swki_managing *managing,
+                                    swk_time now);
 /* Struct swki_manager_config: sign; ctx is the struct here. */
 int swki_managing_sign(void *ctx, uint64_t id,
                        const struct swk_sign_request *request,

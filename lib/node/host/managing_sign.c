@@ -11,19 +11,45 @@
 /* Of a job that nobody but this file waits for. */
 static const uint64_t check_id = UINT64_MAX;
 
-/* A signer that refuses is there, and one whose words are of no use is not. */
-static void note_keeper(struct swki_managing *m,
+/* A signer may be stopped or lose a key while nobody needs a certificate. A
+ * refusal is written down there each time, and is seldom taken back soon. */
+#define CHECK_INTERVAL (10 * SWK_SECOND)
+#define CHECK_REFUSED_INTERVAL (300 * SWK_SECOND)
+
+static bool is_away(int code)
+{
+    return code == SWK_EUNAVAILABLE || code == SWK_ETIMEDOUT || code == SWK_EIO;
+}
+
+/* Whoever refuses one job is there, and one whose words are of no use is not.
+ * Only a check says that it would do no job of the kind. */
+static void note_keeper(struct swki_managing *m, bool is_check,
                         const struct swk_sign_result *result)
 {
-    bool away = result->code == SWK_EUNAVAILABLE ||
-                result->code == SWK_ETIMEDOUT || result->code == SWK_EIO;
+    const struct swk_clock *clock = m->config.asker.clock;
+    bool failed = is_check ? result->code != SWK_OK : is_away(result->code);
 
-    if (m->config.signer != NULL) {
-        snprintf(m->keeper.failure, sizeof(m->keeper.failure), "%s",
-                 !away                  ? ""
-                 : result->text != NULL ? result->text
-                                        : swk_error_name(result->code));
+    if (m->config.signer == NULL ||
+        (!failed && result->code != SWK_OK && m->keeper.failure[0] != '\0')) {
+        return; /* the next check tells */
     }
+    m->keeper.asked_at = clock->wall(clock->ctx);
+    snprintf(m->keeper.failure, sizeof(m->keeper.failure), "%s",
+             !failed                ? ""
+             : result->text != NULL ? result->text
+                                    : swk_error_name(result->code));
+}
+
+static void checked(struct swki_managing *m,
+                    const struct swk_sign_result *result)
+{
+    const struct swk_clock *clock = m->config.asker.clock;
+    bool refused = result->code != SWK_OK && !is_away(result->code);
+
+    m->checking_keeper = false;
+    m->check_keeper_at = clock->now(clock->ctx) +
+                         (refused ? CHECK_REFUSED_INTERVAL : CHECK_INTERVAL);
+    note_keeper(m, true, result);
 }
 
 static void finished(void *ctx, uint64_t id,
@@ -31,10 +57,12 @@ static void finished(void *ctx, uint64_t id,
 {
     struct swki_managing *m = ctx;
 
-    note_keeper(m, result);
     if (id == check_id) {
+        checked(m, result);
+        swki_loop_wake(m->config.asker.loop);
         return;
     }
+    note_keeper(m, false, result);
     if (m->manager != NULL) {
         swki_manager_signed(m->manager, id, result);
         swki_loop_wake(m->config.asker.loop);
@@ -126,7 +154,7 @@ static bool needs_signer(const struct swki_manager *manager)
             spec->ca_config->n_external_cas == 0);
 }
 
-/* Whoever asks who signs is told whether it is there. */
+/* Whoever asks who signs is to be told whether it is there. */
 static void check_keeper(struct swki_managing *m)
 {
     const struct swki_object *cluster = swki_manager_cluster(m->manager);
@@ -142,9 +170,28 @@ static void check_keeper(struct swki_managing *m)
     struct swk_error err;
     int rc = swki_sign_desk_sign(m->desk, check_id, &request, &err);
 
+    m->checking_keeper = rc == 0;
     if (rc != 0) {
-        note_keeper(m, &(struct swk_sign_result){.code = rc, .text = err.text});
+        checked(m, &(struct swk_sign_result){.code = rc, .text = err.text});
     }
+}
+
+swk_time swki_managing_check_signer(struct swki_managing *m, swk_time now)
+{
+    if (m->config.signer == NULL || m->checking_keeper ||
+        !swki_manager_has_cluster(m->manager)) {
+        return SWK_NEVER;
+    }
+    if (!swki_managing_leads(m)) {
+        m->check_keeper_at = 0;
+        return SWK_NEVER;
+    }
+    if (now >= m->check_keeper_at && needs_signer(m->manager)) {
+        check_keeper(m);
+    } else if (now >= m->check_keeper_at) {
+        m->check_keeper_at = now + CHECK_INTERVAL;
+    }
+    return m->checking_keeper ? SWK_NEVER : m->check_keeper_at;
 }
 
 /* Told when the manager starts, and again whenever it begins to lead. */
@@ -161,9 +208,7 @@ void swki_managing_warn_of_signer(struct swki_managing *m)
     if (told == 0 || !needs_signer(m->manager)) {
         return;
     }
-    if (m->config.signer != NULL && told == 2) {
-        check_keeper(m);
-    } else if (m->config.signer == NULL) {
+    if (m->config.signer == NULL) {
         swki_log(m->config.asker.logger, SWK_LOG_WARN, "ca",
                  "the key of the swarm's CA is with a signer, and this manager "
                  "has none: %s no certificate; start swarmd with "

@@ -197,9 +197,16 @@ def a_manager_that_lacks_its_signer_says_so():
     with SignedSwarm() as swarm:
         swarm.worker("w1")
         # Away: the words are the signer's, not those of an external CA.
+        expect("Not signing" not in swarm.ctl("cluster", "ca").says(
+            "Asked last         20").out, "it fails already")
         swarm.signer.stop()
-        expect("Not signing" not in swarm.ctl("cluster", "ca").out,
-               "it fails already")
+        # The manager finds out by itself, and that it is back.
+        wait_for(lambda: "Not signing" in swarm.ctl("cluster", "ca").out,
+                 "the manager notices that it is away")
+        swarm.signer.start()
+        wait_for(lambda: "Not signing" not in swarm.ctl("cluster", "ca").out,
+                 "the manager notices that it is back")
+        swarm.signer.stop()
         result = swarm.ctl("cluster", "ca", "rotate", "--detach", code=1)
         result.says("nobody signs with the key of the current CA certificate",
                     "swarm-signer", swarm.signer.socket)
@@ -216,6 +223,19 @@ def a_manager_that_lacks_its_signer_says_so():
         expect(found["keyInLog"] is False and found["signer"] == "", found)
         result = swarm.ctl("cluster", "ca", "rotate", "--detach", code=1)
         result.says("the leading manager was started without --signer")
+
+
+def a_signer_that_has_lost_its_key_is_told_of():
+    with SignedSwarm() as swarm:
+        one, = swarm.signer.authorities()
+        wait_for(lambda: swarm.json("cluster", "ca")["signerAskedAt"],
+                 "it is asked")
+        swarm.signer.tool("init", "--another")
+        swarm.signer.tool("remove", one["fingerprint"], "--force")
+        told = wait_for(lambda: swarm.json("cluster", "ca")["signerFailure"],
+                        "the manager notices that the key is gone")
+        expect("swarm-signer: " in told, told)
+        swarm.ctl("cluster", "ca").says("Not signing", told)
 
 
 def a_refusal_is_told_to_whoever_asked():
@@ -475,6 +495,7 @@ if __name__ == "__main__":
         a_swarm_that_has_its_key_moves_to_a_signer,
         who_joins_while_the_signer_is_away_waits,
         a_manager_that_lacks_its_signer_says_so,
+        a_signer_that_has_lost_its_key_is_told_of,
         a_join_that_crashed_goes_on_where_it_was,
         a_refusal_is_told_to_whoever_asked,
         who_waits_for_an_operator_can_be_stopped,
