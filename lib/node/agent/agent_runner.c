@@ -21,6 +21,9 @@
 
 #define DESCRIBE_PERIOD (20 * SWK_SECOND)
 #define SHUT_OUT_PAUSE (5 * SWK_MINUTE)
+/* The first manager of a swarm is known to its own node once it is elected. */
+#define UNKNOWN_PATIENCE (5 * SWK_SECOND)
+#define UNKNOWN_PAUSE (20 * SWK_MILLISECOND)
 
 enum {
     /* Bytes of an encoded NodeDescription: what most need, and what any may. A
@@ -56,6 +59,7 @@ struct swki_agent_runner {
     struct swki_known_keys known_keys;
     swk_time describe_at;
     swk_time connect_at; /* SWK_NEVER unless that was put off */
+    swk_time patient_until; /* although no manager is known */
     swk_time now;
     atomic_uint completions; /* posted, and not yet delivered */
     bool gone;               /* freed, but for what is still to be delivered */
@@ -258,6 +262,10 @@ static void connect_somewhere(struct swki_agent_runner *r)
     struct swk_error err;
     int rc;
 
+    if (remote == NULL && r->now < r->patient_until) {
+        r->connect_at = r->now + UNKNOWN_PAUSE;
+        return;
+    }
     if (remote == NULL) {
         rc = swki_fail(&err, SWK_EUNAVAILABLE, "no manager is known");
     } else {
@@ -765,6 +773,7 @@ int swki_agent_runner_new(const struct swki_agent_runner_config *config,
     r->member.ctx = r;
     r->member.turn = turn;
     r->connect_at = SWK_NEVER;
+    r->patient_until = r->now + UNKNOWN_PATIENCE;
     swki_map_init(&r->controlled, config->alloc);
     swki_loop_add(config->loop, &r->member);
     rc = start(r, err);

@@ -19,6 +19,13 @@ def attempt(swarm, name, listen=None, control=None):
     return result
 
 
+def a_first_manager_starts_without_a_complaint():
+    with Swarm() as swarm:
+        text = swarm.manager.text()
+        expect("no session" not in text and "no manager is known" not in text,
+               text)
+
+
 def a_place_that_cannot_hold_the_state_is_named():
     with Swarm(drained=True) as swarm:
         with open(swarm.path("file"), "w"):
@@ -205,6 +212,7 @@ def a_log_that_lost_what_was_acknowledged_is_not_taken_for_an_old_one():
 
 
 main([
+    a_first_manager_starts_without_a_complaint,
     a_place_that_cannot_hold_the_state_is_named,
     an_address_in_use_is_named,
     a_state_directory_has_one_owner,
