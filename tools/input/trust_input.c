@@ -10,6 +10,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include <swarmkit/signed_spec.h>
+
 enum {
     TEXT_SIZE = 64 * 1024, /* what the library reads of keys */
 };
@@ -28,11 +30,26 @@ static int fail(struct swk_error *err, int code, const char *path,
     return code;
 }
 
+/* Nobody signed an empty spec; to find that out, the keys have to be read. */
+static int check_keys(const char *keys, const char *path, struct swk_error *err)
+{
+    struct swk_spec_trust trust = SWK_SPEC_TRUST_INIT;
+    char key_id[SWK_SIGNING_KEY_ID_LEN + 1];
+    struct swk_error why;
+    int rc;
+
+    trust.public_keys = keys;
+    rc = swk_spec_verify(&trust, "", 0, key_id, &why);
+    return rc == SWK_OK || rc == SWK_EDENIED ? SWK_OK
+                                             : fail(err, rc, path, why.text);
+}
+
 /* Behind what is there already, with a line's end in between. */
 static int append_file(struct text *text, const char *path,
                        struct swk_error *err)
 {
     FILE *file = fopen(path, "re");
+    const size_t start = text->len;
     size_t room = TEXT_SIZE - 2 - text->len;
     size_t len;
     int error;
@@ -52,7 +69,10 @@ static int append_file(struct text *text, const char *path,
     text->len += len;
     text->data[text->len++] = '\n';
     text->data[text->len] = '\0';
-    return SWK_OK;
+    /* One that is empty is no harm, as long as another is not. */
+    return strstr(text->data + start, "-----BEGIN") != NULL
+               ? check_keys(text->data + start, path, err)
+               : SWK_OK;
 }
 
 static int is_key_file(const struct dirent *entry)
@@ -105,6 +125,9 @@ int trust_input_read(const char *path, char **out_text, struct swk_error *err)
         rc = append_directory(&text, path, err);
     } else {
         rc = append_file(&text, path, err);
+    }
+    if (rc == SWK_OK) {
+        rc = check_keys(text.data, path, err);
     }
     if (rc != SWK_OK) {
         free(text.data);

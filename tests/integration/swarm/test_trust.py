@@ -274,13 +274,26 @@ def files_without_good_keys_are_refused():
         path, _ = key(swarm, "alice")
         join = ["--join-addr", swarm.address, "--join-token", swarm.token()]
         swarm.refused("swarm-agent", "w1", "--trust", path,
-                      *join).says("something else than public keys")
+                      *join).says(
+                          "trusted keys: %s: something else than public keys" %
+                          path)
         swarm.refused("swarm-agent", "w2", "--trust", swarm.path("none"),
                       *join).says("No such file")
         os.mkdir(swarm.path("keys"))
         swarm.refused("swarm-agent", "w3", "--trust", swarm.path("keys"),
                       *join).says("no file *.pem or *.pub in it")
         os.replace(path + ".pub", swarm.path("keys", "alice.pub"))
+        # Of several files the one that is wrong is named.
+        bad = swarm.path("keys", "bad.pem")
+        with open(bad, "w") as f:
+            f.write("-----BEGIN PUBLIC KEY-----\n@@@@\n")
+        swarm.refused("swarm-agent", "w4", "--trust", swarm.path("keys"),
+                      *join).says("trusted keys: %s: " % bad)
+        with open(bad, "w") as f:
+            f.write("no key\n")
+        swarm.refused("swarm-agent", "w4", "--trust", bad, *join).says(
+            "trusted keys: %s: " % bad)
+        os.unlink(bad)
         swarm.worker("w4", "--trust", swarm.path("keys"))
 
 
