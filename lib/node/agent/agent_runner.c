@@ -14,8 +14,9 @@
 #include "core/agent/network_keys.h"
 #include "core/consent/consent.h"
 #include "dispatcher.pb-c.h"
-#include "node/rpc/client.h"
+#include "node/agent/description.h"
 #include "node/agent/task_files.h"
+#include "node/rpc/client.h"
 #include "wire/message.h"
 #include "wire/status.h"
 
@@ -24,13 +25,6 @@
 /* The first manager of a swarm is known to its own node once it is elected. */
 #define UNKNOWN_PATIENCE (5 * SWK_SECOND)
 #define UNKNOWN_PAUSE (20 * SWK_MILLISECOND)
-
-enum {
-    /* Bytes of an encoded NodeDescription: what most need, and what any may. A
-     * room for the latter alone would be most of an idle agent's memory. */
-    DESCRIPTION_SIZE_FIRST = 4 * 1024,
-    DESCRIPTION_SIZE_MAX = 256 * 1024,
-};
 
 /* A task's controller. */
 struct controlled {
@@ -72,98 +66,21 @@ static swk_wall wall_of(const struct swki_agent_runner *r)
 
 /* -- The node's description ----------------------------------------------- */
 
-static int add_tls_info(const struct swki_agent_runner *r,
-                        Swkpb__NodeDescription *description,
-                        struct swki_chain_issuer *issuer,
-                        Swkpb__NodeTLSInfo *info, struct swk_error *err)
-{
-    const struct swki_credentials *credentials = r->config.credentials;
-    const struct swki_chain chain = {
-        .certificates = swki_pem_of_buf(&credentials->chain),
-        .roots = swki_pem_of_buf(&credentials->roots),
-        .now = wall_of(r),
-        /* It may be about to be renewed: tasks need not wait for that. */
-        .flags = SWKI_CHAIN_ALLOW_EXPIRED,
-    };
-    int rc = swki_chain_verify(&chain, issuer, err);
-
-    if (rc != 0) {
-        return rc;
-    }
-    info->trust_root.data = credentials->roots.data;
-    info->trust_root.len = credentials->roots.len;
-    info->cert_issuer_subject.data = issuer->subject.data;
-    info->cert_issuer_subject.len = issuer->subject.len;
-    info->cert_issuer_public_key.data = issuer->public_key.data;
-    info->cert_issuer_public_key.len = issuer->public_key.len;
-    description->tls_info = info;
-    return SWK_OK;
-}
-
-/* The executor's words, completed by what the node knows of itself. */
-static int complete_description(const struct swki_agent_runner *r,
-                                const uint8_t *data, size_t len,
-                                struct swki_buf *out, struct swk_error *err)
-{
-    Swkpb__NodeTLSInfo info = SWKPB__NODE_TLSINFO__INIT;
-    Swkpb__NodeDescription *description;
-    struct swki_chain_issuer issuer;
-    ProtobufCMessage *message;
-    struct swki_arena arena;
-    int rc;
-
-    swki_arena_init(&arena, r->config.alloc, swki_message_memory_max(len));
-    swki_chain_issuer_init(&issuer, r->config.alloc);
-    rc = swki_message_unpack(&swkpb__node_description__descriptor, data, len,
-                             &arena, &message, err);
-    if (rc == 0) {
-        description = (Swkpb__NodeDescription *)message;
-        if (r->config.hostname != NULL) {
-            description->hostname = (char *)r->config.hostname;
-        }
-        description->consent = r->agreement.consent;
-        description->fips = r->config.fips;
-        rc = add_tls_info(r, description, &issuer, &info, err);
-    }
-    if (rc == 0) {
-        rc = swki_message_pack(message, out, err);
-    }
-    swki_chain_issuer_fini(&issuer);
-    swki_arena_fini(&arena);
-    return rc;
-}
-
-static int describe_within(struct swki_agent_runner *r, size_t size,
-                           struct swki_buf *out, struct swk_error *err)
-{
-    const struct swk_executor *executor = r->config.executor;
-    uint8_t *data = swki_alloc(r->config.alloc, size);
-    size_t len;
-    int rc;
-
-    if (data == NULL) {
-        return swki_fail_nomem(err);
-    }
-    rc = executor->describe(executor->ctx, data, size, &len, err);
-    if (rc == 0) {
-        rc = complete_description(r, data, len, out, err);
-    }
-    swki_free(r->config.alloc, data);
-    return rc;
-}
-
 static int describe(struct swki_agent_runner *r, struct swki_buf *out,
                     struct swk_error *err)
 {
-    size_t size = DESCRIPTION_SIZE_FIRST;
-    int rc = describe_within(r, size, out, err);
+    const struct swki_described described = {
+        .alloc = r->config.alloc,
+        .clock = r->config.clock,
+        .executor = r->config.executor,
+        .credentials = r->config.credentials,
+        .hostname = r->config.hostname,
+        .consent = r->agreement.consent,
+        .fips = r->config.fips,
+    };
 
-    while (rc == SWK_ELIMIT && size < DESCRIPTION_SIZE_MAX) {
-        size *= 8;
-        rc = describe_within(r, size, out, err);
-    }
     r->describe_at = r->now + DESCRIBE_PERIOD;
-    return rc;
+    return swki_describe_node(&described, out, err);
 }
 
 static void describe_again(struct swki_agent_runner *r)
