@@ -132,13 +132,6 @@ static void refused(void *ctx)
     swki_renewal_refused(agent->renewal);
 }
 
-static bool is_shut_out(void *ctx)
-{
-    const struct swk_agent *agent = ctx;
-
-    return swki_renewal_is_shut_out(agent->renewal);
-}
-
 static void removed(void *ctx, const struct swk_error *why)
 {
     struct swk_agent *agent = ctx;
@@ -202,7 +195,6 @@ static int make_parts(struct swk_agent *agent, struct swk_error *err)
         .ctx = agent,
         .news = news,
         .refused = refused,
-        .is_shut_out = is_shut_out,
         .removed = removed,
     };
     int rc = config->entropy->fill(config->entropy->ctx, &runner.seed,

@@ -21,7 +21,6 @@
 #include "wire/status.h"
 
 #define DESCRIBE_PERIOD (20 * SWK_SECOND)
-#define SHUT_OUT_PAUSE (5 * SWK_MINUTE)
 /* The first manager of a swarm is known to its own node once it is elected. */
 #define UNKNOWN_PATIENCE (5 * SWK_SECOND)
 #define UNKNOWN_PAUSE (20 * SWK_MILLISECOND)
@@ -173,12 +172,16 @@ static int open_client(struct swki_agent_runner *r,
     return swki_rpc_client_new(&config, &r->client, err);
 }
 
+/* A manager that says that this node is shut out is left out for a while, as it
+ * need not be asked again and again. */
 static void connect_somewhere(struct swki_agent_runner *r)
 {
-    const struct swki_remote *remote = swki_remotes_pick(r->config.remotes);
+    struct swki_remotes *remotes = r->config.remotes;
+    const struct swki_remote *remote = swki_remotes_pick_due(remotes, r->now);
     struct swk_error err;
     int rc;
 
+    remote = remote != NULL ? remote : swki_remotes_pick(remotes);
     if (remote == NULL && r->now < r->patient_until) {
         r->connect_at = r->now + UNKNOWN_PAUSE;
         return;
@@ -193,11 +196,12 @@ static void connect_somewhere(struct swki_agent_runner *r)
     }
 }
 
-/* Who is refused for good need not ask again and again. */
 static void connect_in_time(struct swki_agent_runner *r)
 {
-    if (r->config.is_shut_out(r->config.ctx)) {
-        r->connect_at = r->now + SHUT_OUT_PAUSE;
+    swk_time due = swki_remotes_due(r->config.remotes);
+
+    if (due > r->now) {
+        r->connect_at = due;
     } else {
         connect_somewhere(r);
     }

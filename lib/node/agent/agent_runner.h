@@ -39,9 +39,6 @@ struct swki_agent_runner_config {
     void (*news)(void *ctx, const Swkpb__SessionMessage *news);
     /* A manager could not be verified, or refused the certificate. */
     void (*refused)(void *ctx);
-    /* Whether that is for good, as far as is known: it is tried again, but
-     * seldom. */
-    bool (*is_shut_out)(void *ctx);
     /* A manager said that the node was removed, and the last of its tasks has
      * ended: why the agent is of no use any more. */
     void (*removed)(void *ctx, const struct swk_error *why);

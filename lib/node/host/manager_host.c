@@ -190,13 +190,6 @@ static void refused(void *ctx)
     swki_renewal_refused(m->renewal);
 }
 
-static bool is_shut_out(void *ctx)
-{
-    const struct swk_manager *m = ctx;
-
-    return swki_renewal_is_shut_out(m->renewal);
-}
-
 static void removed(void *ctx, const struct swk_error *why)
 {
     note_failure(ctx, why);
@@ -454,7 +447,6 @@ static int make_agent(struct swk_manager *m, struct swk_error *err)
         .ctx = m,
         .news = news,
         .refused = refused,
-        .is_shut_out = is_shut_out,
         .removed = removed,
     };
 

@@ -173,13 +173,20 @@ static const struct swki_remote *pick(const struct swki_asker *asker)
 }
 
 /* Where to ask; false if no manager is known. A manager that has a certificate
- * is a node like others, even to itself. */
+ * is a node like others, even to itself. Whoever may say anything is rather one
+ * that has not shut this node out already. */
 static bool choose_address(struct swki_ask *ask, enum swki_ask_as as)
 {
     const struct swki_asker *asker = ask->asker;
-    const struct swki_remote *remote = pick(asker);
     const char *own = asker->credentials->identity.node_id;
+    const struct swki_remote *remote = NULL;
 
+    if (as == SWKI_ASK_ANYBODY) {
+        remote = swki_remotes_pick_open(asker->remotes, own);
+    }
+    if (remote == NULL) {
+        remote = pick(asker);
+    }
     if (asker->local_path != NULL && as == SWKI_ASK_AS_NOBODY &&
         (remote == NULL || strcmp(remote->node_id, own) == 0)) {
         ask->local = true;

@@ -90,6 +90,75 @@ void swki_remotes_stay(struct swki_remotes *remotes)
     }
 }
 
+/* -- Shut out ------------------------------------------------------------- */
+
+static void set_retry(struct swki_remotes *remotes, const char *address,
+                      swk_time retry_at)
+{
+    for (size_t i = 0; i < remotes->count; i++) {
+        if (address == NULL || strcmp(remotes->list[i].address, address) == 0) {
+            remotes->retry_at[i] = retry_at;
+        }
+    }
+}
+
+void swki_remotes_shut_out(struct swki_remotes *remotes, const char *address,
+                           swk_time now)
+{
+    set_retry(remotes, address, now + SWKI_REMOTES_SHUT_OUT_PAUSE);
+}
+
+void swki_remotes_let_in(struct swki_remotes *remotes, const char *address)
+{
+    set_retry(remotes, address, 0);
+}
+
+bool swki_remotes_all_shut_out(const struct swki_remotes *remotes)
+{
+    return swki_remotes_due(remotes) > 0;
+}
+
+const struct swki_remote *swki_remotes_pick_open(struct swki_remotes *remotes,
+                                                 const char *node_id)
+{
+    for (size_t i = 0; i < remotes->count; i++) {
+        const struct swki_remote *remote = swki_remotes_pick(remotes);
+
+        if (remotes->retry_at[remote - remotes->list] == 0 &&
+            strcmp(remote->node_id, node_id) != 0) {
+            return remote;
+        }
+    }
+    return NULL;
+}
+
+const struct swki_remote *swki_remotes_pick_due(struct swki_remotes *remotes,
+                                                swk_time now)
+{
+    for (size_t i = 0; i < remotes->count; i++) {
+        const struct swki_remote *remote = swki_remotes_pick(remotes);
+        swk_time *retry_at = &remotes->retry_at[remote - remotes->list];
+
+        if (*retry_at <= now) {
+            if (*retry_at != 0) {
+                *retry_at = now + SWKI_REMOTES_SHUT_OUT_PAUSE;
+            }
+            return remote;
+        }
+    }
+    return NULL;
+}
+
+swk_time swki_remotes_due(const struct swki_remotes *remotes)
+{
+    swk_time due = remotes->count > 0 ? remotes->retry_at[0] : 0;
+
+    for (size_t i = 1; i < remotes->count; i++) {
+        due = remotes->retry_at[i] < due ? remotes->retry_at[i] : due;
+    }
+    return due;
+}
+
 /* -- The file ------------------------------------------------------------- */
 
 static bool read_remotes(char *text, struct swki_remotes *remotes)

@@ -4,13 +4,22 @@
  * The managers that this node knows: their addresses, and which of them to try
  * next. They are kept in <state>/managers, a line for each: the address and,
  * if it is known, the node ID.
+ *
+ * One may say that this node is shut out. It is tried seldom then, and the
+ * others as ever, for it need not be right: the node waits only if all say so.
  */
 
 #ifndef SWKI_NODE_REMOTES_H
 #define SWKI_NODE_REMOTES_H
 
+#include <stdbool.h>
+
 #include <swarmkit/alloc.h>
 #include <swarmkit/error.h>
+#include <swarmkit/port/clock.h>
+
+/* How long one that shuts the node out is not tried. */
+#define SWKI_REMOTES_SHUT_OUT_PAUSE (5 * SWK_MINUTE)
 
 enum {
     SWKI_REMOTES_MAX = 64,
@@ -26,6 +35,8 @@ struct swki_remotes {
     struct swki_remote list[SWKI_REMOTES_MAX];
     size_t count;
     size_t next; /* to be tried */
+    swk_time retry_at[SWKI_REMOTES_MAX]; /* of those that shut the node out;
+                                            0: it does not */
 };
 
 /* Adds one if its address is new; SWK_EINVAL unless it is "host:port" and
@@ -38,6 +49,24 @@ void swki_remotes_clear(struct swki_remotes *remotes);
 const struct swki_remote *swki_remotes_pick(struct swki_remotes *remotes);
 /* The one picked last is picked next, too. */
 void swki_remotes_stay(struct swki_remotes *remotes);
+
+/* The manager at this address says that the node is shut out; or not any more.
+ * NULL stands for all. */
+void swki_remotes_shut_out(struct swki_remotes *remotes, const char *address,
+                           swk_time now);
+void swki_remotes_let_in(struct swki_remotes *remotes, const char *address);
+/* Whether all say so that are known, if any is. */
+bool swki_remotes_all_shut_out(const struct swki_remotes *remotes);
+
+/* The next one in turn that does not shut the node out, and has not this ID;
+ * NULL if there is none. */
+const struct swki_remote *swki_remotes_pick_open(struct swki_remotes *remotes,
+                                                 const char *node_id);
+/* The next one in turn that is not to be spared yet; NULL if there is none. */
+const struct swki_remote *swki_remotes_pick_due(struct swki_remotes *remotes,
+                                                swk_time now);
+/* When there is one, if it is known; 0 for at once. */
+swk_time swki_remotes_due(const struct swki_remotes *remotes);
 
 /* SWK_ENOTFOUND if there is no file, SWK_ECORRUPT if it makes no sense. */
 int swki_remotes_load(struct swki_remotes *remotes, const char *state_dir,

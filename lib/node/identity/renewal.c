@@ -156,7 +156,7 @@ static void install(struct swki_renewal *r, swk_time now)
         return;
     }
     end_attempt(r);
-    r->inquiry.shut_out = false;
+    swki_remotes_let_in(r->config.asker.remotes, NULL);
     fits = swki_renewer_certificate(&r->renewer, now, swki_renewal_wall(r),
                                     &validity);
     tell_installed(r, fits);
@@ -636,7 +636,7 @@ void swki_renewal_news(struct swki_renewal *r,
                        const Swkpb__SessionMessage *news)
 {
     /* They come from a manager that was verified, and took this node. */
-    r->inquiry.shut_out = false;
+    swki_remotes_let_in(r->config.asker.remotes, NULL);
     if (news->node != NULL && news->node->spec != NULL) {
         see_role(r, news->node);
     }

@@ -66,13 +66,12 @@ void swki_renewal_request(struct swki_renewal *renewal);
 void swki_renewal_expect(struct swki_renewal *renewal, unsigned role);
 
 /* A manager could not be verified, or did not take this node's certificate:
- * looks for the reason, in the roots and in the clock. */
+ * looks for the reason, in the roots and in the clock. A manager may trust
+ * another root, to which nothing leads from the node's own: if it is right the
+ * node missed the end of a rotation, and has to join anew. It cannot know for
+ * sure, since it cannot believe a manager: it remembers with the remotes who
+ * says so, and goes on asking. */
 void swki_renewal_refused(struct swki_renewal *renewal);
-
-/* Whether managers trust another root, to which nothing leads from the node's
- * own: it missed the end of a rotation, and has to join anew. It cannot know
- * for sure, since it cannot believe them; so it goes on asking. */
-bool swki_renewal_is_shut_out(const struct swki_renewal *renewal);
 
 /* Whether the certificate has ended. */
 bool swki_renewal_expired(const struct swki_renewal *renewal);

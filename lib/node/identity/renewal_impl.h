@@ -29,7 +29,7 @@ struct swki_renewal_attempt {
 struct swki_renewal_inquiry {
     struct swki_ask *ask; /* under way, or NULL */
     swk_time not_before;  /* so that it is not asked all the time */
-    bool shut_out;        /* as the last answer says */
+    bool told;            /* that all managers shut this node out */
 };
 
 struct swki_renewal {

@@ -51,7 +51,7 @@ static int switch_roots(struct swki_renewal *r, struct swki_pem roots,
                                     roots, swki_renewal_wall(r), err);
 
     if (rc == 0) {
-        r->inquiry.shut_out = false;
+        swki_remotes_let_in(r->config.asker.remotes, NULL);
         memset(r->refused_roots, 0, sizeof(r->refused_roots));
         swki_log(r->config.asker.logger, SWK_LOG_INFO, "node",
                  "trusts the swarm's new root certificate");
@@ -115,18 +115,42 @@ static void tell_shut_out(const struct swki_renewal *r, struct swki_pem roots)
              r->config.state_dir);
 }
 
+/* One manager may be wrong, or lie: the others are asked as well. */
+static void shut_out(struct swki_renewal *r, struct swki_pem roots, bool said,
+                     swk_time now)
+{
+    struct swki_remotes *remotes = r->config.asker.remotes;
+    const char *address = swki_ask_address(r->inquiry.ask);
+
+    swki_remotes_shut_out(remotes, address, now);
+    if (!swki_remotes_all_shut_out(remotes)) {
+        if (!said) {
+            swki_log(r->config.asker.logger, SWK_LOG_WARN, "node",
+                     "manager %.64s has a root certificate to which nothing "
+                     "leads from the one that this node trusts: it tries the "
+                     "others",
+                     address);
+        }
+    } else if (!r->inquiry.told || !said) {
+        r->inquiry.told = true;
+        tell_shut_out(r, roots);
+    }
+}
+
 /* Roots that the node cannot go over to are told of once, and show only why it
  * is refused. */
 static void refuse_unverified(struct swki_renewal *r, struct swki_pem roots,
-                              const struct swk_error *why)
+                              const struct swk_error *why, swk_time now)
 {
-    r->inquiry.shut_out = why->code == SWK_EUNAUTHENTICATED;
-    if (was_refused(r, roots)) {
+    bool said = was_refused(r, roots);
+
+    if (why->code == SWK_EUNAUTHENTICATED) {
+        shut_out(r, roots, said, now);
         return;
     }
-    if (r->inquiry.shut_out) {
-        tell_shut_out(r, roots);
-    } else {
+    swki_remotes_let_in(r->config.asker.remotes,
+                        swki_ask_address(r->inquiry.ask));
+    if (!said) {
         swki_log(r->config.asker.logger, SWK_LOG_ERROR, "node",
                  "managers present another root certificate, which is not "
                  "taken: %s",
@@ -143,17 +167,13 @@ static void take_unverified(struct swki_renewal *r, struct swki_pem roots,
         return;
     }
     if (trusts_already(r, roots)) {
-        r->inquiry.shut_out = false;
+        swki_remotes_let_in(r->config.asker.remotes,
+                            swki_ask_address(r->inquiry.ask));
     } else if (switch_roots(r, roots, now, &err) != 0) {
-        refuse_unverified(r, roots, &err);
+        refuse_unverified(r, roots, &err, now);
     } else {
         swki_renewer_request(&r->renewer, now);
     }
-}
-
-bool swki_renewal_is_shut_out(const struct swki_renewal *r)
-{
-    return r->inquiry.shut_out;
 }
 
 static void tell_clock(const struct swki_renewal *r,

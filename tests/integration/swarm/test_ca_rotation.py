@@ -278,6 +278,30 @@ def nodes_that_are_down_are_waited_for_or_left_out():
         swarm.worker("w2b")
 
 
+def strangers_among_the_managers_do_not_keep_a_worker_away():
+    """Two addresses lead to a manager of another swarm, as after a move."""
+    with Swarm() as swarm:
+        stranger = swarm.plan_manager("stranger", join=False)
+        stranger.start()
+        swarm.at("stranger")
+        wait_for(lambda: swarm.leads(stranger), "it founds its swarm")
+        swarm.at("manager")
+        worker = swarm.worker("w1")
+        worker.stop()
+        for flag in ("--join-addr", "--join-token"):
+            at = worker.words.index(flag)
+            del worker.words[at:at + 2]
+        with open(os.path.join(worker.state, "managers"), "w") as f:
+            f.write("127.0.0.1:%d\nlocalhost:%d\n%s\n" %
+                    (stranger.port, stranger.port, swarm.address))
+        swarm.wait_node("w1", "DOWN")
+        worker.start()
+        swarm.wait_node("w1", "READY")
+        expect("manager localhost:%d has a root certificate to which nothing "
+               "leads" % stranger.port in worker.text() and
+               "shut out" not in worker.text(), worker.text())
+
+
 def a_node_that_returns_in_time_renews():
     with Swarm() as swarm:
         lost = swarm.worker("w1")
@@ -398,6 +422,7 @@ if __name__ == "__main__":
         managers_and_agents_go_over_twice_and_lose_their_leader,
         an_operator_brings_the_root,
         nodes_that_are_down_are_waited_for_or_left_out,
+        strangers_among_the_managers_do_not_keep_a_worker_away,
         a_node_that_returns_in_time_renews,
         progress_tells_of_nodes_that_come_and_go,
         another_rotation_needs_a_word,

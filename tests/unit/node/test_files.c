@@ -196,6 +196,80 @@ static void managers_take_turns(void **state)
     assert_string_equal(swki_remotes_pick(&remotes)->address, "a:1");
 }
 
+/* As the agent asks: who is to be connected to at that time? */
+static const char *due(struct swki_remotes *remotes, swk_time now)
+{
+    const struct swki_remote *remote = swki_remotes_pick_due(remotes, now);
+
+    return remote != NULL ? remote->address : "nobody";
+}
+
+static void a_manager_that_shuts_the_node_out_alone_is_left_out(void **state)
+{
+    const swk_time now = SWK_HOUR;
+    const swk_time later = now + SWKI_REMOTES_SHUT_OUT_PAUSE;
+    struct swki_remotes remotes = {0};
+
+    (void)state;
+    swki_remotes_shut_out(&remotes, "a:1", now); /* nobody knows it */
+    assert_false(swki_remotes_all_shut_out(&remotes));
+    swki_remotes_add(&remotes, "", "a:1", NULL);
+    swki_remotes_add(&remotes, "", "b:1", NULL);
+    swki_remotes_add(&remotes, "", "c:1", NULL);
+    swki_remotes_shut_out(&remotes, "b:1", now);
+    assert_false(swki_remotes_all_shut_out(&remotes));
+    assert_int_equal(swki_remotes_due(&remotes), 0);
+    assert_string_equal(due(&remotes, now), "a:1");
+    assert_string_equal(due(&remotes, now), "c:1");
+    assert_string_equal(due(&remotes, now), "a:1");
+    /* Once in a while it may have come to its senses. */
+    assert_string_equal(due(&remotes, later), "b:1");
+    assert_string_equal(due(&remotes, later), "c:1");
+    assert_string_equal(due(&remotes, later), "a:1");
+    assert_string_equal(due(&remotes, later), "c:1");
+    swki_remotes_let_in(&remotes, "b:1");
+    assert_string_equal(due(&remotes, later), "a:1");
+    assert_string_equal(due(&remotes, later), "b:1");
+}
+
+static void a_node_waits_if_all_managers_shut_it_out(void **state)
+{
+    const swk_time now = SWK_HOUR;
+    const swk_time later = now + SWKI_REMOTES_SHUT_OUT_PAUSE;
+    struct swki_remotes remotes = {0};
+
+    (void)state;
+    swki_remotes_add(&remotes, "", "a:1", NULL);
+    swki_remotes_add(&remotes, "", "b:1", NULL);
+    swki_remotes_shut_out(&remotes, "b:1", now);
+    swki_remotes_shut_out(&remotes, "a:1", now + SWK_MINUTE);
+    assert_true(swki_remotes_all_shut_out(&remotes));
+    assert_string_equal(due(&remotes, now + SWK_MINUTE), "nobody");
+    assert_int_equal(swki_remotes_due(&remotes), later);
+    assert_string_equal(due(&remotes, later), "b:1");
+    assert_string_equal(due(&remotes, later), "nobody");
+    assert_int_equal(swki_remotes_due(&remotes), later + SWK_MINUTE);
+    assert_true(swki_remotes_all_shut_out(&remotes)); /* nobody took it back */
+    swki_remotes_let_in(&remotes, NULL);
+    assert_string_equal(due(&remotes, now), "a:1");
+}
+
+static void who_has_not_shut_the_node_out_is_asked_first(void **state)
+{
+    struct swki_remotes remotes = {0};
+
+    (void)state;
+    swki_remotes_add(&remotes, "m1", "a:1", NULL);
+    swki_remotes_add(&remotes, "m2", "b:1", NULL);
+    swki_remotes_add(&remotes, "m3", "c:1", NULL);
+    swki_remotes_shut_out(&remotes, "b:1", SWK_HOUR);
+    assert_string_equal(swki_remotes_pick_open(&remotes, "m1")->address, "c:1");
+    assert_string_equal(swki_remotes_pick_open(&remotes, "m1")->address, "c:1");
+    swki_remotes_shut_out(&remotes, "c:1", SWK_HOUR);
+    assert_null(swki_remotes_pick_open(&remotes, "m1"));
+    assert_string_equal(swki_remotes_pick_open(&remotes, "")->address, "a:1");
+}
+
 static void managers_are_limited_and_all_of_them_saved(void **state)
 {
     struct directory *dir = *state;
@@ -323,6 +397,9 @@ int main(void)
         TEST(without_its_directory_nothing_is_loaded),
         TEST(only_hosts_with_ports_are_managers),
         TEST(managers_take_turns),
+        TEST(a_manager_that_shuts_the_node_out_alone_is_left_out),
+        TEST(a_node_waits_if_all_managers_shut_it_out),
+        TEST(who_has_not_shut_the_node_out_is_asked_first),
         TEST(managers_are_limited_and_all_of_them_saved),
         TEST(a_damaged_list_of_managers_is_told_from_none),
         TEST(a_state_directory_is_made_for_its_owner_alone),

@@ -40,7 +40,7 @@ enum {
 struct swki_ask {
     const char *path; /* NULL: the place is free */
     enum swki_ask_as as;
-    const struct swki_remote *to; /* NULL: it does not matter */
+    const struct swki_remote *to;
     struct swki_buf request;
     swki_ask_done_fn done;
     void *ctx;
@@ -93,7 +93,12 @@ int __wrap_swki_ask_new(const struct swki_asker *asker,
     }
     ask->path = question->path;
     ask->as = question->as;
-    ask->to = swki_remotes_pick(asker->remotes);
+    ask->to = question->as == SWKI_ASK_ANYBODY
+                  ? swki_remotes_pick_open(asker->remotes, NODE)
+                  : NULL;
+    if (ask->to == NULL) {
+        ask->to = swki_remotes_pick(asker->remotes);
+    }
     ask->done = done;
     ask->ctx = ctx;
     ask->started = running->now;
@@ -116,7 +121,7 @@ void __wrap_swki_ask_free(struct swki_ask *ask)
 const char *__wrap_swki_ask_address(const struct swki_ask *ask)
 {
     assert_non_null(ask->path);
-    return "192.0.2.1:4242";
+    return ask->to->address;
 }
 
 swk_time __wrap_swki_ask_started(const struct swki_ask *ask)
@@ -176,6 +181,11 @@ static void begin(struct f *f)
     assert_int_equal(swki_renewal_new(&config, &f->renewal, NULL), 0);
 }
 
+static void add_manager(struct f *f, const char *node_id, const char *address)
+{
+    assert_int_equal(swki_remotes_add(&f->remotes, node_id, address, NULL), 0);
+}
+
 static int set_up(void **state)
 {
     struct f *f = calloc(1, sizeof(*f));
@@ -202,6 +212,7 @@ static int set_up(void **state)
                      0);
     assert_int_equal(swki_loop_new(NULL, &f->clock, &f->loop, NULL), 0);
     running = f;
+    add_manager(f, "m1", "192.0.2.1:4242");
     begin(f);
     *state = f;
     return 0;
@@ -541,8 +552,7 @@ static void whoever_does_not_know_of_it_is_asked_for_it(void **state)
     struct f *f = *state;
     const struct swki_remote *to;
 
-    swki_remotes_add(&f->remotes, "m1", "192.0.2.1:4242", NULL);
-    swki_remotes_add(&f->remotes, "m2", "192.0.2.2:4242", NULL);
+    add_manager(f, "m2", "192.0.2.2:4242");
     f->wall = LATE;
     refuse(f, wait_question(f, ISSUE), SWK_EUNAVAILABLE, "nobody is there");
     to = wait_question(f, STATUS)->to;
@@ -858,6 +868,12 @@ static void another_root_does_not_come_in_with_the_news(void **state)
     pki_fini(&other);
 }
 
+/* As far as is known: all managers say so. */
+static bool is_shut_out(const struct f *f)
+{
+    return swki_remotes_all_shut_out(&f->remotes);
+}
+
 static void unverified_roots_count_if_they_signed_the_certificate(void **state)
 {
     struct f *f = *state;
@@ -879,7 +895,7 @@ static void unverified_roots_count_if_they_signed_the_certificate(void **state)
     swki_renewal_refused(f->renewal);
     answer_roots(f, &f->pki.root, f->wall);
     assert_int_equal(f->changes, 2);
-    assert_true(swki_renewal_is_shut_out(f->renewal));
+    assert_true(is_shut_out(f));
 }
 
 /* Refused again, a minute later. */
@@ -895,9 +911,9 @@ static void node_that_missed_a_rotation_says_so_once(void **state)
     struct f *f = *state;
 
     swki_loop_process(f->loop);
-    assert_false(swki_renewal_is_shut_out(f->renewal));
+    assert_false(is_shut_out(f));
     ask_roots_again(f, &f->next_pki.root);
-    assert_true(swki_renewal_is_shut_out(f->renewal));
+    assert_true(is_shut_out(f));
     assert_non_null(strstr(f->said, "shut out of its swarm: manager "
                                     "192.0.2.1:4242"));
     assert_non_null(strstr(f->said, "swarmctl node rm " NODE));
@@ -910,7 +926,36 @@ static void node_that_missed_a_rotation_says_so_once(void **state)
     expect_stored(f);
     /* A manager that was a liar, or is one of another swarm. */
     ask_roots_again(f, &f->pki.root);
-    assert_false(swki_renewal_is_shut_out(f->renewal));
+    assert_false(is_shut_out(f));
+}
+
+/* One manager is of another swarm, or lies. */
+static void node_is_shut_out_once_all_managers_say_so(void **state)
+{
+    struct f *f = *state;
+
+    swki_loop_process(f->loop);
+    add_manager(f, "m2", "192.0.2.2:4242");
+    ask_roots_again(f, &f->next_pki.root);
+    assert_false(is_shut_out(f));
+    assert_non_null(strstr(f->said, "manager 192.0.2.1:4242 has a root "
+                                    "certificate to which nothing leads"));
+    assert_null(strstr(f->said, "shut out"));
+    /* The other is asked, whoever's turn it is. */
+    assert_string_equal(swki_remotes_pick(&f->remotes)->node_id, "m2");
+    pass(f, SWK_MINUTE);
+    swki_renewal_refused(f->renewal);
+    assert_string_equal(wait_question(f, ROOT)->to->node_id, "m2");
+    answer_roots(f, &f->next_pki.root, f->wall);
+    assert_true(is_shut_out(f));
+    assert_int_equal(f->said_count, 2);
+    assert_non_null(strstr(f->said, "shut out of its swarm: manager "
+                                    "192.0.2.2:4242"));
+    ask_roots_again(f, &f->next_pki.root);
+    assert_int_equal(f->said_count, 2);
+    /* One that takes it back is enough. */
+    ask_roots_again(f, &f->pki.root);
+    assert_false(is_shut_out(f));
 }
 
 /* One with the address of an earlier manager says anything. */
@@ -920,9 +965,9 @@ static void node_that_hears_of_its_swarm_is_not_shut_out(void **state)
 
     swki_loop_process(f->loop);
     ask_roots_again(f, &f->next_pki.root);
-    assert_true(swki_renewal_is_shut_out(f->renewal));
+    assert_true(is_shut_out(f));
     tell(f, STATE(ISSUED), &f->pki.root);
-    assert_false(swki_renewal_is_shut_out(f->renewal));
+    assert_false(is_shut_out(f));
 }
 
 static void stranger_is_asked_for_roots_once_a_minute_at_most(void **state)
@@ -987,6 +1032,7 @@ int main(void)
         TEST(another_root_does_not_come_in_with_the_news),
         TEST(unverified_roots_count_if_they_signed_the_certificate),
         TEST(node_that_missed_a_rotation_says_so_once),
+        TEST(node_is_shut_out_once_all_managers_say_so),
         TEST(node_that_hears_of_its_swarm_is_not_shut_out),
         TEST(stranger_is_asked_for_roots_once_a_minute_at_most),
         TEST(role_is_asked_for_until_it_is_granted),
