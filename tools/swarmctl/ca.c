@@ -600,6 +600,19 @@ int run_ca_finish(struct ctl *ctl, const struct args *args)
     return rc == EXIT_OK ? follow(ctl, args, cluster, timeout_ns) : rc;
 }
 
+static int tell_of_end(const Swkpb__Cluster *cluster)
+{
+    struct swk_certificate root;
+    char hex[HEX_SIZE];
+    int rc = read_certificate(&cluster->root_ca->ca_cert, &root);
+
+    if (rc == EXIT_OK) {
+        printf("the rotation is given up; the root CA stays %s sha256:%s\n",
+               root.subject, hex_text(&root, hex));
+    }
+    return rc;
+}
+
 int run_ca_abort(struct ctl *ctl, const struct args *args)
 {
     Swkpb__KeyRotation rotation = SWKPB__KEY_ROTATION__INIT;
@@ -611,5 +624,8 @@ int run_ca_abort(struct ctl *ctl, const struct args *args)
     if (rc == EXIT_OK) {
         rc = update_cluster(ctl, cluster, &rotation, &cluster);
     }
-    return rc == EXIT_OK && ctl->json ? report(ctl, cluster) : rc;
+    if (rc == EXIT_OK && !ctl->json) {
+        return tell_of_end(cluster);
+    }
+    return rc == EXIT_OK ? report(ctl, cluster) : rc;
 }
