@@ -242,7 +242,11 @@ int ctl_call(struct ctl *ctl, const char *method,
         return EXIT_OK;
     }
     err.code = rc;
-    return ctl_fail(&err);
+    int code = ctl_fail(&err);
+    if (ctl->hint != NULL && ctl->hint_for == rc) {
+        fprintf(stderr, "%s\n", ctl->hint);
+    }
+    return code;
 }
 
 /* -- JSON ----------------------------------------------------------------- */

@@ -55,6 +55,9 @@ struct ctl {
     bool json;
     swk_client *client; /* opened by the first call */
     char request_id[33]; /* of the call being made; empty for none */
+    const char *hint;    /* on a flag that helps, or NULL: printed if a call
+                            fails with hint_for */
+    int hint_for;
     struct pool pool;   /* for as long as the command runs */
     struct typed *typed; /* what names stand for; in the pool */
 };

@@ -403,6 +403,17 @@ static int run_update(struct ctl *ctl, const struct args *args)
                    : ctl_error(EXIT_FAILED, "no changes detected");
 }
 
+/* Managers know nothing of the flags here. */
+static const char *removal_hint(struct ctl *ctl, const Swkpb__Node *node,
+                                bool forced)
+{
+    if (node->manager_status != NULL) {
+        return pool_printf(&ctl->pool, "\"swarmctl node demote %s\" does that",
+                           node->id);
+    }
+    return forced ? NULL : "--force removes it nevertheless";
+}
+
 static int run_remove(struct ctl *ctl, const struct args *args)
 {
     int result = EXIT_OK;
@@ -416,6 +427,8 @@ static int run_remove(struct ctl *ctl, const struct args *args)
         if (rc == EXIT_OK) {
             request.node_id = node->id;
             request.force = args_has(args, "force");
+            ctl->hint = removal_hint(ctl, node, request.force);
+            ctl->hint_for = SWK_EPRECONDITION;
             rc = ctl_call(ctl, "RemoveNode", &request.base,
                           &swkpb__remove_node_response__descriptor, &reply);
         }

@@ -323,6 +323,22 @@ static int change_signatures(struct ctl *ctl, const struct args *args,
     return rc == EXIT_OK ? verify_before_sending(ctl, args, *spec) : rc;
 }
 
+/* Managers refuse what was signed and changed, and know nothing of the flags
+ * here. */
+static void hint_at_signing(struct ctl *ctl, const struct args *args,
+                            const ProtobufCBinaryData *before,
+                            const Swkpb__ServiceSpec *spec)
+{
+    const ProtobufCBinaryData now = verify_covered(ctl, spec);
+    bool changed =
+        before->len != now.len || memcmp(before->data, now.data, now.len) != 0;
+
+    if (changed && spec->n_signatures > 0 && !args_has(args, "sign")) {
+        ctl->hint = "--sign KEY signs it, --unsign leaves all signatures out";
+        ctl->hint_for = SWK_EINVAL;
+    }
+}
+
 static int send_update(struct ctl *ctl, const struct args *args,
                        Swkpb__Service *service,
                        Swkpb__UpdateServiceRequest__Rollback rollback)
@@ -376,6 +392,7 @@ static int run_update(struct ctl *ctl, const struct args *args)
     }
 
     const ProtobufCBinaryData before = signing_encode(ctl, service->spec);
+    const ProtobufCBinaryData content = verify_covered(ctl, service->spec);
     if (args_has(args, "spec")) {
         rc = read_container_spec(ctl, args_text(args, "spec"), &service->spec,
                                  &covered);
@@ -402,6 +419,7 @@ static int run_update(struct ctl *ctl, const struct args *args)
     if (rc != EXIT_OK) {
         return rc;
     }
+    hint_at_signing(ctl, args, &content, service->spec);
 
     const ProtobufCBinaryData after = signing_encode(ctl, service->spec);
     if (before.len == after.len &&

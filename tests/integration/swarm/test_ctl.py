@@ -320,7 +320,9 @@ def errors_name_what_was_typed():
         swarm.ctl("node", "rm", "w1", code=1).says(
             "node w1 (%s) is not down" % ids["w1"])
         swarm.ctl("node", "rm", ids["w1"], code=1).says(
-            "node %s is not down" % ids["w1"])
+            "node %s is not down" % ids["w1"], "--force removes it")
+        swarm.ctl("node", "rm", "manager", code=1).says(
+            "demote it before", "swarmctl node demote " + ids["manager"])
         swarm.ctl("node", "demote", "w1", code=1).says(
             "node w1 is a worker already")
         swarm.ctl("node", "activate", "w1", code=1).says(

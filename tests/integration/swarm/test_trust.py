@@ -67,7 +67,7 @@ def a_changed_spec_needs_another_signature():
         path, _, _ = swarm_of_signers(swarm)
         swarm.create("web", "--sign", path)
         swarm.ctl("service", "update", "--env", "A=1", "web",
-                  code=1).says("sign the change")
+                  code=1).says("sign the change", "--sign KEY", "--unsign")
         swarm.ctl("service", "update", "--detach", "--unsign", "--env", "A=1",
                   "web")
         wait_for(lambda: any(
