@@ -20,8 +20,12 @@ const struct flag token_create_flags[] = {
      .help = "what its nodes become: worker or manager"},
     {.name = "ttl",
      .argument = "DURATION",
+     .otherwise = "no end",
      .help = "how long it lets nodes in, such as 10m or 24h"},
-    {.name = "uses", .argument = "N", .help = "how many nodes it lets in"},
+    {.name = "uses",
+     .argument = "N",
+     .otherwise = "any number",
+     .help = "how many nodes it lets in"},
     {.name = "label",
      .argument = "KEY=VALUE",
      .help = "give its nodes this label",
@@ -53,13 +57,16 @@ static int read_limits(struct ctl *ctl, const struct args *args,
 
     if (args_has(args, "ttl")) {
         if (!parse_duration(args_text(args, "ttl"), &number) || number <= 0) {
-            return ctl_usage("--ttl takes a duration such as 10m or 24h");
+            return ctl_usage("--ttl takes a duration from 1s to 3650d, such as "
+                             "10m or 24h; without it there is no end");
         }
         request->ttl = new_duration(ctl, number);
     }
     if (args_has(args, "uses")) {
         if (!parse_integer(args_text(args, "uses"), 1, UINT32_MAX, &number)) {
-            return ctl_usage("--uses takes a number of nodes");
+            return ctl_usage("--uses takes a number of nodes from 1 to %u; "
+                             "without it any number may join",
+                             UINT32_MAX);
         }
         request->uses = (uint32_t)number;
     }

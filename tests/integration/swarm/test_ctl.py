@@ -313,6 +313,15 @@ def note(swarm, texts, name, value):
         texts["TOKEN"] = value["token"]["id"]
 
 
+def limits_of_flags_are_told():
+    with Swarm(drained=True) as swarm:
+        for count in ("0", "4294967296", "many"):
+            swarm.ctl("cluster", "token", "create", "--uses", count,
+                      code=2).says("from 1 to 4294967295")
+        swarm.ctl("cluster", "token", "create", "--ttl", "0",
+                  code=2).says("from 1s to 3650d")
+
+
 def errors_name_what_was_typed():
     with Swarm() as swarm:
         swarm.worker("w1")
@@ -367,6 +376,7 @@ main([
     without_a_manager_it_ends_with_6_and_says_what_to_do,
     what_is_listed_and_inspected_is_json,
     every_command_speaks_json,
+    limits_of_flags_are_told,
     errors_name_what_was_typed,
     the_socket_is_found_by_the_environment,
     a_change_that_changes_nothing_says_so,
