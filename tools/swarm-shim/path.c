@@ -63,6 +63,33 @@ int shim_path_read(const char *path, enum shim_links links)
     return open_by(path, O_RDONLY | O_NOCTTY | O_NONBLOCK, links);
 }
 
+/* By kernels before 5.6, and by seccomp filters that do not know the call, as
+ * containers have them. */
+static bool openat2_is_refused(void)
+{
+    int fd = shim_path_open("/", SHIM_LINKS_FOLLOW);
+
+    if (fd >= 0) {
+        close(fd);
+    }
+    return fd < 0;
+}
+
+bool shim_path_fail(char failure[SHIM_FAILURE_SIZE], const char *what,
+                    const char *path)
+{
+    int error = errno;
+
+    if (openat2_is_refused()) {
+        return shim_fail(failure, error,
+                         "%s %.50s: this node needs openat2(): Linux 5.6 or "
+                         "newer, and no seccomp filter around it that refuses "
+                         "the call",
+                         what, path);
+    }
+    return shim_fail(failure, error, "%s %s", what, path);
+}
+
 /* Makes what is missing under its parent, for everyone to read. */
 static bool make_part(int parent, const char *name, bool directory)
 {

@@ -93,7 +93,10 @@ static bool open_image(const struct shim_instructions *in,
     if (fd < 0 && errno == ELOOP) {
         return fail_link(failure, "image", image);
     }
-    if (fd < 0 || fstat(fd, out_st) != 0 || !S_ISDIR(out_st->st_mode)) {
+    if (fd < 0 || fstat(fd, out_st) != 0) {
+        return shim_path_fail(failure, "image", image);
+    }
+    if (!S_ISDIR(out_st->st_mode)) {
         return shim_fail(failure, ENOTDIR, "image %s", image);
     }
     snprintf(by, FD_PATH_SIZE, "/proc/self/fd/%d", fd);
@@ -185,13 +188,15 @@ static int open_source(const char *source, enum shim_links links,
                   source);
         return -1;
     }
-    fd = source_fd >= 0 ? clone_source(source_fd, flags) : -1;
+    if (source_fd < 0) {
+        shim_path_fail(failure, "bind mount source", source);
+        return -1;
+    }
+    fd = clone_source(source_fd, flags);
     if (fd < 0) {
         shim_fail(failure, errno, "bind mount source %s", source);
     }
-    if (source_fd >= 0) {
-        close(source_fd);
-    }
+    close(source_fd);
     return fd;
 }
 

@@ -106,6 +106,10 @@ int shim_path_read(const char *path, enum shim_links links);
 /* The same as the first, after making what is missing: directories, and at the
  * end maybe a file. */
 int shim_path_make(const char *path, bool directory, enum shim_links links);
+/* Fails for errno, after one of them, and says so when it is the system that
+ * takes no such calls at all. */
+bool shim_path_fail(char failure[SHIM_FAILURE_SIZE], const char *what,
+                    const char *path);
 /* Finds the first symbolic link in a path, for people to read. */
 bool shim_path_find_link(const char *path, char link[SHIM_LINK_SIZE]);
 

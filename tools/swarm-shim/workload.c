@@ -150,7 +150,7 @@ static bool enter_directory(const struct shim_instructions *in, char *failure)
 
     umask(022);
     if (fd < 0 || fchdir(fd) != 0) {
-        return shim_fail(failure, errno, "container.dir %s", dir);
+        return shim_path_fail(failure, "container.dir", dir);
     }
     close(fd);
     return true;

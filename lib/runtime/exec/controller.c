@@ -66,19 +66,29 @@ static void finish_error(struct swki_process_executor *x, swk_controller *c,
     finish(x, c, again ? SWK_OUTCOME_TEMPORARY : SWK_OUTCOME_FATAL, err->text);
 }
 
+static bool is_directory(const char *path, const char **out_why)
+{
+    struct stat st;
+
+    *out_why = "not a directory";
+    if (stat(path, &st) != 0) {
+        *out_why = strerror(errno);
+        return false;
+    }
+    return S_ISDIR(st.st_mode);
+}
+
 static void begin_prepare(struct swki_process_executor *x, swk_controller *c)
 {
     struct swk_error err = {0};
-    struct stat st;
+    const char *why;
 
     if (swki_task_prepared(&x->dirs, c->plan.task_id)) {
         finish(x, c, SWK_OUTCOME_ALREADY, NULL);
         return;
     }
-    if (c->plan.image != NULL &&
-        (stat(c->plan.image, &st) != 0 || !S_ISDIR(st.st_mode))) {
-        swki_fail(&err, SWK_EINVAL, "image %.150s: not a directory",
-                  c->plan.image);
+    if (c->plan.image != NULL && !is_directory(c->plan.image, &why)) {
+        swki_fail(&err, SWK_EINVAL, "image %.150s: %s", c->plan.image, why);
         finish_error(x, c, &err);
         return;
     }

@@ -4,12 +4,17 @@
 
 #include "fixture.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 struct f {
@@ -419,7 +424,57 @@ static void an_image_that_is_no_directory_is_refused_by_prepare(void **state)
     task_open(&f->t);
     assert_int_equal(task_do(&f->t, SWK_OPERATION_PREPARE), SWK_OUTCOME_FATAL);
     assert_string_equal(f->t.result.text,
-                        "image /no/such/image: not a directory");
+                        "image /no/such/image: No such file or directory");
+    task_close(&f->t);
+
+    f->t.message.id = (char *)"t2";
+    f->t.container.image = (char *)"/dev/null";
+    task_open(&f->t);
+    assert_int_equal(task_do(&f->t, SWK_OPERATION_PREPARE), SWK_OUTCOME_FATAL);
+    assert_string_equal(f->t.result.text, "image /dev/null: not a directory");
+    task_close(&f->t);
+}
+
+/* As an old kernel answers, or a filter: for good, of all that is begun by this
+ * thread. */
+static void refuse_openat2(int error)
+{
+    struct sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_openat2, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (uint32_t)error),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    const struct sock_fprog program = {
+        .len = sizeof(filter) / sizeof(filter[0]), .filter = filter};
+
+    assert_int_equal(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+    assert_int_equal(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program), 0);
+}
+
+static int set_up_old_kernel(void **state)
+{
+    refuse_openat2(ENOSYS);
+    return set_up(state);
+}
+
+static int set_up_filter(void **state)
+{
+    refuse_openat2(EPERM);
+    return set_up(state);
+}
+
+static void a_system_without_openat2_is_told_as_the_reason(void **state)
+{
+    struct f *f = *state;
+
+    init(f, "pwd", NULL, NULL, NULL, NULL);
+    task_open(&f->t);
+    assert_int_equal(task_do(&f->t, SWK_OPERATION_PREPARE), SWK_OUTCOME_DONE);
+    assert_int_equal(task_do(&f->t, SWK_OPERATION_START), SWK_OUTCOME_FATAL);
+    assert_non_null(strstr(f->t.result.text, "this node needs openat2()"));
+    assert_non_null(strstr(f->t.result.text, "seccomp"));
+    assert_null(strstr(f->t.result.text, "irectory"));
     task_close(&f->t);
 }
 
@@ -488,6 +543,13 @@ int main(void)
         TEST(a_policy_on_images_takes_no_links_to_them),
         TEST(an_image_that_is_no_directory_is_refused_by_prepare),
         TEST(failed_starts_leave_no_mounts_and_no_files),
+        /* Nothing can be opened by the tests after these. */
+        cmocka_unit_test_setup_teardown(
+            a_system_without_openat2_is_told_as_the_reason, set_up_old_kernel,
+            tear_down),
+        cmocka_unit_test_setup_teardown(
+            a_system_without_openat2_is_told_as_the_reason, set_up_filter,
+            tear_down),
     };
     struct node node;
     bool directories;
