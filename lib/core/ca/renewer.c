@@ -30,13 +30,28 @@ static swk_wall after_percent(const struct swki_renewer *r, unsigned percent)
     return c->not_before + (c->not_after - c->not_before) / 100 * percent;
 }
 
+static swk_wall draw_between(struct swki_renewer *r, swk_wall from, swk_wall to)
+{
+    return from + (swk_wall)swki_rng_below(&r->rng, (uint64_t)(to - from) + 1);
+}
+
 static void draw_moment(struct swki_renewer *r)
 {
-    swk_wall from = after_percent(r, SWKI_RENEWER_FROM_PERCENT);
-    swk_wall to = after_percent(r, SWKI_RENEWER_TO_PERCENT);
+    r->moment = draw_between(r, after_percent(r, SWKI_RENEWER_FROM_PERCENT),
+                             after_percent(r, SWKI_RENEWER_TO_PERCENT));
+}
 
-    r->moment =
-        from + (swk_wall)swki_rng_below(&r->rng, (uint64_t)(to - from) + 1);
+/* The same part of what is left of a certificate that has not ended. */
+static void draw_moment_of_rest(struct swki_renewer *r, swk_wall wall)
+{
+    swk_wall percent = (r->certificate.not_after - wall) / 100;
+    swk_wall least = wall + (swk_wall)SWKI_RENEWER_FRESH_MIN;
+
+    r->moment = wall + draw_between(r, percent * SWKI_RENEWER_FROM_PERCENT,
+                                    percent * SWKI_RENEWER_TO_PERCENT);
+    if (r->moment < least) {
+        r->moment = least;
+    }
 }
 
 static swk_time draw_pause(struct swki_renewer *r)
@@ -195,6 +210,9 @@ bool swki_renewer_certificate(
     if (!fits && renewed) {
         pause_after_failure(r, now);
         return false;
+    }
+    if (renewed && certificate->fresh && r->moment <= wall) {
+        draw_moment_of_rest(r, wall);
     }
     if (fits) {
         r->expected = SWKI_ROLE_NONE;

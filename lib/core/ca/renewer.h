@@ -20,6 +20,11 @@
  * The end of a certificate is a date, pauses are durations: the calendar is
  * looked at again and again, since it may be set, and the machine may sleep.
  *
+ * The moment of a certificate that was issued just now may have passed all the
+ * same: the calendar is ahead, or the life is short beside the time by which
+ * the CA dates it back. Another one would be no better, so the moment is then
+ * one of the time that is left by this calendar.
+ *
  * The machine has no memory of its own, and nothing of a manager.
  */
 
@@ -43,6 +48,8 @@
 #define SWKI_RENEWER_BACKOFF_STEP (5 * SWK_SECOND)
 #define SWKI_RENEWER_BACKOFF_MAX SWK_HOUR
 #define SWKI_RENEWER_WARN_PERIOD (24 * SWK_HOUR)
+/* Nobody asks sooner for a certificate in the place of one just issued. */
+#define SWKI_RENEWER_FRESH_MIN SWK_MINUTE
 
 enum {
     SWKI_RENEWER_FROM_PERCENT = 50,
@@ -54,6 +61,7 @@ struct swki_renewer_certificate {
     swk_wall not_before;
     swk_wall not_after;
     uint32_t role; /* SWKI_ROLE_... */
+    bool fresh;    /* issued just now, at the request of this node */
 };
 
 enum swki_renewer_state {

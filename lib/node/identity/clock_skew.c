@@ -7,10 +7,7 @@
 #include <string.h>
 
 #include "base/error.h"
-
-enum {
-    SPAN_TEXT_SIZE = 48,
-};
+#include "crypto/calendar.h"
 
 void swki_clock_skew_measure(struct swki_clock_skew *skew,
                              const Swkpb__Timestamp *time, swk_wall wall,
@@ -42,31 +39,42 @@ bool swki_clock_skew_matters(const struct swki_clock_skew *skew)
 }
 
 /* Two units are enough; the last one is rounded. */
-static void write_span(swk_time span, char out_text[SPAN_TEXT_SIZE])
+void swki_clock_span_text(swk_time span,
+                          char out_text[SWKI_CLOCK_SPAN_TEXT_SIZE])
 {
     uint64_t seconds = span / SWK_SECOND;
     uint64_t minutes = seconds / 60;
     uint64_t hours = (seconds + 30) / 3600;
 
     if (hours >= 48) {
-        snprintf(out_text, SPAN_TEXT_SIZE, "%" PRIu64 " days",
+        snprintf(out_text, SWKI_CLOCK_SPAN_TEXT_SIZE, "%" PRIu64 " days",
                  (hours + 12) / 24);
     } else if (hours > 0) {
         minutes = (seconds + 30) / 60;
-        snprintf(out_text, SPAN_TEXT_SIZE, "%" PRIu64 "h%02" PRIu64 "m", hours,
-                 minutes % 60);
+        snprintf(out_text, SWKI_CLOCK_SPAN_TEXT_SIZE,
+                 "%" PRIu64 "h%02" PRIu64 "m", hours, minutes % 60);
     } else {
-        snprintf(out_text, SPAN_TEXT_SIZE, "%" PRIu64 "m%02" PRIu64 "s",
-                 minutes, seconds % 60);
+        snprintf(out_text, SWKI_CLOCK_SPAN_TEXT_SIZE,
+                 "%" PRIu64 "m%02" PRIu64 "s", minutes, seconds % 60);
     }
+}
+
+void swki_clock_time_text(swk_wall time,
+                          char out_text[SWKI_CLOCK_TIME_TEXT_SIZE])
+{
+    struct swki_calendar c = swki_calendar_from_wall(time);
+
+    snprintf(out_text, SWKI_CLOCK_TIME_TEXT_SIZE,
+             "%04d-%02d-%02dT%02d:%02d:%02dZ", c.year, c.month, c.day, c.hour,
+             c.minute, c.second);
 }
 
 void swki_clock_skew_text(const struct swki_clock_skew *skew,
                           char out_text[SWKI_CLOCK_SKEW_TEXT_SIZE])
 {
-    char span[SPAN_TEXT_SIZE];
+    char span[SWKI_CLOCK_SPAN_TEXT_SIZE];
 
-    write_span(size_of(skew), span);
+    swki_clock_span_text(size_of(skew), span);
     snprintf(out_text, SWKI_CLOCK_SKEW_TEXT_SIZE,
              "this machine's clock is %s %s that of manager %s (measured, "
              "+-%" PRIu64 " ms): set it right (timedatectl)",

@@ -22,6 +22,8 @@
 #define SWKI_CLOCK_SKEW_MIN SWK_MINUTE
 
 enum {
+    SWKI_CLOCK_TIME_TEXT_SIZE = 64,
+    SWKI_CLOCK_SPAN_TEXT_SIZE = 48,
     SWKI_CLOCK_SKEW_TEXT_SIZE = 192 + SWKI_REMOTE_ADDRESS_SIZE,
 };
 
@@ -46,6 +48,14 @@ bool swki_clock_skew_matters(const struct swki_clock_skew *skew);
  * (measured, +-20 ms): set it right (timedatectl)" */
 void swki_clock_skew_text(const struct swki_clock_skew *skew,
                           char out_text[SWKI_CLOCK_SKEW_TEXT_SIZE]);
+
+/* "3h12m", "45 days" */
+void swki_clock_span_text(swk_time span,
+                          char out_text[SWKI_CLOCK_SPAN_TEXT_SIZE]);
+
+/* "2030-01-01T00:00:00Z" */
+void swki_clock_time_text(swk_wall time,
+                          char out_text[SWKI_CLOCK_TIME_TEXT_SIZE]);
 
 /* Says so in the place of what failed, if it matters: SWK_ECLOCK. */
 void swki_clock_skew_explain(const struct swki_clock_skew *skew,

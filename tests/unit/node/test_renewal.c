@@ -316,16 +316,28 @@ read_request(struct f *f, const struct swki_ask *ask)
     return (const Swkpb__IssueNodeCertificateRequest *)message;
 }
 
-/* Takes the request down, and returns it. */
-static const Swkpb__IssueNodeCertificateRequest *accept_request(struct f *f)
+/* Takes the request down, and returns it; time is the manager's, 0 if it does
+ * not say. */
+static const Swkpb__IssueNodeCertificateRequest *
+accept_request_at(struct f *f, swk_wall time)
 {
     Swkpb__IssueNodeCertificateResponse response =
         SWKPB__ISSUE_NODE_CERTIFICATE_RESPONSE__INIT;
+    Swkpb__Timestamp stamp = SWKPB__TIMESTAMP__INIT;
     struct swki_ask *ask = wait_question(f, ISSUE);
     const Swkpb__IssueNodeCertificateRequest *request = read_request(f, ask);
 
+    if (time != 0) {
+        swki_timestamp_write(time, &stamp);
+        response.time = &stamp;
+    }
     answer(f, ask, &response.base);
     return request;
+}
+
+static const Swkpb__IssueNodeCertificateRequest *accept_request(struct f *f)
+{
+    return accept_request_at(f, 0);
 }
 
 /* What a CA makes of a request. */
@@ -676,6 +688,51 @@ static void certificate_is_not_lost_to_a_clock_that_is_ahead(void **state)
     assert_true(f->credentials.identity.not_after > f->wall);
 }
 
+/* What the node says of a certificate by a CA with the right time, when its own
+ * is 80 days ahead. */
+static void expect_told_of_clock(struct f *f, swk_wall managers_time,
+                                 const char *text)
+{
+    struct grant grant = worker_grant(f);
+
+    f->wall = PKI_NOW + 80 * DAY;
+    grant.now = PKI_NOW;
+    issue(f, accept_request_at(f, managers_time), &grant, STATE(ISSUED));
+    assert_int_equal(f->changes, 1);
+    assert_int_equal(f->said_count, 1);
+    if (strstr(f->said, text) == NULL) {
+        fail_msg("lacks %s: %s", text, f->said);
+    }
+    /* Another one would be no better. */
+    pass(f, SWK_HOUR);
+    assert_null(find_question(f, ISSUE));
+    assert_int_equal(f->said_count, 1);
+}
+
+static void clock_that_is_ahead_is_named_when_renewed(void **state)
+{
+    expect_told_of_clock(*state, PKI_NOW,
+                         "this machine's clock is 80 days ahead of that of "
+                         "manager 192.0.2.1:4242");
+}
+
+static void fresh_certificate_that_looks_old_tells_of_the_clock(void **state)
+{
+    struct f *f = *state;
+
+    expect_told_of_clock(f, 0,
+                         "of 2030-01-01T00:00:00Z by the CA's clock, and this "
+                         "machine's clock says 2030-03-22T00:00:00Z: most "
+                         "likely this machine's is 80 days ahead, set it right "
+                         "(timedatectl)");
+}
+
+static void clock_of_the_ca_is_named_if_managers_have_another(void **state)
+{
+    expect_told_of_clock(*state, PKI_NOW + 80 * DAY,
+                         "the CA's is 80 days behind");
+}
+
 static void short_certificate_that_ended_is_asked_for_anew(void **state)
 {
     struct f *f = *state;
@@ -1021,6 +1078,9 @@ int main(void)
         TEST(lost_answer_is_taken_though_the_old_certificate_has_ended),
         TEST(certificate_waits_for_a_clock_that_is_behind),
         TEST(certificate_is_not_lost_to_a_clock_that_is_ahead),
+        TEST(clock_that_is_ahead_is_named_when_renewed),
+        TEST(fresh_certificate_that_looks_old_tells_of_the_clock),
+        TEST(clock_of_the_ca_is_named_if_managers_have_another),
         TEST(short_certificate_that_ended_is_asked_for_anew),
         TEST(answer_to_another_request_is_not_taken),
         TEST(refusal_of_the_ca_is_reported_and_asked_again_later),

@@ -305,6 +305,105 @@ static void certificate_that_has_ended_is_no_end_of_renewals(void **state)
     wait_for(&f, SWKI_RENEWER_DO_RENEW);
 }
 
+/* A certificate that comes for what the node has just asked. */
+static void take_fresh(struct f *f, swk_wall not_before, swk_time validity)
+{
+    const struct swki_renewer_certificate fresh = {
+        .not_before = not_before,
+        .not_after = not_before + (swk_wall)validity,
+        .role = SWKI_ROLE_WORKER,
+        .fresh = true,
+    };
+
+    assert_int_equal(f->renewer.state, SWKI_RENEWER_RENEWING);
+    assert_true(swki_renewer_certificate(&f->renewer, f->now, f->wall, &fresh));
+}
+
+/* Whoever is 80 days ahead would ask for ever. */
+static void fresh_certificate_is_not_due_by_a_clock_that_is_ahead(void **state)
+{
+    const swk_wall ahead = 80 * DAY;
+    struct f f;
+
+    (void)state;
+    for (uint64_t seed = 0; seed < SEEDS; seed++) {
+        begin(&f, seed);
+        f.wall = START + ahead;
+        assert_int_equal(step(&f), SWKI_RENEWER_DO_RENEW);
+        for (int i = 0; i < 3; i++) {
+            swk_time waited;
+
+            take_fresh(&f, f.wall - ahead, VALIDITY);
+            assert_int_equal(f.renewer.failures, 0);
+            assert_int_equal(step(&f), SWKI_RENEWER_NOTHING);
+            waited = (swk_time)(f.renewer.moment - f.wall);
+            /* Of the ten days that are left. */
+            assert_true(waited >= 5 * DAY && waited <= 8 * DAY);
+            pass(&f, SWK_HOUR);
+            assert_int_equal(step(&f), SWKI_RENEWER_NOTHING);
+            pass(&f, waited - SWK_HOUR);
+            assert_int_equal(step(&f), SWKI_RENEWER_DO_RENEW);
+        }
+        /* Nothing of it is left when the clock is right. */
+        take_fresh(&f, f.wall - ahead, VALIDITY);
+        f.wall -= ahead;
+        assert_int_equal(step(&f), SWKI_RENEWER_NOTHING);
+        assert_true(f.renewer.moment >= f.wall + VALIDITY / 100 * 50);
+    }
+}
+
+static void fresh_certificate_about_to_end_is_kept_for_a_minute(void **state)
+{
+    const swk_wall ahead = 90 * DAY - (swk_wall)SWK_SECOND;
+    struct f f;
+
+    (void)state;
+    begin(&f, 1);
+    f.wall = START + ahead;
+    assert_int_equal(step(&f), SWKI_RENEWER_DO_RENEW);
+    for (int i = 0; i < 3; i++) {
+        take_fresh(&f, f.wall - ahead, VALIDITY);
+        assert_true(wait_for(&f, SWKI_RENEWER_DO_RENEW) >=
+                    SWKI_RENEWER_FRESH_MIN);
+    }
+}
+
+/* Ten minutes, behind an hour that lies in the past. */
+static void
+certificate_shorter_than_its_back_dating_lives_its_life(void **state)
+{
+    struct f f;
+
+    (void)state;
+    for (uint64_t seed = 0; seed < SEEDS; seed++) {
+        begin(&f, seed);
+        swki_renewer_request(&f.renewer, f.now);
+        wait_for(&f, SWKI_RENEWER_DO_RENEW);
+        for (int i = 0; i < 3; i++) {
+            swk_time waited;
+
+            take_fresh(&f, f.wall - (swk_wall)SWK_HOUR, 70 * SWK_MINUTE);
+            waited = wait_for(&f, SWKI_RENEWER_DO_RENEW);
+            assert_true(waited >= 5 * SWK_MINUTE && waited <= 8 * SWK_MINUTE);
+        }
+    }
+}
+
+/* What waited for the node since before is as old as it looks. */
+static void
+late_certificate_that_was_issued_before_is_renewed_at_once(void **state)
+{
+    const struct swki_renewer_certificate old = worker_from(START - 80 * DAY);
+    struct f f;
+
+    (void)state;
+    begin(&f, 1);
+    swki_renewer_request(&f.renewer, f.now);
+    wait_for(&f, SWKI_RENEWER_DO_RENEW);
+    assert_true(swki_renewer_certificate(&f.renewer, f.now, f.wall, &old));
+    assert_int_equal(step(&f), SWKI_RENEWER_DO_RENEW);
+}
+
 static void request_during_a_renewal_asks_for_the_next(void **state)
 {
     struct swki_renewer_certificate next;
@@ -442,6 +541,12 @@ int main(void)
         cmocka_unit_test(request_cuts_a_pause_short),
         cmocka_unit_test(clock_that_is_set_cuts_a_pause_short),
         cmocka_unit_test(certificate_that_has_ended_is_no_end_of_renewals),
+        cmocka_unit_test(fresh_certificate_is_not_due_by_a_clock_that_is_ahead),
+        cmocka_unit_test(fresh_certificate_about_to_end_is_kept_for_a_minute),
+        cmocka_unit_test(
+            certificate_shorter_than_its_back_dating_lives_its_life),
+        cmocka_unit_test(
+            late_certificate_that_was_issued_before_is_renewed_at_once),
         cmocka_unit_test(request_during_a_renewal_asks_for_the_next),
         cmocka_unit_test(old_role_is_not_enough_until_the_new_one_comes),
         cmocka_unit_test(expected_role_is_forgotten_after_success),
