@@ -392,6 +392,18 @@ static int explain(const struct swki_clock_skew *skew, struct swk_error *err)
     return err->code;
 }
 
+/* The dates fit nevertheless; those of later certificates may not. */
+static void warn_of_clock(const struct swki_join_config *config,
+                          const struct swki_clock_skew *skew)
+{
+    char text[SWKI_CLOCK_SKEW_TEXT_SIZE];
+
+    if (swki_clock_skew_matters(skew)) {
+        swki_clock_skew_text(skew, text);
+        swki_log(config->logger, SWK_LOG_WARN, "node", "%s", text);
+    }
+}
+
 static int attempt(const struct swki_join_config *config,
                    const struct swk_join_token *token, const char *address,
                    struct swki_credentials *credentials, struct swki_buf *csr,
@@ -411,6 +423,9 @@ static int attempt(const struct swki_join_config *config,
         dates = rc == SWK_ECLOCK || rc == SWK_EUNAUTHENTICATED;
     }
     swki_arena_fini(&arena);
+    if (rc == 0) {
+        warn_of_clock(config, &skew);
+    }
     return dates ? explain(&skew, err) : rc;
 }
 

@@ -5,6 +5,7 @@ are wrong. The programs are the real ones, with a calendar that is shifted."""
 
 import os
 import shutil
+import time
 
 from swarm import Swarm, expect, main, wait_for
 
@@ -203,6 +204,24 @@ def wrong_clock_is_named_as_the_reason():
         swarm.clock = shared
 
 
+def clock_that_is_ahead_brings_no_flood_of_certificates():
+    with ShiftedSwarm() as swarm:
+        own = swarm.path("own-clock")
+        swarm.set_clock(own, 80 * DAY)
+        swarm.clock, shared = own, swarm.clock
+        ahead = "clock is 80 days ahead of that of manager " + swarm.address
+        worker = swarm.worker("w1")
+
+        # It looks old to a node that starts, and so does the next one.
+        swarm.wait_log(worker, "has a new certificate")
+        wait_for(lambda: worker.text().count(ahead) == 2, "it says why")
+        time.sleep(2)
+        expect(worker.text().count("has a new certificate") == 1,
+               worker.text())
+        expect("renewing it fails" not in worker.text(), worker.text())
+        swarm.clock = shared
+
+
 def node_that_missed_the_end_of_a_rotation_follows_by_itself():
     with ShiftedSwarm() as swarm:
         worker = swarm.worker("w1")
@@ -239,5 +258,6 @@ if __name__ == "__main__":
         certificate_that_ended_long_ago_is_not_renewed,
         manager_comes_back_with_the_help_of_the_others,
         wrong_clock_is_named_as_the_reason,
+        clock_that_is_ahead_brings_no_flood_of_certificates,
         node_that_missed_the_end_of_a_rotation_follows_by_itself,
     ])
