@@ -230,9 +230,8 @@ static int check_root(mbedtls_x509_crt *root, size_t position,
     }
     rc = check_dates(root, position, chain, err);
     if (rc != 0) {
-        return swki_fail(err, rc,
-                         "root certificate %zu is not valid at this time",
-                         position);
+        swki_error_prefix(err, "root");
+        return rc;
     }
     if (!swki_mbed_signed_by(root, root)) {
         return swki_fail(err, SWK_EINVAL, "root certificate %zu is not "

@@ -776,6 +776,7 @@ static void cross_certificate_carries_a_leaf_to_the_old_root(void **state)
 static void bundle_of_roots_is_checked_whole(void **state)
 {
     struct f *f = *state;
+    struct swk_error err = {0};
     struct swki_buf bundle;
 
     swki_buf_init(&bundle, NULL, SIZE_MAX);
@@ -784,8 +785,11 @@ static void bundle_of_roots_is_checked_whole(void **state)
     assert_int_equal(swki_roots_check(swki_pem_of_buf(&bundle), PKI_NOW, NULL),
                      0);
     assert_int_equal(swki_roots_check(swki_pem_of_buf(&bundle),
-                                      PKI_NOW + 20 * 365 * DAY, NULL),
+                                      PKI_NOW + 20 * 365 * DAY, &err),
                      SWK_ECLOCK);
+    assert_non_null(strstr(err.text, "root: certificate (1 - swarm-ca) not "
+                                     "valid after 2049-12-2"));
+    assert_non_null(strstr(err.text, "currently 2049-12-27T00:00:00Z"));
     swki_buf_append(&bundle, f->worker.chain.data, f->worker.chain.len);
     assert_int_equal(swki_roots_check(swki_pem_of_buf(&bundle), PKI_NOW, NULL),
                      SWK_EINVAL);
