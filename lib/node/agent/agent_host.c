@@ -17,6 +17,7 @@
 #include "node/agent/agreement.h"
 #include "node/identity/fips.h"
 #include "node/identity/join.h"
+#include "node/identity/out_of_time.h"
 #include "node/identity/renewal.h"
 #include "node/identity/state_dir.h"
 
@@ -73,8 +74,10 @@ static int identify(struct swk_agent *agent, struct swk_error *err)
     rc = swki_state_dir_load(config->state_dir, &agent->credentials,
                              config->clock, config->entropy, err);
     agent->credentials.accept_expired = false;
-    if (rc == SWK_ECLOCK) {
-        swki_join_compare_clocks(&join, err);
+    if (rc == SWK_ECLOCK && !swki_join_compare_clocks(&join, err)) {
+        swki_out_of_time_advise(&agent->credentials, config->state_dir,
+                                config->clock->wall(config->clock->ctx),
+                                config->logger);
     }
     if (rc == 0) {
         swki_join_not_needed(&join, &agent->credentials);

@@ -23,6 +23,7 @@
 #include "node/identity/fips.h"
 #include "node/identity/founding.h"
 #include "node/identity/join.h"
+#include "node/identity/out_of_time.h"
 #include "node/host/managing.h"
 #include "node/storage/recovering.h"
 #include "node/identity/renewal.h"
@@ -402,8 +403,10 @@ static int identify(struct swk_manager *m, struct swk_error *err)
     m->credentials.accept_expired = true; /* the renewal deals with it */
     rc = load_or_found(m, err);
     m->credentials.accept_expired = false;
-    if (rc == SWK_ECLOCK) {
-        swki_join_compare_clocks(&config, err);
+    if (rc == SWK_ECLOCK && !swki_join_compare_clocks(&config, err)) {
+        swki_out_of_time_advise(&m->credentials, m->config.state_dir,
+                                m->config.clock->wall(m->config.clock->ctx),
+                                m->config.logger);
     }
     if (rc == SWK_ENOTFOUND && m->config.join_token != NULL) {
         return join(m, err);

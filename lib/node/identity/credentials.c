@@ -12,6 +12,7 @@
 #include "crypto/digest.h"
 #include "node/identity/key_file.h"
 #include "node/identity/next_key.h"
+#include "node/identity/out_of_time.h"
 #include "runtime/file/atomic.h"
 
 static const char roots_name[] = "swarm-root-ca.crt";
@@ -116,7 +117,14 @@ int swki_credentials_load_roots(struct swki_credentials *c, const char *dir,
 {
     int rc = read_file(dir, roots_name, &c->roots, err);
 
-    return rc != 0 ? rc : swki_roots_check(swki_pem_of_buf(&c->roots), now, err);
+    if (rc == 0) {
+        rc = swki_roots_check(swki_pem_of_buf(&c->roots), now, err);
+    }
+    if (rc == SWK_ECLOCK) {
+        swki_out_of_time_explain(dir, roots_name, swki_pem_of_buf(&c->roots),
+                                 now, err);
+    }
+    return rc;
 }
 
 /* A write of a new pair that was cut short left the new certificate under its
@@ -213,7 +221,10 @@ int swki_credentials_load(struct swki_credentials *c, const char *dir,
         load_unfinished(c, dir, now, entropy, &ignored) == 0) {
         rc = SWK_OK;
     }
-    if (rc != 0 && rc != SWK_ENOTFOUND && rc != SWK_EDENIED) {
+    if (rc == SWK_ECLOCK) {
+        swki_out_of_time_explain(dir, chain_name, swki_pem_of_buf(&c->chain),
+                                 now, err);
+    } else if (rc != 0 && rc != SWK_ENOTFOUND && rc != SWK_EDENIED) {
         swki_error_prefix(err, "the credentials in %s cannot be used; restore "
                                "them, or let a worker join again without them",
                           dir);

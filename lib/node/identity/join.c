@@ -429,7 +429,7 @@ static int attempt(const struct swki_join_config *config,
     return dates ? explain(&skew, err) : rc;
 }
 
-void swki_join_compare_clocks(const struct swki_join_config *config,
+bool swki_join_compare_clocks(const struct swki_join_config *config,
                               struct swk_error *err)
 {
     char address[SWKI_REMOTE_ADDRESS_SIZE + SCHEME_LEN];
@@ -442,7 +442,7 @@ void swki_join_compare_clocks(const struct swki_join_config *config,
         struct swk_error unused;
 
         if (remote == NULL) {
-            return;
+            return false;
         }
         snprintf(address, sizeof(address), "tcp://%s", remote->address);
         swki_arena_init(&arena, config->alloc, SWKI_PEM_LEN_MAX * 64);
@@ -450,9 +450,10 @@ void swki_join_compare_clocks(const struct swki_join_config *config,
         swki_arena_fini(&arena);
         if (skew.measured) {
             (void)explain(&skew, err);
-            return;
+            return swki_clock_skew_matters(&skew);
         }
     }
+    return false;
 }
 
 int swki_join(const struct swki_join_config *config,

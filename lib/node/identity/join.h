@@ -39,8 +39,9 @@ int swki_join(const struct swki_join_config *config,
               struct swki_credentials *credentials, struct swk_error *err);
 
 /* A certificate's dates made it fail: if a manager says that this machine's
- * clock is wrong, so does err from now on. The token is not needed. Blocks. */
-void swki_join_compare_clocks(const struct swki_join_config *config,
+ * clock is wrong, so does err from now on, and true is returned. The token is
+ * not needed. Blocks. */
+bool swki_join_compare_clocks(const struct swki_join_config *config,
                               struct swk_error *err);
 
 /* Says that the token, if there is one, is not used, as the credentials are

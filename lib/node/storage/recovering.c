@@ -14,6 +14,7 @@
 #include "base/options.h"
 #include "core/ca/issuer.h"
 #include "node/identity/credentials.h"
+#include "node/identity/out_of_time.h"
 #include "node/storage/log_keys.h"
 #include "node/storage/log_survey.h"
 #include "node/identity/state_dir.h"
@@ -37,6 +38,10 @@ static int identify(const struct swki_recovering_config *config,
     int rc = swki_state_dir_load(config->state_dir, credentials, config->clock,
                                  config->entropy, err);
 
+    if (rc == SWK_ECLOCK) {
+        swki_out_of_time_advise(credentials, config->state_dir, wall_of(config),
+                                config->logger);
+    }
     if (rc == SWK_ENOTFOUND) {
         return swki_fail(err, SWK_EPRECONDITION,
                          "nothing to recover in %s: this node is in no swarm",

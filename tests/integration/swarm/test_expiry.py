@@ -7,7 +7,7 @@ import os
 import shutil
 import time
 
-from swarm import Swarm, expect, main, wait_for
+from swarm import Swarm, expect, main, run, tool, wait_for
 
 SHIFTED = os.environ.get("SWARM_SHIFTED") or os.path.normpath(
     os.path.join(os.path.dirname(__file__),
@@ -68,6 +68,12 @@ class ShiftedSwarm(Swarm):
         self.go_to_day(days)
         for daemon, certificate in zip(daemons, old):
             self.wait_renewed(daemon.name, certificate)
+
+
+def says(daemon, *texts):
+    for text in texts:
+        expect(text in daemon.text(),
+               "%s lacks %r:\n%s" % (daemon.name, text, daemon.text()))
 
 
 def shim_beside_the_programs():
@@ -222,6 +228,59 @@ def clock_that_is_ahead_brings_no_flood_of_certificates():
         swarm.clock = shared
 
 
+def only_manager_of_a_wrong_time_is_told_how_to_go_on():
+    with ShiftedSwarm() as swarm:
+        shared = swarm.clock
+        swarm.clock = swarm.path("right-clock")
+        worker = swarm.worker("w1")
+        swarm.clock = shared
+        node_id = swarm.nodes()["w1"]["id"]
+        state = swarm.path("manager")
+        swarm.manager.stop()
+
+        # An empty battery: before the swarm was founded.
+        swarm.go_to_day(-1)
+        swarm.manager.start()
+        expect(swarm.manager.wait() == 1, "it starts")
+        says(swarm.manager, "the swarm's root certificate is valid from 20",
+             "set it right (timedatectl), then start again",
+             "this machine's clock is wrong, or was: ",
+             "/manager/certificates/swarm-root-ca.crt: root: certificate (1 - "
+             "swarm-ca) not valid before 20")
+
+        # Far ahead, it has another certificate made, by that clock.
+        old = swarm.certificate("manager")
+        swarm.go_to_day(85)
+        swarm.again(swarm.manager)
+        swarm.wait_renewed("manager", old)
+        swarm.manager.stop()
+        swarm.go_to_day(0)
+        swarm.manager.start()
+        expect(swarm.manager.wait() == 1, "it starts")
+        says(swarm.manager, "was ahead, by some 85 days",
+             "the swarm's only manager: keep " + state,
+             "this machine's clock is wrong, or was: ",
+             "/manager/certificates/swarm-node.crt: certificate (1 - ")
+        if not os.path.exists(tool("swarm-rafttool")):
+            return
+
+        # The way that it names.
+        for words in (["export", "--state-dir", state, "--output",
+                       swarm.path("swarm.json")],
+                      ["import", swarm.path("swarm.json"), "--state-dir",
+                       swarm.path("new"), "--address", swarm.address]):
+            result = run(tool("swarm-rafttool"), *words)
+            expect(result.code == 0, result.err)
+        swarm.manager.words[swarm.manager.words.index(state)] = \
+            swarm.path("new")
+        registered = worker.text().count("registered with a manager")
+        swarm.again(swarm.manager)
+        wait_for(lambda: worker.text().count("registered with a manager") >
+                 registered, "w1 is back")
+        swarm.wait_node("w1", "READY")
+        expect(swarm.nodes()["w1"]["id"] == node_id, "another node")
+
+
 def node_that_missed_the_end_of_a_rotation_follows_by_itself():
     with ShiftedSwarm() as swarm:
         worker = swarm.worker("w1")
@@ -259,5 +318,6 @@ if __name__ == "__main__":
         manager_comes_back_with_the_help_of_the_others,
         wrong_clock_is_named_as_the_reason,
         clock_that_is_ahead_brings_no_flood_of_certificates,
+        only_manager_of_a_wrong_time_is_told_how_to_go_on,
         node_that_missed_the_end_of_a_rotation_follows_by_itself,
     ])
