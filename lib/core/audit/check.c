@@ -131,6 +131,15 @@ static bool read_on(struct swki_audit_check *check, const char *line,
     return check->ahead;
 }
 
+/* Old files are removed as a whole, and each begins with a record that says
+ * so: another record is never the first one that is left. */
+static bool begins(const struct swki_audit_record *record)
+{
+    return record->link.seq == 1 ||
+           swki_audit_field_is(swki_audit_fields_find(&record->fields, "type"),
+                               "file");
+}
+
 bool swki_audit_check_line(struct swki_audit_check *check, uint64_t file,
                            const char *line, size_t len,
                            struct swki_audit_record *out_record)
@@ -158,6 +167,12 @@ bool swki_audit_check_line(struct swki_audit_check *check, uint64_t file,
              "this record does not follow the one before: one of the two was "
              "replaced");
         return false;
+    }
+    if (!check->begun && !begins(out_record)) {
+        check->ahead = true;
+        find(check, SWKI_AUDIT_REMOVED, out_record->link.seq,
+             "no file begins with this record: those before it are missing");
+        return true;
     }
     if (!check->begun) {
         check->begun = true;

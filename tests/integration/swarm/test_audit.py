@@ -234,6 +234,12 @@ def a_removed_record_is_found():
                        "line 6: record 7: removed")
 
 
+def a_missing_beginning_is_found():
+    tampering_is_found("a missing beginning",
+                       lambda swarm, lines: lines.pop(0),
+                       "line 1: record 2: removed")
+
+
 def reordered_records_are_found():
     def change(swarm, lines):
         lines[4], lines[5] = lines[5], lines[4]
@@ -472,6 +478,7 @@ main([
     a_manager_that_is_killed_loses_no_record_of_what_it_answered,
     an_altered_record_is_found,
     a_removed_record_is_found,
+    a_missing_beginning_is_found,
     reordered_records_are_found,
     a_missing_end_is_found,
     a_head_that_was_kept_elsewhere_finds_what_the_node_key_could_hide,

@@ -48,6 +48,7 @@ struct f {
     struct storelog log;
     struct swki_store *store;
     struct swki_audit *audit;
+    struct swki_audit_check check; /* of all records so far */
     char text[16384]; /* of the records, without what frames them */
 };
 
@@ -64,6 +65,9 @@ static void make_audit(struct f *f, const struct swki_audit_config *config)
     full.node_id = "manager1";
     full.swarm_id = "swarm1";
     full.refusals_max = 3;
+    swki_audit_check_init(&f->check);
+    f->check.begun = config->last.seq != 0;
+    f->check.last = config->last;
     swki_audit_free(f->audit);
     assert_int_equal(swki_audit_new(&full, &f->audit, NULL), 0);
     observer = swki_audit_observer(f->audit);
@@ -106,18 +110,16 @@ static const char *records(struct f *f)
     const struct swki_buf *pending = swki_audit_pending(f->audit);
     const char *at = (const char *)pending->data;
     size_t left = pending->len;
-    struct swki_audit_check check;
     size_t used = 0;
 
-    swki_audit_check_init(&check);
     f->text[0] = '\0';
     while (left > 0) {
         const char *end = memchr(at, '\n', left);
         struct swki_audit_record record;
 
         assert_non_null(end);
-        assert_true(
-            swki_audit_check_line(&check, 1, at, (size_t)(end - at), &record));
+        assert_true(swki_audit_check_line(&f->check, 1, at, (size_t)(end - at),
+                                          &record));
         for (size_t i = 2; i < record.fields.count - 2; i++) {
             const struct swki_audit_field *field = &record.fields.list[i];
 

@@ -11,6 +11,7 @@
 
 enum {
     RECORDS = 10,
+    SECOND = 7, /* the record that begins the second file */
 };
 
 struct f {
@@ -21,7 +22,17 @@ struct f {
     struct swki_audit_check check;
 };
 
-/* Records 2 to RECORDS - 1 are calls, the first begins a file. */
+static bool begins_file(int seq)
+{
+    return seq == 1 || seq == SECOND;
+}
+
+static uint64_t file_of(int seq)
+{
+    return seq < SECOND ? 1 : 2;
+}
+
+/* Two files; but for the first of each, all records are calls. */
 static int set_up(void **state)
 {
     struct f *f = calloc(1, sizeof(*f));
@@ -32,11 +43,13 @@ static int set_up(void **state)
     for (int i = 0; i < RECORDS; i++) {
         size_t start = f->buf.len;
         struct swki_audit_line line = swki_audit_line_begin(
-            &f->buf, &last, 1000 + i, i == 0 ? "file" : "call");
+            &f->buf, &last, 1000 + i, begins_file(i + 1) ? "file" : "call");
 
-        swki_audit_line_number(&line, i == 0 ? "file" : "uid", 1);
-        if (i == 0) {
+        if (begins_file(i + 1)) {
+            swki_audit_line_number(&line, "file", file_of(i + 1));
             swki_audit_line_number(&line, "oldest", 1);
+        } else {
+            swki_audit_line_number(&line, "uid", 1);
         }
         assert_true(swki_audit_line_end(&line, &last));
         f->lines[i] = (const char *)f->buf.data + start;
@@ -64,7 +77,8 @@ static enum swki_audit_finding show(struct f *f, const int *records)
     bool more = true;
 
     for (; more && *records != 0; records++) {
-        more = swki_audit_check_line(&f->check, 1, f->lines[*records - 1],
+        more = swki_audit_check_line(&f->check, file_of(*records),
+                                     f->lines[*records - 1],
                                      f->lens[*records - 1], &record);
     }
     return f->check.finding;
@@ -85,9 +99,21 @@ static void old_files_may_be_gone(void **state)
 {
     struct f *f = *state;
 
-    assert_int_equal(show(f, (const int[]){5, 6, 7, 8, 9, 10, 0}),
-                     SWKI_AUDIT_INTACT);
-    assert_int_equal(f->check.first_seq, 5);
+    assert_int_equal(show(f, (const int[]){7, 8, 9, 10, 0}), SWKI_AUDIT_INTACT);
+    assert_int_equal(f->check.first_seq, 7);
+}
+
+static void a_file_without_its_first_records_is_found(void **state)
+{
+    struct f *f = *state;
+
+    assert_int_equal(show(f, (const int[]){2, 3, 4, 5, 6, 0}),
+                     SWKI_AUDIT_REMOVED);
+    assert_int_equal(f->check.bad_seq, 2);
+
+    swki_audit_check_init(&f->check);
+    assert_int_equal(show(f, (const int[]){8, 9, 10, 0}), SWKI_AUDIT_REMOVED);
+    assert_int_equal(f->check.bad_seq, 8);
 }
 
 static void other_orders_are_told_apart(void **state)
@@ -107,7 +133,7 @@ static void other_orders_are_told_apart(void **state)
         {"the first went to the end",
          {2, 3, 4, 5, 6, 7, 8, 9, 10, 1},
          SWKI_AUDIT_REORDERED,
-         1},
+         2},
         {"one is there twice",
          {1, 2, 3, 3, 4, 5, 6, 7, 8, 9, 10},
          SWKI_AUDIT_REORDERED,
@@ -246,6 +272,8 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(old_files_may_be_gone, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(
+            a_file_without_its_first_records_is_found, set_up, tear_down),
         cmocka_unit_test_setup_teardown(other_orders_are_told_apart, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(an_altered_line_is_found_where_it_is,
