@@ -235,7 +235,8 @@ static int set_up(struct swk_agent *agent, struct swk_error *err)
         swki_log(config->logger, SWK_LOG_INFO, "agent", "node %s of swarm %s",
                  agent->credentials.identity.node_id,
                  agent->credentials.identity.swarm_id);
-        rc = swki_remotes_save(&agent->remotes, config->state_dir, err);
+        swki_remotes_remember(&agent->remotes, config->state_dir,
+                              config->logger, "agent");
     }
     return rc != 0 ? rc : make_parts(agent, err);
 }

@@ -302,10 +302,8 @@ static void take_news(struct swki_agent_runner *r,
             memcmp(remotes.list, r->config.remotes->list,
                    sizeof(remotes.list)) != 0) {
             *r->config.remotes = remotes;
-            if (swki_remotes_save(&remotes, r->config.state_dir, &err) != 0) {
-                swki_log(r->config.logger, SWK_LOG_WARN, "agent",
-                         "managers not remembered: %s", err.text);
-            }
+            swki_remotes_remember(&remotes, r->config.state_dir,
+                                  r->config.logger, "agent");
         }
     }
     swki_arena_fini(&arena);

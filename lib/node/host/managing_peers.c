@@ -241,7 +241,6 @@ static void update_remotes(struct swki_managing *m)
     const struct swki_membership *membership =
         swki_manager_membership(m->manager);
     struct swki_remotes remotes = {0};
-    struct swk_error err;
 
     for (size_t i = 0; i < swki_membership_count(membership); i++) {
         const struct swki_member *member = swki_membership_at(membership, i);
@@ -255,10 +254,8 @@ static void update_remotes(struct swki_managing *m)
         return;
     }
     *m->config.asker.remotes = remotes;
-    if (swki_remotes_save(&remotes, m->config.state_dir, &err) != 0) {
-        swki_log(m->config.asker.logger, SWK_LOG_WARN, "manager",
-                 "managers not remembered: %s", err.text);
-    }
+    swki_remotes_remember(&remotes, m->config.state_dir, m->config.asker.logger,
+                          "manager");
 }
 
 void swki_managing_note_members(struct swki_managing *m)

@@ -337,9 +337,14 @@ static int make_request(const struct swki_join_config *config,
         return rc;
     }
     rc = swki_credentials_new_key(credentials, config->entropy, csr, err);
-    return rc != 0 ? rc
-                   : swki_state_dir_keep_key(config->state_dir, credentials,
-                                             NULL, csr, err);
+    if (rc == 0) {
+        rc = swki_state_dir_keep_key(config->state_dir, credentials, NULL, csr,
+                                     err);
+    }
+    if (rc != 0) {
+        swki_buf_clear(csr); /* a key that is not kept is not asked with */
+    }
+    return rc;
 }
 
 static int fetch_certificate(const struct swki_join_config *config,

@@ -10,6 +10,7 @@
 
 #include "base/buf.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "runtime/file/atomic.h"
 
 enum {
@@ -220,4 +221,17 @@ int swki_remotes_save(const struct swki_remotes *remotes, const char *state_dir,
                                         buf.len, 0600, err);
     swki_buf_fini(&buf);
     return rc;
+}
+
+void swki_remotes_remember(const struct swki_remotes *remotes,
+                           const char *state_dir,
+                           const struct swk_logger *logger,
+                           const char *component)
+{
+    struct swk_error err;
+
+    if (swki_remotes_save(remotes, state_dir, &err) != 0) {
+        swki_log(logger, SWK_LOG_WARN, component, "managers not remembered: %s",
+                 err.text);
+    }
 }

@@ -16,6 +16,7 @@
 
 #include <swarmkit/alloc.h>
 #include <swarmkit/error.h>
+#include <swarmkit/log.h>
 #include <swarmkit/port/clock.h>
 
 /* How long one that shuts the node out is not tried. */
@@ -73,5 +74,12 @@ int swki_remotes_load(struct swki_remotes *remotes, const char *state_dir,
                       struct swk_error *err);
 int swki_remotes_save(const struct swki_remotes *remotes, const char *state_dir,
                       struct swk_error *err);
+
+/* Saves them if it can: for a full disk's sake a node does not stand still.
+ * component is named in the log. */
+void swki_remotes_remember(const struct swki_remotes *remotes,
+                           const char *state_dir,
+                           const struct swk_logger *logger,
+                           const char *component);
 
 #endif

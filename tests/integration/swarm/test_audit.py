@@ -7,6 +7,7 @@ import os
 import shutil
 import threading
 
+from small_disk import SmallDisk
 from swarm import (Swarm, exactly, expect, main, run, tool, wait_for)
 
 REFUSED = "PERMISSION_DENIED"
@@ -330,34 +331,6 @@ def who_signed_is_not_known_without_roots():
 
 
 # -- A disk without room ------------------------------------------------------
-
-class SmallDisk:
-    """with SmallDisk(path) as disk: that directory is on a disk of its own."""
-
-    def __init__(self, path):
-        self.path = path
-
-    def __enter__(self):
-        done = run("mount", "-t", "tmpfs", "-o", "size=256k,mode=700",
-                   "swk-audit", self.path)
-        self.is_there = done.code == 0
-        return self
-
-    def fill(self):
-        with open(os.path.join(self.path, "ballast"), "wb", 0) as f:
-            try:
-                while True:
-                    f.write(b"x" * 4096)
-            except OSError:
-                pass
-
-    def free(self):
-        os.unlink(os.path.join(self.path, "ballast"))
-
-    def __exit__(self, kind, error, trace):
-        if self.is_there:
-            run("umount", "-l", self.path)
-
 
 def with_small_disk(test, *flags):
     """Calls test(swarm, disk) where disks can be made."""
