@@ -249,7 +249,8 @@ static int verify(struct ctl *ctl, const struct args *args)
     options = options_of(args, &place);
     if (args_has(args, "expect") &&
         !read_head(args_text(args, "expect"), &options, number)) {
-        return ctl_usage("\"%s\" is no head: SEQ:HASH",
+        return ctl_usage("\"%s\" is no head, which is SEQ:HASH as \"swarmctl "
+                         "audit head\" prints it",
                          args_text(args, "expect"));
     }
     options.ctx = &shown;

@@ -66,6 +66,28 @@ static void print_flag(const struct flag *flag)
     putchar('\n');
 }
 
+/* Whether the name of a command goes on where that of another ends. Such stand
+ * behind it in its group. */
+static bool is_further(const struct command *command,
+                       const struct command *other)
+{
+    size_t len = strlen(command->name);
+
+    return other->name != NULL &&
+           strncmp(other->name, command->name, len) == 0 &&
+           other->name[len] == ' ';
+}
+
+static void print_further(const struct command *command)
+{
+    for (const struct command *c = command + 1; is_further(command, c); c++) {
+        printf("%s  %s %-*s %.*s\n",
+               c == command + 1 ? "\nFurther commands:\n" : "", c->group,
+               20 - (int)strlen(c->group), c->name,
+               (int)strcspn(c->summary, "\n"), c->summary);
+    }
+}
+
 void command_help(const struct command *command)
 {
     printf("Usage: swarmctl %s%s%s [FLAGS]%s%s\n\n%s\n", command->group,
@@ -73,7 +95,8 @@ void command_help(const struct command *command)
            command->arguments[0] != '\0' ? " " : "", command->arguments,
            command->summary);
     if (command->alias != NULL) {
-        printf("\nAlso known as: %s\n", command->alias);
+        printf("\nAlso known as: swarmctl %s%s%s\n", command->group,
+               command->group[0] != '\0' ? " " : "", command->alias);
     }
     printf("\nFlags:\n");
     for (int set = 0; set < SETS_MAX && command->flags[set] != NULL; set++) {
@@ -83,8 +106,9 @@ void command_help(const struct command *command)
     }
     printf("      %-32s %s\n", "--format FORMAT",
            "table or json [default: table]");
-    printf("  %-36s %s\n\nExample:\n  %s\n", "-h, --help", "show this text",
-           command->example);
+    printf("  %-36s %s\n", "-h, --help", "show this text");
+    print_further(command);
+    printf("\nExample:\n  %s\n", command->example);
 }
 
 /* getopt's tables for the flags of a command. */
@@ -148,8 +172,14 @@ static int add_value(struct ctl *ctl, struct value *value, const char *text)
     return EXIT_OK;
 }
 
-static int check_count(const struct command *command, int count)
+static int check_count(const struct command *command, int count,
+                       char *const *texts)
 {
+    if (command->args_max == 0 && count > 0 &&
+        is_further(command, command + 1)) {
+        return ctl_usage("unknown command \"%s %s %s\"", command->group,
+                         command->name, texts[0]);
+    }
     if (count < command->args_min ||
         (command->args_max >= 0 && count > command->args_max)) {
         return ctl_usage("swarmctl %s%s%s takes %s", command->group,
@@ -211,7 +241,7 @@ int command_run(struct ctl *ctl, const struct command *command, int argc,
         }
     }
 
-    int rc = check_count(command, argc - optind);
+    int rc = check_count(command, argc - optind, argv + optind);
     if (rc != EXIT_OK) {
         return rc;
     }

@@ -20,7 +20,8 @@ static const struct group {
     {"node", NULL, "the machines of the swarm", node_commands},
     {"service", "svc", "what the swarm runs", service_commands},
     {"task", NULL, "the single runs of services", task_commands},
-    {"cluster", NULL, "settings of the swarm, join tokens", cluster_commands},
+    {"cluster", NULL, "the settings of the swarm, its root CA and join tokens",
+     cluster_commands},
     {"secret", NULL, "data that only the tasks that need it get",
      secret_commands},
     {"config", NULL, "small files for tasks", config_commands},
@@ -131,6 +132,31 @@ static const struct command *find_command(const struct group *group, int argc,
     return found;
 }
 
+/* "ca rotate" is "cluster ca rotate", unless another group has one, too. */
+static int unknown_command(const struct group *group, int argc, char **argv)
+{
+    const struct command *found = NULL;
+    int words;
+
+    if (group->name[0] != '\0') {
+        return ctl_usage("unknown command \"%s %s\"", group->name, argv[0]);
+    }
+    for (int i = 0; i < GROUPS_COUNT; i++) {
+        const struct command *command =
+            find_command(&groups[i], argc, argv, &words);
+
+        if (command != NULL && found != NULL) {
+            return ctl_usage("unknown command \"%s\"", argv[0]);
+        }
+        found = command != NULL ? command : found;
+    }
+    return found == NULL
+               ? ctl_usage("unknown command \"%s\"", argv[0])
+               : ctl_usage("unknown command \"%s\"; there is \"swarmctl %s "
+                           "%s\"",
+                           argv[0], found->group, found->name);
+}
+
 static int run_in(struct ctl *ctl, const struct group *group, int argc,
                   char **argv)
 {
@@ -140,8 +166,7 @@ static int run_in(struct ctl *ctl, const struct group *group, int argc,
     if (command != NULL) {
         return command_run(ctl, command, argc - words + 1, argv + words - 1);
     }
-    return ctl_usage("unknown command \"%s%s%s\"", group->name,
-                     group->name[0] != '\0' ? " " : "", argv[0]);
+    return unknown_command(group, argc, argv);
 }
 
 static int run(struct ctl *ctl, int argc, char **argv)

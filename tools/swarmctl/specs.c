@@ -15,7 +15,8 @@
 static const struct flag keygen_flags[] = {
     {.name = "out",
      .argument = "FILE",
-     .help = "where the private key goes; the public one to FILE.pub"},
+     .help = "where the private key goes, and the public one as FILE.pub; "
+             "needed"},
     {.name = "curve",
      .argument = "CURVE",
      .otherwise = "p256",

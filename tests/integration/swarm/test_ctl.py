@@ -82,6 +82,11 @@ def wrong_usage_ends_with_2_and_a_hint():
             expect("--help" in result.err or "Usage" in result.out,
                    "%s: %r" % (words, result.err))
         expect(swarm.json("service", "ls") == [], "one was created")
+        swarm.ctl("ca", "rotate", code=2).says("swarmctl cluster ca rotate")
+        swarm.ctl("cluster", "ca", "turn", code=2).says(
+            'unknown command "cluster ca turn"')
+        swarm.ctl("cluster", "ca", "--help").says(
+            "Further commands:\n  cluster ca rotate ")
 
 
 def what_does_not_exist_ends_with_3_and_its_name():
