@@ -40,13 +40,14 @@ static const struct command_info commands[] = {
     {"init", COMMAND_INIT, 0, 0, "", "make a root, or take one in",
      "Makes the directory and a root in it. Where there is one already, a\n"
      "second is made with --another alone."},
-    {"list", COMMAND_LIST, 0, 0, "", "what is there",
+    {"list", COMMAND_LIST, 0, 0, "", "show the roots and their fingerprints",
      "Shows the authorities, the oldest first. Needs no password."},
     {"export", COMMAND_EXPORT, 0, 1, "[FINGERPRINT]",
-     "for another manager's signer",
+     "print a root and its key for another signer",
      "Writes certificate and sealed key to the standard output."},
-    {"import", COMMAND_IMPORT, 1, 1, "FILE", "from another manager's signer",
-     "Takes in what export wrote; - is the standard input."},
+    {"import", COMMAND_IMPORT, 1, 1, "FILE", "take in what export printed",
+     "Takes in what export printed at another manager's signer; - is the\n"
+     "standard input."},
     {"trust", COMMAND_TRUST, 1, 1, "FILE", "know nodes of another root",
      "Takes in the certificate of a root whose key is elsewhere."},
     {"allow", COMMAND_ALLOW, 1, 1, "NODE-ID", "let a node become a manager",
@@ -102,6 +103,11 @@ struct flag {
     uint32_t commands; /* for which it is */
 };
 
+enum {
+    COMMAND_COLUMN = 21, /* where help begins, behind the indentation */
+    FLAG_COLUMN = 35,
+};
+
 static void print_flags(const struct flag *flags, uint32_t which)
 {
     printf("\nFlags:\n");
@@ -117,7 +123,7 @@ static void print_flags(const struct flag *flags, uint32_t which)
                  flags->letter != 0 ? "," : " ", flags->name,
                  flags->value != NULL ? " " : "",
                  flags->value != NULL ? flags->value : "");
-        printf("  %-32s %s\n", left, flags->help);
+        printf("  %-*s %s\n", FLAG_COLUMN, left, flags->help);
     }
 }
 
@@ -132,7 +138,7 @@ static void print_summary(void)
 
         snprintf(left, sizeof(left), "%s %s", commands[i].name,
                  commands[i].words);
-        printf("  %-20s %s%s\n", left, commands[i].help,
+        printf("  %-*s %s%s\n", COMMAND_COLUMN, left, commands[i].help,
                commands[i].command == COMMAND_RUN ? " (the default)" : "");
     }
     printf("\n'swarm-signer COMMAND --help' tells of one. Example:\n"
@@ -339,10 +345,12 @@ static int parse_words(int argc, char **argv, const struct flag *flags,
         return -1;
     }
     if (count - 1 < info->least || count - 1 > info->most) {
-        return usage_error(count - 1 < info->least
-                               ? "there is something missing behind"
-                               : "there is too much behind",
-                           argv[optind]);
+        fprintf(stderr,
+                "swarm-signer: %s takes %s\nSee 'swarm-signer %s --help'.\n",
+                info->name,
+                info->words[0] != '\0' ? info->words : "no arguments",
+                info->name);
+        return EXIT_USAGE;
     }
     options->command = info->command;
     options->argument = count > 1 ? argv[optind + 1] : NULL;
@@ -410,7 +418,7 @@ int options_parse(int argc, char **argv, struct options *o)
          KIND_TEXT, &o->state_dir, 0, ON_KEYS},
         {0, "password-file", "FILE", "seals the files of keys", KIND_TEXT,
          &o->password_file, 0, ON_SEALED},
-        {0, "user", "NAME", "to become, if started by root", KIND_TEXT,
+        {0, "user", "NAME", "whom to become, if started by root", KIND_TEXT,
          &o->user, 0, ON_RUN | ON(COMMAND_INIT) | ON(COMMAND_CHECK_SANDBOX)},
         {0, "socket", "PATH", "default /run/swarm-signer/signer.sock",
          KIND_TEXT, &o->socket_path, 0, ON_RUN | ON(COMMAND_STATUS)},
@@ -424,7 +432,7 @@ int options_parse(int argc, char **argv, struct options *o)
          KIND_TEXT, &o->policy.swarm_id, 0, ON_RUN},
         {0, "workers-only", NULL, "no certificates of managers", KIND_POLICY,
          NULL, SWK_SIGNER_NO_MANAGERS, ON_RUN},
-        {0, "approve-managers", NULL, "new managers are those that allow names",
+        {0, "approve-managers", NULL, "new managers need 'allow' first",
          KIND_POLICY, NULL, SWK_SIGNER_APPROVE_MANAGERS, ON_RUN},
         {0, "no-promotions", NULL, "workers stay workers", KIND_POLICY, NULL,
          SWK_SIGNER_NO_PROMOTIONS, ON_RUN},
@@ -450,11 +458,11 @@ int options_parse(int argc, char **argv, struct options *o)
          KIND_RATE, &o->policy.roots, 0, ON_RUN},
         {0, "nodes-max", "N", "that are remembered; default 100000",
          KIND_NUMBER, &o->policy.nodes_max, 0, ON_RUN},
-        {0, "cert", "FILE", "a root of your own, with", KIND_TEXT,
+        {0, "cert", "FILE", "a root of your own, PEM; needs --key", KIND_TEXT,
          &o->certificate_file, 0, ON(COMMAND_INIT)},
-        {0, "key", "FILE", "its key", KIND_TEXT, &o->key_file, 0,
+        {0, "key", "FILE", "its key, PEM", KIND_TEXT, &o->key_file, 0,
          ON(COMMAND_INIT)},
-        {0, "another", NULL, "beside the root there is", KIND_SWITCH,
+        {0, "another", NULL, "although there is a root already", KIND_SWITCH,
          &o->another, 0, ON(COMMAND_INIT)},
         {0, "transfer-password-file", "FILE", "seals what is handed over",
          KIND_TEXT, &o->transfer_password_file, 0,
@@ -469,8 +477,8 @@ int options_parse(int argc, char **argv, struct options *o)
          KIND_SWITCH, &o->force, 0, ON(COMMAND_REMOVE)},
         {0, "no-sandbox", NULL, "for debugging alone", KIND_SWITCH,
          &o->no_sandbox, 0, ON_RUN},
-        {0, "check-sandbox", NULL, "as the command", KIND_SWITCH, &check_only,
-         0, ON_RUN},
+        {0, "check-sandbox", NULL, "as the command of that name", KIND_SWITCH,
+         &check_only, 0, ON_RUN},
         {'l', "log-level", "LEVEL", "debug, info, warn, error; default info",
          KIND_LEVEL, NULL, 0, ON_RUN | ON(COMMAND_CHECK_SANDBOX)},
         {'v', "version", NULL, "print the version", KIND_VERSION, NULL, 0,
