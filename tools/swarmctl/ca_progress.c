@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -260,8 +261,7 @@ struct follow {
     size_t ids_count;
     bool quiet;
     bool terminal;
-    int lines;       /* drawn on the terminal */
-    char *last_text; /* printed elsewhere */
+    char *last_text; /* that was shown; NULL at first */
 };
 
 static int64_t now_ns(void)
@@ -347,37 +347,53 @@ static char *count_text(struct follow *f, struct pool *pool,
 
 static char *describe(struct follow *f, struct pool *pool,
                       const struct ca_progress *progress,
-                      const Swkpb__ListNodesResponse *nodes, int *out_lines)
+                      const Swkpb__ListNodesResponse *nodes)
 {
     char *text = count_text(f, pool, progress, nodes);
 
     text = pool_printf(pool, "%s\n", text);
-    *out_lines = 1;
     for (size_t i = 0; i < progress->missing_count && i < NODES_SHOWN; i++) {
         const struct ca_missing *missing = &progress->missing[i];
 
         text = pool_printf(pool, "%s%s", text, ca_missing_text(pool, missing));
-        *out_lines += missing->remedy != NULL ? 2 : 1;
     }
     if (progress->missing_count > NODES_SHOWN) {
         text = pool_printf(pool, "%s  and %zu more\n", text,
                            progress->missing_count - NODES_SHOWN);
-        ++*out_lines;
     }
     return text;
 }
 
-static void show(struct follow *f, const char *text, int lines)
+/* How many lines the terminal makes of the text, breaking long ones. */
+static int rows_of(const char *text)
+{
+    struct winsize size = {.ws_col = 0};
+    int column = 0;
+    int rows = 0;
+
+    (void)ioctl(STDOUT_FILENO, TIOCGWINSZ, &size);
+    for (; *text != '\0'; text++) {
+        if (*text == '\n') {
+            rows++;
+            column = 0;
+        } else if (((unsigned char)*text & 0xc0) != 0x80) { /* of UTF-8 */
+            rows += column > 0 && size.ws_col > 0 && column % size.ws_col == 0;
+            column++;
+        }
+    }
+    return rows;
+}
+
+static void show(struct follow *f, const char *text)
 {
     if (f->last_text != NULL && strcmp(f->last_text, text) == 0) {
         return;
     }
-    if (f->terminal && f->lines > 0) {
-        printf("\033[%dA\033[J", f->lines);
+    if (f->terminal && f->last_text != NULL) {
+        printf("\033[%dA\033[J", rows_of(f->last_text));
     }
     fputs(text, stdout);
     fflush(stdout);
-    f->lines = lines;
     free(f->last_text);
     f->last_text = strdup(text);
 }
@@ -387,13 +403,10 @@ static void show_progress(struct follow *f, struct pool *pool,
                           const Swkpb__ListNodesResponse *nodes)
 {
     struct ca_progress progress;
-    const char *text;
-    int lines;
 
     if (!f->quiet) {
         ca_progress_read(pool, root, nodes, &progress);
-        text = describe(f, pool, &progress, nodes, &lines);
-        show(f, text, lines);
+        show(f, describe(f, pool, &progress, nodes));
     }
 }
 
