@@ -261,8 +261,6 @@ def only_manager_of_a_wrong_time_is_told_how_to_go_on():
              "the swarm's only manager: keep " + state,
              "this machine's clock is wrong, or was: ",
              "/manager/certificates/swarm-node.crt: certificate (1 - ")
-        if not os.path.exists(tool("swarm-rafttool")):
-            return
 
         # The way that it names.
         for words in (["export", "--state-dir", state, "--output",
