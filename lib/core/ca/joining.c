@@ -28,14 +28,15 @@ bool swki_ca_waits_for_a_reason(const Swkpb__Node *node)
     return is_pending(node) && node->certificate->status->err[0] != '\0';
 }
 
-/* Whatever was refused alone has a reason of its own. */
+/* Whatever was refused alone has a reason of its own, as long as it is not
+ * tried again. */
 static const char *reason_for(const struct swki_ca_signing *signing,
                               const struct swki_ca_job *job)
 {
-    if (job->why[0] != '\0') {
-        return job->why;
+    if (job->state != SWKI_CA_JOB_PAUSED && signing->why[0] != '\0') {
+        return signing->why;
     }
-    return signing->probing ? signing->why : "";
+    return job->why;
 }
 
 /* 1 if it was written, 0 if there was nothing to write. */

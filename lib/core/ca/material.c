@@ -5,6 +5,7 @@
 #include "core/ca/server_impl.h"
 
 #include "base/log.h"
+#include "core/ca/rotation.h"
 
 const Swkpb__RootCA *swki_ca_root_of(const struct swki_object *cluster)
 {
@@ -26,18 +27,23 @@ static void replace(const struct swki_object **place,
     *place = object != NULL ? swki_object_ref(object) : NULL;
 }
 
+static const Swkpb__CAConfig *config_of(const struct swki_object *cluster)
+{
+    const Swkpb__ClusterSpec *spec = swki_cluster(cluster)->spec;
+
+    return spec != NULL ? spec->ca_config : NULL;
+}
+
 /* Without memory for that nobody signs, until all is read again: the swarm's
  * own key must not stand in for an external CA. */
 static void find_external(struct swki_ca_server *server)
 {
-    const Swkpb__ClusterSpec *spec = swki_cluster(server->cluster)->spec;
     struct swk_error err;
 
     if (server->material == NULL) {
         return;
     }
-    if (swki_ca_external_find(&server->external,
-                              spec != NULL ? spec->ca_config : NULL,
+    if (swki_ca_external_find(&server->external, config_of(server->cluster),
                               &server->authority, &err) != 0) {
         swki_log(server->logger, SWK_LOG_ERROR, "ca",
                  "nothing is signed for the moment: %s", err.text);
@@ -45,9 +51,22 @@ static void find_external(struct swki_ca_server *server)
     }
 }
 
+/* Whether those who are asked to sign change with the cluster's object. */
+static bool changes_signers(const struct swki_ca_server *server,
+                            const struct swki_object *cluster)
+{
+    return server->cluster != NULL &&
+           (!is_material(server->cluster, cluster) ||
+            !swki_rotation_same_external_cas(config_of(server->cluster),
+                                             config_of(cluster)));
+}
+
 void swki_ca_server_see_cluster(struct swki_ca_server *server,
                                 const struct swki_object *cluster)
 {
+    bool others =
+        swki_ca_root_of(cluster) != NULL && changes_signers(server, cluster);
+
     replace(&server->cluster, cluster);
     if (swki_ca_root_of(cluster) == NULL) {
         return;
@@ -59,6 +78,9 @@ void swki_ca_server_see_cluster(struct swki_ca_server *server,
         server->candidate_at = 0;
     }
     server->signing.retry_at = 0; /* what failed may be mended */
+    if (others) {
+        swki_ca_signing_anew(&server->signing);
+    }
     find_external(server);
 }
 

@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "crypto/digest.h"
+#include "wire/message.h"
 
 /* What is read once, for all rows. */
 struct decision {
@@ -138,6 +139,23 @@ static int belongs_to(const struct decision *d, const Swkpb__ExternalCA *ca,
         *out_belongs = same_pem(named, root);
     }
     return rc;
+}
+
+bool swki_rotation_same_external_cas(const Swkpb__CAConfig *a,
+                                     const Swkpb__CAConfig *b)
+{
+    size_t count = a != NULL ? a->n_external_cas : 0;
+
+    if (count != (b != NULL ? b->n_external_cas : 0)) {
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (!swki_message_equal(&a->external_cas[i]->base,
+                                &b->external_cas[i]->base)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 static bool can_be_asked(const Swkpb__ExternalCA *ca)

@@ -145,4 +145,8 @@ int swki_rotation_apply(const struct swki_rotation_plan *plan,
                         uint64_t force_rotate, struct swki_arena *arena,
                         Swkpb__RootCA *root, struct swk_error *err);
 
+/* Whether both name the same external CAs; either may be NULL. */
+bool swki_rotation_same_external_cas(const Swkpb__CAConfig *a,
+                                     const Swkpb__CAConfig *b);
+
 #endif

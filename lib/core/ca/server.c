@@ -58,6 +58,7 @@ static void forget(struct swki_ca_server *server)
     server->signing.retry_at = 0;
     server->signing.write_at = 0;
     server->signing.probing = false;
+    server->signing.why[0] = '\0';
     server->tell_at = SWK_NEVER;
     swki_ca_server_forget_material(server);
     swki_reconcile_fini(&server->reconcile);
@@ -249,7 +250,7 @@ void swki_ca_server_step(struct swki_ca_server *server, swk_time now,
     } else {
         swki_reconcile_step(&server->reconcile, now, wall);
     }
-    swki_ca_server_expire(server, now);
+    swki_ca_server_expire(server, now, wall);
     swki_ca_signing_wake(&server->signing, now);
     swki_ca_server_write(server, now, wall);
     swki_ca_server_tell_reasons(server, now, wall);
@@ -319,6 +320,44 @@ size_t swki_ca_server_waiting(const struct swki_ca_server *server)
 size_t swki_ca_server_outstanding(const struct swki_ca_server *server)
 {
     return server->signing.jobs.count;
+}
+
+/* Those that were refused by themselves; the last such refusal is told. */
+static void see_refused(const struct swki_ca_signing *signing,
+                        struct swki_ca_trouble *trouble)
+{
+    const struct swki_ca_job *job;
+    uint64_t last_id = 0;
+    size_t cursor = 0;
+
+    while ((job = swki_map_next(&signing->jobs, &cursor)) != NULL) {
+        if (job->state != SWKI_CA_JOB_PAUSED) {
+            continue;
+        }
+        if (trouble->waiting++ == 0 || job->refused < trouble->since) {
+            trouble->since = job->refused;
+        }
+        if (job->id >= last_id) {
+            last_id = job->id;
+            snprintf(trouble->why, sizeof(trouble->why), "%s", job->why);
+        }
+    }
+}
+
+void swki_ca_server_troubles(const struct swki_ca_server *server,
+                             struct swki_ca_trouble *out_all,
+                             struct swki_ca_trouble *out_some)
+{
+    const struct swki_ca_signing *signing = &server->signing;
+
+    *out_all = (struct swki_ca_trouble){.since = 0};
+    *out_some = (struct swki_ca_trouble){.since = 0};
+    see_refused(signing, out_some);
+    if (signing->why[0] != '\0') {
+        snprintf(out_all->why, sizeof(out_all->why), "%s", signing->why);
+        out_all->since = signing->since;
+        out_all->waiting = signing->jobs.count - out_some->waiting;
+    }
 }
 
 void swki_ca_server_cancel(struct swki_ca_server *server, uint64_t call_id)

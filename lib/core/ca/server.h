@@ -142,4 +142,18 @@ void swki_ca_server_worked(struct swki_ca_server *server, swk_time now,
 size_t swki_ca_server_waiting(const struct swki_ca_server *server);
 size_t swki_ca_server_outstanding(const struct swki_ca_server *server);
 
+/* Why certificates wait for whoever signs. */
+struct swki_ca_trouble {
+    char why[SWK_ERROR_TEXT_SIZE]; /* the last reason; empty: none waits */
+    swk_wall since;                /* they are not signed */
+    size_t waiting;                /* certificates */
+};
+
+/* What keeps all from being signed, and what keeps some that were refused by
+ * themselves. The former is known until something is signed, or somebody else
+ * is to sign, also when nobody waits any more. */
+void swki_ca_server_troubles(const struct swki_ca_server *server,
+                             struct swki_ca_trouble *out_all,
+                             struct swki_ca_trouble *out_some);
+
 #endif

@@ -79,6 +79,7 @@ struct swki_ca_job {
     unsigned pauses;      /* so far */
     swk_time pause_until; /* paused */
     char why[SWK_ERROR_TEXT_SIZE]; /* it was; empty: it was not */
+    swk_wall refused;              /* paused first; 0: it was not */
     /* As it asked, counted: from flying on, and while it is paused. */
     const struct swki_object *node;
     /* From flying on: */
@@ -103,7 +104,8 @@ struct swki_ca_signing {
     uint64_t next_id;
     swk_time retry_at; /* nothing is begun before; 0 when not pausing */
     swk_time write_at; /* nothing is written before; likewise */
-    char why[SWK_ERROR_TEXT_SIZE]; /* it failed last */
+    char why[SWK_ERROR_TEXT_SIZE]; /* it failed last; empty: it works */
+    swk_wall since;                /* it fails */
     bool probing;      /* it failed last: one at a time until it works again */
 };
 
@@ -145,6 +147,9 @@ void swki_ca_signing_drop(struct swki_ca_signing *signing,
  * for something else. */
 void swki_ca_signing_pause(struct swki_ca_signing *signing,
                            struct swki_ca_job *job, swk_time now);
+/* Somebody else signs: forgets what went wrong, and begins anew what waits or
+ * is with whoever signed before. */
+void swki_ca_signing_anew(struct swki_ca_signing *signing);
 /* Queues those whose pause is over. */
 void swki_ca_signing_wake(struct swki_ca_signing *signing, swk_time now);
 /* When the next pause is over, or SWK_NEVER. */
@@ -235,9 +240,10 @@ void swki_ca_server_tell_reasons(struct swki_ca_server *server, swk_time now,
 
 /* Begins nothing new for a while. */
 void swki_ca_server_pause(struct swki_ca_server *server, swk_time now,
-                          const char *why);
+                          swk_wall wall, const char *why);
 /* Gives up what the signer has for too long. */
-void swki_ca_server_expire(struct swki_ca_server *server, swk_time now);
+void swki_ca_server_expire(struct swki_ca_server *server, swk_time now,
+                           swk_wall wall);
 /* Writes what is done, in one transaction. */
 void swki_ca_server_write(struct swki_ca_server *server, swk_time now,
                           swk_wall wall);

@@ -132,6 +132,24 @@ void swki_ca_signing_pause(struct swki_ca_signing *signing,
     swki_list_append(&signing->paused[length], &job->link);
 }
 
+void swki_ca_signing_anew(struct swki_ca_signing *signing)
+{
+    struct swki_ca_job *job;
+    size_t cursor = 0;
+
+    signing->why[0] = '\0';
+    signing->retry_at = 0;
+    while ((job = swki_map_next(&signing->jobs, &cursor)) != NULL) {
+        job->pauses = 0;
+        job->refused = 0;
+        job->why[0] = '\0';
+        if (job->state == SWKI_CA_JOB_PAUSED ||
+            job->state == SWKI_CA_JOB_FLYING) {
+            swki_ca_signing_requeue(signing, job);
+        }
+    }
+}
+
 void swki_ca_signing_wake(struct swki_ca_signing *signing, swk_time now)
 {
     struct swki_ca_job *job;

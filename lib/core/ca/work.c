@@ -5,6 +5,7 @@
 #include "core/ca/server_impl.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "base/log.h"
@@ -147,25 +148,32 @@ swki_ca_server_next_work(struct swki_ca_server *server, swk_time now,
 
 /* ---- taking back ---- */
 
-/* Of a round that fails only the first failure is told. */
+/* Of a round that fails only the first failure is told, and only if it is
+ * another one than that of the round before. */
 void swki_ca_server_pause(struct swki_ca_server *server, swk_time now,
-                          const char *why)
+                          swk_wall wall, const char *why)
 {
     struct swki_ca_signing *signing = &server->signing;
+    bool is_first = signing->why[0] == '\0' || signing->retry_at <= now;
 
-    if (!signing->probing) {
+    if (is_first && strcmp(signing->why, why) != 0) {
         swki_log(server->logger, SWK_LOG_WARN, "ca",
-                 "certificates have to wait: %s", why);
+                 "certificates %shave to wait: %s",
+                 signing->probing ? "still " : "", why);
+        if (signing->why[0] == '\0') {
+            signing->since = wall;
+        }
+        snprintf(signing->why, sizeof(signing->why), "%s", why);
     }
     signing->probing = true;
-    snprintf(signing->why, sizeof(signing->why), "%s", why);
     server->tell_at = now;
     if (signing->retry_at <= now) {
         signing->retry_at = now + SWKI_CA_RETRY_INTERVAL;
     }
 }
 
-void swki_ca_server_expire(struct swki_ca_server *server, swk_time now)
+void swki_ca_server_expire(struct swki_ca_server *server, swk_time now,
+                           swk_wall wall)
 {
     struct swki_ca_signing *signing = &server->signing;
     struct swki_ca_job *job;
@@ -173,7 +181,7 @@ void swki_ca_server_expire(struct swki_ca_server *server, swk_time now)
     while ((job = swki_ca_signing_first(&signing->flying)) != NULL &&
            job->limit <= now) {
         swki_ca_signing_requeue(signing, job);
-        swki_ca_server_pause(server, now, "the signer does not answer");
+        swki_ca_server_pause(server, now, wall, "the signer does not answer");
     }
 }
 
@@ -235,13 +243,34 @@ static int take_certificate(struct swki_ca_server *server,
     return rc;
 }
 
-static void note_success(struct swki_ca_server *server)
+/* Somebody is there. */
+static void note_answer(struct swki_ca_server *server, const char *what)
 {
-    if (server->signing.probing) {
-        server->signing.probing = false;
-        swki_log(server->logger, SWK_LOG_INFO, "ca",
-                 "certificates are signed again");
+    struct swki_ca_signing *signing = &server->signing;
+
+    if (signing->probing) {
+        swki_log(server->logger, SWK_LOG_INFO, "ca", "%s", what);
     }
+    signing->probing = false;
+    signing->why[0] = '\0';
+}
+
+/* Refused by itself, and for now: it alone waits. */
+static void hold_back(struct swki_ca_server *server, struct swki_ca_job *job,
+                      swk_time now, swk_wall wall, const char *why)
+{
+    note_answer(server, "whoever signs answers again");
+    if (strcmp(job->why, why) != 0) {
+        swki_log(server->logger, SWK_LOG_WARN, "ca",
+                 "the certificate of node %s %shas to wait: %s", job->node_id,
+                 job->why[0] != '\0' ? "still " : "", why);
+        snprintf(job->why, sizeof(job->why), "%s", why);
+    }
+    if (job->refused == 0) {
+        job->refused = wall;
+    }
+    swki_ca_signing_pause(&server->signing, job, now);
+    server->tell_at = now;
 }
 
 void swki_ca_server_worked(struct swki_ca_server *server, swk_time now,
@@ -261,20 +290,12 @@ void swki_ca_server_worked(struct swki_ca_server *server, swk_time now,
              : take_certificate(server, job, wall, result->certificate, &err);
     swki_utf8_repair(err.text); /* its words go into an object */
     if (is_its_own(rc)) {
-        if (job->pauses == 0) {
-            swki_log(server->logger, SWK_LOG_WARN, "ca",
-                     "the certificate of node %s has to wait: %s", job->node_id,
-                     err.text);
-        }
-        note_success(server); /* somebody is there */
-        swki_ca_signing_pause(&server->signing, job, now);
-        snprintf(job->why, sizeof(job->why), "%s", err.text);
-        server->tell_at = now;
+        hold_back(server, job, now, wall, err.text);
         return;
     }
     if (rc != 0 && !is_final(rc)) {
         swki_ca_signing_requeue(&server->signing, job);
-        swki_ca_server_pause(server, now, err.text);
+        swki_ca_server_pause(server, now, wall, err.text);
         return;
     }
     if (rc != 0) {
@@ -282,7 +303,8 @@ void swki_ca_server_worked(struct swki_ca_server *server, swk_time now,
                  "no certificate for node %s: %s", job->node_id, err.text);
         job->failure = err;
     }
-    note_success(server);
+    note_answer(server, rc == 0 ? "certificates are signed again"
+                                : "whoever signs answers again");
     swki_ca_signing_finish(&server->signing, job);
 }
 

@@ -215,23 +215,6 @@ bool swki_ca_change_stands(const struct swki_ca_change *change,
 
 /* -- Planning ------------------------------------------------------------- */
 
-static bool same_external_cas(const Swkpb__CAConfig *a,
-                              const Swkpb__CAConfig *b)
-{
-    size_t count = a != NULL ? a->n_external_cas : 0;
-
-    if (count != (b != NULL ? b->n_external_cas : 0)) {
-        return false;
-    }
-    for (size_t i = 0; i < count; i++) {
-        if (!swki_message_equal(&a->external_cas[i]->base,
-                                &b->external_cas[i]->base)) {
-            return false;
-        }
-    }
-    return true;
-}
-
 /* Settings that ask nothing of the CA need nobody to be there that signs. */
 static bool asks_for_nothing(const Swkpb__Cluster *cluster,
                              const Swkpb__CAConfig *config)
@@ -244,7 +227,7 @@ static bool asks_for_nothing(const Swkpb__Cluster *cluster,
          config->force_rotate != cluster->root_ca->last_forced_rotation)) {
         return false;
     }
-    return same_external_cas(config, old);
+    return swki_rotation_same_external_cas(config, old);
 }
 
 int swki_ca_change_plan(struct swki_control_request *r,

@@ -22,6 +22,7 @@
 #define ATTEMPT_PAUSE (2 * SWK_SECOND)
 #define POLL_PAUSE_MAX (10 * SWK_SECOND)
 #define TELL_PERIOD (30 * SWK_SECOND)
+#define TELL_CHANGE_PERIOD (5 * SWK_SECOND) /* if the reason is another */
 /* With a CA that does not say why it has yet to sign; one that does is waited
  * for as long as it takes. */
 #define PATIENCE (10 * SWK_MINUTE)
@@ -215,6 +216,7 @@ struct wait {
     swk_time start;
     swk_time heard_at; /* when the CA said why it must wait; start: never */
     swk_time told_at;  /* 0: nothing was told yet */
+    char told[SWK_ERROR_TEXT_SIZE];
     unsigned asked;
 };
 
@@ -226,16 +228,19 @@ static bool is_settled(const Swkpb__NodeCertificateStatusResponse *status)
             status->status->state != SWKPB__ISSUANCE_STATUS__STATE__RENEW);
 }
 
-/* At once, and then now and again. */
+/* At once, and then now and again; sooner if the reason is another. */
 static void tell_wait(const struct swki_join_config *config, struct wait *wait,
                       const char *node_id, const char *why)
 {
     swk_time now = config->clock->now(config->clock->ctx);
+    swk_time period =
+        strcmp(wait->told, why) != 0 ? TELL_CHANGE_PERIOD : TELL_PERIOD;
 
-    if (wait->told_at != 0 && now - wait->told_at < TELL_PERIOD) {
+    if (wait->told_at != 0 && now - wait->told_at < period) {
         return;
     }
     wait->told_at = now;
+    snprintf(wait->told, sizeof(wait->told), "%s", why);
     swki_log(config->logger, SWK_LOG_WARN, "node",
              "waits for its certificate, as node %s, for %llu seconds now: %s",
              node_id, (unsigned long long)((now - wait->start) / SWK_SECOND),

@@ -99,6 +99,110 @@ static void who_joins_is_told_what_it_waits_for(void **state)
     assert_string_equal(reason_of(f, first), "");
 }
 
+static struct swki_ca_trouble trouble_of_all(struct f *f)
+{
+    struct swki_ca_trouble all;
+    struct swki_ca_trouble some;
+
+    swki_ca_server_troubles(f->server, &all, &some);
+    return all;
+}
+
+static struct swki_ca_trouble trouble_of_some(struct f *f)
+{
+    struct swki_ca_trouble all;
+    struct swki_ca_trouble some;
+
+    swki_ca_server_troubles(f->server, &all, &some);
+    return some;
+}
+
+static void last_reason_is_known_and_since_when_nothing_is_signed(void **state)
+{
+    struct f *f = *state;
+    swk_wall since = f->wall;
+
+    assert_string_equal(trouble_of_all(f).why, "");
+    f->signer.mood = SIGNER_FAILS;
+    f->signer.code = SWK_EUNAVAILABLE;
+    f->signer.text = "nobody is there";
+    join_many(f, 3);
+    settle(f);
+    assert_string_equal(trouble_of_all(f).why, "nobody is there");
+    assert_int_equal(trouble_of_all(f).waiting, 3);
+    f->now += SWKI_CA_RETRY_INTERVAL;
+    f->wall += (swk_wall)SWKI_CA_RETRY_INTERVAL;
+    f->signer.text = "still nobody";
+    settle(f);
+    assert_string_equal(trouble_of_all(f).why, "still nobody");
+    assert_int_equal(trouble_of_all(f).since, since);
+    assert_int_equal(trouble_of_some(f).waiting, 0);
+    f->now += SWKI_CA_RETRY_INTERVAL;
+    f->signer.mood = SIGNER_SIGNS;
+    settle(f);
+    assert_string_equal(trouble_of_all(f).why, "");
+    assert_int_equal(trouble_of_all(f).waiting, 0);
+}
+
+static void reason_of_a_refusal_gives_way_to_that_of_all(void **state)
+{
+    struct f *f = *state;
+    swk_wall since = f->wall;
+    char id[SWK_ID_LEN_MAX + 1];
+
+    f->signer.mood = SIGNER_FAILS;
+    f->signer.code = SWK_EABORTED;
+    f->signer.text = "not this one";
+    join_swarm(f, tokens_of(f)->worker, id);
+    settle(f);
+    assert_string_equal(trouble_of_all(f).why, "");
+    assert_string_equal(trouble_of_some(f).why, "not this one");
+    assert_int_equal(trouble_of_some(f).waiting, 1);
+    assert_int_equal(trouble_of_some(f).since, since);
+    assert_string_equal(reason_of(f, id), "not this one");
+    f->now += SWKI_CA_RETRY_INTERVAL;
+    f->signer.code = SWK_EUNAVAILABLE;
+    f->signer.text = "nobody is there";
+    settle(f);
+    assert_string_equal(trouble_of_all(f).why, "nobody is there");
+    assert_int_equal(trouble_of_some(f).waiting, 0);
+    assert_string_equal(reason_of(f, id), "nobody is there");
+}
+
+/* What one CA refused, or kept waiting, another one may sign. */
+static void another_ca_is_asked_at_once_for_what_waits(void **state)
+{
+    struct f *f = *state;
+    char id[SWK_ID_LEN_MAX + 1];
+    size_t asked;
+
+    f->signer.mood = SIGNER_FAILS;
+    f->signer.code = SWK_ELIMIT;
+    join_swarm(f, tokens_of(f)->worker, id);
+    settle(f);
+    f->signer.mood = SIGNER_HOLDS;
+    f->signer.other = f->pki.signer; /* which has the same key */
+    name_external(f, NULL);
+    step(f);
+    assert_int_equal(f->signer.held_count, 1);
+    assert_int_equal(trouble_of_some(f).waiting, 0);
+    change(f, SWKI_ACTOR_CONTROL, edit_cluster(f)); /* the same one */
+    step(f);
+    assert_int_equal(f->signer.held_count, 1);
+    name_external(f, &f->pki.root);
+    step(f);
+    assert_int_equal(f->signer.held_count, 2);
+    f->signer.other = NULL; /* it is not ours to free */
+    asked = f->signer.asked_count;
+    answer_held(f, 0, SWK_EUNAVAILABLE); /* of the one before */
+    step(f);
+    assert_string_equal(trouble_of_all(f).why, "");
+    answer_held(f, 1, 0);
+    settle(f);
+    assert_int_equal(state_of(f, id), STATE(ISSUED));
+    assert_int_equal(f->signer.asked_count, asked);
+}
+
 static void renewal_that_waits_is_not_written_to(void **state)
 {
     struct f *f = *state;
@@ -456,6 +560,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         WITH_F(garbage_request_ends_as_failed_with_a_reason),
         WITH_F(who_joins_is_told_what_it_waits_for),
+        WITH_F(last_reason_is_known_and_since_when_nothing_is_signed),
+        WITH_F(reason_of_a_refusal_gives_way_to_that_of_all),
+        WITH_F(another_ca_is_asked_at_once_for_what_waits),
         WITH_F(renewal_that_waits_is_not_written_to),
         WITH_F(failure_that_may_pass_is_tried_again_every_ten_seconds),
         WITH_F(round_stops_at_the_first_failure),
