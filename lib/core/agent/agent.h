@@ -141,6 +141,11 @@ void swki_agent_message(struct swki_agent *agent, swk_time now, swk_wall wall,
 void swki_agent_ended(struct swki_agent *agent, swk_time now, uint64_t call_id,
                       int status, const char *text);
 
+/* A manager whose certificate was verified refused this node a certificate,
+ * and said why. If that is that the node was removed, it leaves the swarm. */
+void swki_agent_refused(struct swki_agent *agent, swk_time now,
+                        const char *text);
+
 /* Answers CONTROLLER_NEW; failure is NULL when it was made. */
 void swki_agent_controller(struct swki_agent *agent, swk_time now,
                            swk_wall wall, const char *task_id,

@@ -241,14 +241,13 @@ void swki_agent_message(struct swki_agent *agent, swk_time now, swk_wall wall,
  * node: a manager that was removed itself passes on what it was told. What
  * comes for a call comes from a manager whose certificate was verified, or from
  * here: words of ours are other ones. */
-static bool says_removed(const struct swki_agent *agent, int status,
-                         const char *text)
+static bool says_removed(const struct swki_agent *agent, const char *text)
 {
     char own[SWK_ID_LEN_MAX + 64];
 
     snprintf(own, sizeof(own), "node %s was removed from swarm",
              agent->node_id);
-    return status == SWKI_STATUS_PERMISSION_DENIED && strstr(text, own) != NULL;
+    return strstr(text, own) != NULL;
 }
 
 /* Others run what this node ran, so it must not go on. */
@@ -281,7 +280,7 @@ void swki_agent_ended(struct swki_agent *agent, swk_time now, uint64_t call_id,
     if (call_id == 0 || agent->removed) {
         return;
     }
-    if (says_removed(agent, status, text)) {
+    if (status == SWKI_STATUS_PERMISSION_DENIED && says_removed(agent, text)) {
         leave(agent);
         return;
     }
@@ -304,6 +303,15 @@ void swki_agent_ended(struct swki_agent *agent, swk_time now, uint64_t call_id,
             agent->session_id[0] = '\0';
         }
         swki_agent_session_lost(agent, why);
+    }
+}
+
+void swki_agent_refused(struct swki_agent *agent, swk_time now,
+                        const char *text)
+{
+    agent->now = now;
+    if (!agent->removed && says_removed(agent, text)) {
+        leave(agent);
     }
 }
 

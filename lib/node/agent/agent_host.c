@@ -152,6 +152,13 @@ static void changed(void *ctx, swk_time now)
     swki_agent_runner_renewed(agent->runner);
 }
 
+static void certificate_refused(void *ctx, const struct swk_error *why)
+{
+    struct swk_agent *agent = ctx;
+
+    swki_agent_runner_refused(agent->runner, why);
+}
+
 static int make_renewal(struct swk_agent *agent, uint64_t seed,
                         struct swk_error *err)
 {
@@ -174,6 +181,7 @@ static int make_renewal(struct swk_agent *agent, uint64_t seed,
         .seed = seed,
         .ctx = agent,
         .changed = changed,
+        .refused = certificate_refused,
     };
 
     return swki_renewal_new(&renewal, &agent->renewal, err);

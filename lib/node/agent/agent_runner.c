@@ -713,6 +713,13 @@ void swki_agent_runner_renewed(struct swki_agent_runner *r)
     swki_loop_wake(r->config.loop);
 }
 
+void swki_agent_runner_refused(struct swki_agent_runner *r,
+                               const struct swk_error *why)
+{
+    swki_agent_refused(r->agent, swki_loop_now(r->config.loop), why->text);
+    swki_loop_wake(r->config.loop);
+}
+
 void swki_agent_runner_free(struct swki_agent_runner *r)
 {
     struct controlled *controlled;

@@ -55,6 +55,11 @@ int swki_agent_runner_new(const struct swki_agent_runner_config *config,
  * from now on. */
 void swki_agent_runner_renewed(struct swki_agent_runner *runner);
 
+/* A manager refused this node a certificate, and said why: a node that was
+ * removed leaves. */
+void swki_agent_runner_refused(struct swki_agent_runner *runner,
+                               const struct swk_error *why);
+
 /* Leaves workloads alone. On the loop's thread, or after it has stopped. */
 void swki_agent_runner_free(struct swki_agent_runner *runner);
 

@@ -219,6 +219,15 @@ static void changed(void *ctx, swk_time now)
     swki_loop_wake(m->loop);
 }
 
+static void certificate_refused(void *ctx, const struct swk_error *why)
+{
+    struct swk_manager *m = ctx;
+
+    if (m->runner != NULL) {
+        swki_agent_runner_refused(m->runner, why);
+    }
+}
+
 /* The node does what its certificate says. */
 static void follow_role(struct swk_manager *m)
 {
@@ -497,6 +506,7 @@ static int make_parts(struct swk_manager *m, struct swk_error *err)
         .seed = m->seed + 2000,
         .ctx = m,
         .changed = changed,
+        .refused = certificate_refused,
     };
     int rc;
 

@@ -260,6 +260,9 @@ static void told_issue(void *ctx, const struct swk_error *failure,
     if (rc == 0) {
         rc = take_issue(r, data, len, now, &err);
     }
+    if (failure->code == SWK_EDENIED) {
+        r->config.refused(r->config.ctx, failure);
+    }
     if (rc != 0) {
         fail_attempt(r, &err, now);
         return;

@@ -47,6 +47,8 @@ struct swki_renewal_config {
     /* The certificate was replaced, or the roots: connections from now on are
      * to use them. */
     void (*changed)(void *ctx, swk_time now);
+    /* A manager refused a certificate, and said why. */
+    void (*refused)(void *ctx, const struct swk_error *why);
 };
 
 struct swki_renewal;

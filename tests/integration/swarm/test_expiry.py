@@ -144,8 +144,8 @@ def certificate_that_ended_long_ago_is_not_renewed():
         swarm.go_to_day(100)
         swarm.ctl("node", "rm", "--force", "removed")
         removed.start()
-        swarm.wait_log(removed, "was removed from swarm")
-        removed.stop()
+        expect(removed.wait() == 4, "it does not know that it was removed")
+        says(removed, "was removed from its swarm")
 
         swarm.go_to_day(90 + 31)
         late.start()

@@ -61,6 +61,7 @@ struct f {
     struct swki_ask questions[QUESTIONS_MAX];
     struct swki_arena arena;
     unsigned changes; /* of certificate or roots, as the node was told */
+    char refusal[128]; /* the last one, likewise */
     char said[512];   /* the last warning or error */
     unsigned said_count;
     swk_time now;
@@ -157,6 +158,13 @@ static void changed(void *ctx, swk_time now)
     f->changes++;
 }
 
+static void refused(void *ctx, const struct swk_error *why)
+{
+    struct f *f = ctx;
+
+    snprintf(f->refusal, sizeof(f->refusal), "%s", why->text);
+}
+
 /* -- Fixture -------------------------------------------------------------- */
 
 static void begin(struct f *f)
@@ -176,6 +184,7 @@ static void begin(struct f *f)
         .seed = 7,
         .ctx = f,
         .changed = changed,
+        .refused = refused,
     };
 
     assert_int_equal(swki_renewal_new(&config, &f->renewal, NULL), 0);
@@ -782,6 +791,20 @@ static void refusal_of_the_ca_is_reported_and_asked_again_later(void **state)
     assert_non_null(wait_question(f, ISSUE));
 }
 
+static void refusal_of_a_manager_is_told_to_the_node(void **state)
+{
+    struct f *f = *state;
+
+    f->wall = LATE;
+    refuse(f, wait_question(f, ISSUE), SWK_EUNAVAILABLE, "silence");
+    assert_string_equal(f->refusal, "");
+    refuse(f, wait_question(f, STATUS), SWK_ENOTFOUND, "never heard of it");
+    assert_string_equal(f->refusal, "");
+    refuse(f, find_question(f, ISSUE), SWK_EDENIED, "it was removed");
+    assert_string_equal(f->refusal, "it was removed");
+    assert_non_null(wait_question(f, STATUS));
+}
+
 static void polls_go_on_over_failures_for_two_minutes(void **state)
 {
     struct f *f = *state;
@@ -1084,6 +1107,7 @@ int main(void)
         TEST(short_certificate_that_ended_is_asked_for_anew),
         TEST(answer_to_another_request_is_not_taken),
         TEST(refusal_of_the_ca_is_reported_and_asked_again_later),
+        TEST(refusal_of_a_manager_is_told_to_the_node),
         TEST(polls_go_on_over_failures_for_two_minutes),
         TEST(certificate_of_another_is_refused_and_nothing_is_replaced),
         TEST(ended_certificate_is_renewed_by_proof),

@@ -440,6 +440,25 @@ static void a_removed_node_calls_nobody_again(void **state)
     assert_true(swki_agent_deadline(f->agent) == SWK_NEVER);
 }
 
+/* Its certificate has ended meanwhile: it comes to no session. */
+static void a_removed_node_that_has_no_session_ends_its_tasks(void **state)
+{
+    struct f *f = *state;
+
+    register_agent(f);
+    run_task(f, "a");
+    swki_agent_disconnected(f->agent, f->now, NULL);
+    clear(f);
+    swki_agent_refused(f->agent, f->now, "Permission denied: its certificate");
+    assert_null(find_action(f, SWKI_AGENT_CANCEL, "a"));
+    swki_agent_refused(f->agent, f->now,
+                       "Permission denied: node node1 was removed from swarm");
+    assert_non_null(find_action(f, SWKI_AGENT_CANCEL, "a"));
+    operation(f, "a", SWK_OPERATION_WAIT, SWK_OUTCOME_CANCELED, "");
+    operation(f, "a", SWK_OPERATION_REMOVE, SWK_OUTCOME_DONE, "");
+    assert_non_null(find_action(f, SWKI_AGENT_LEFT, NULL));
+}
+
 static void only_a_managers_answer_removes_the_node(void **state)
 {
     static const char text[] =
@@ -803,6 +822,7 @@ int main(void)
         TEST(a_complete_set_removes_what_it_does_not_name),
         TEST(a_removed_node_ends_its_tasks),
         TEST(a_removed_node_calls_nobody_again),
+        TEST(a_removed_node_that_has_no_session_ends_its_tasks),
         TEST(only_a_managers_answer_removes_the_node),
         TEST(a_gap_is_not_applied_and_asks_for_everything),
         TEST(messages_of_a_call_that_was_given_up_are_ignored),
