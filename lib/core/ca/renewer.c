@@ -80,14 +80,24 @@ static void pause_after_failure(struct swki_renewer *r, swk_time now)
 
 /* -- The calendar --------------------------------------------------------- */
 
-/* Whether the calendar was set since it was seen last, or the machine slept. */
-static bool has_jumped(const struct swki_renewer *r, swk_time now,
-                       swk_wall wall)
+/* How the calendar was set since it was seen last, or the machine slept; 0 for
+ * what is no more than two clocks that drift. */
+static swk_wall jump_of(const struct swki_renewer *r, swk_time now,
+                        swk_wall wall)
 {
-    swk_wall expected = r->seen_wall + (swk_wall)(now - r->seen_now);
-    swk_wall gap = wall > expected ? wall - expected : expected - wall;
+    swk_wall gap = wall - (r->seen_wall + (swk_wall)(now - r->seen_now));
+    bool counts =
+        gap > (swk_wall)SWKI_RENEWER_JUMP || gap < -(swk_wall)SWKI_RENEWER_JUMP;
 
-    return r->seen && gap > (swk_wall)SWKI_RENEWER_JUMP;
+    return r->seen && counts ? gap : 0;
+}
+
+swk_wall swki_renewer_take_jump(struct swki_renewer *r)
+{
+    swk_wall jump = r->jump;
+
+    r->jump = 0;
+    return jump;
 }
 
 /* A calendar that was wrong is a reason to have failed. */
@@ -105,7 +115,10 @@ static void try_soon(struct swki_renewer *r, swk_time now)
 static void look_at_calendar(struct swki_renewer *r, swk_time now,
                              swk_wall wall)
 {
-    if (has_jumped(r, now, wall) && is_known(r)) {
+    swk_wall jump = jump_of(r, now, wall);
+
+    r->jump += jump;
+    if (jump != 0 && is_known(r)) {
         draw_moment(r);
         try_soon(r, now);
     }

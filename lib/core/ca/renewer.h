@@ -94,6 +94,7 @@ struct swki_renewer {
     bool seen;         /* the calendar, as follows */
     swk_wall seen_wall;
     swk_time seen_now;
+    swk_wall jump; /* of the calendar, since it was taken */
     swk_time warn_due;
 };
 
@@ -123,6 +124,10 @@ void swki_renewer_request(struct swki_renewer *renewer, swk_time now);
  * nothing, and the role it has already ends what was asked for another. */
 void swki_renewer_expect(struct swki_renewer *renewer, swk_time now,
                          uint32_t role);
+
+/* By how much the calendar moved against the other clock since this was asked
+ * last, as it was set or the machine slept: ahead, or back if negative. */
+swk_wall swki_renewer_take_jump(struct swki_renewer *renewer);
 
 /* Whether the certificate has ended. */
 bool swki_renewer_expired(const struct swki_renewer *renewer, swk_wall wall);

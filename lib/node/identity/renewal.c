@@ -17,10 +17,6 @@
 #define CALL_TIMEOUT (5 * SWK_SECOND)
 #define POLL_PAUSE_STEP SWK_SECOND
 #define POLL_PAUSE_MAX (30 * SWK_SECOND)
-/* A certificate that did not come by then is asked for anew. */
-#define PATIENCE (2 * SWK_MINUTE)
-/* Waiting for a certificate, and the rounding of its dates, explain no more. */
-#define AGE_MIN (2 * PATIENCE)
 
 enum {
     ANSWER_MEMORY = SWKI_PEM_LEN_MAX * 16,
@@ -145,47 +141,6 @@ static void tell_installed(const struct swki_renewal *r, bool fits)
     }
 }
 
-/* A certificate that was issued just now cannot be old. By how much it seems to
- * be is known roughly at least: CAs date certificates back. */
-static void tell_age(const struct swki_renewal *r, swk_wall issued)
-{
-    const struct swki_clock_skew *skew = &r->attempt.skew;
-    swk_wall wall = swki_renewal_wall(r);
-    char issued_text[SWKI_CLOCK_TIME_TEXT_SIZE];
-    char wall_text[SWKI_CLOCK_TIME_TEXT_SIZE];
-    char span[SWKI_CLOCK_SPAN_TEXT_SIZE];
-
-    swki_clock_time_text(issued, issued_text);
-    swki_clock_time_text(wall, wall_text);
-    swki_clock_span_text((swk_time)(wall - issued), span);
-    swki_log(r->config.asker.logger, SWK_LOG_WARN, "node",
-             "the new certificate is of %s by the CA's clock, and this "
-             "machine's clock says %s: %s %s %s, set it right (timedatectl)",
-             issued_text, wall_text,
-             skew->measured ? "as managers have that time, too, the CA's is"
-                            : "most likely this machine's is",
-             span, skew->measured ? "behind" : "ahead");
-}
-
-/* A wrong clock does no harm yet, and will: then it is too late to ask. */
-static void tell_clock(const struct swki_renewal *r,
-                       const struct swki_renewer_certificate *validity)
-{
-    swk_wall issued = validity->not_before + (swk_wall)SWKI_LEAF_BACKDATE;
-    swk_wall wall = swki_renewal_wall(r);
-    swk_wall half =
-        validity->not_before + (validity->not_after - validity->not_before) / 2;
-    char text[SWKI_CLOCK_SKEW_TEXT_SIZE];
-
-    if (swki_clock_skew_matters(&r->attempt.skew)) {
-        swki_clock_skew_text(&r->attempt.skew, text);
-        swki_log(r->config.asker.logger, SWK_LOG_WARN, "node", "%s", text);
-    } else if (validity->fresh && wall > half &&
-               wall - issued > (swk_wall)AGE_MIN) {
-        tell_age(r, issued);
-    }
-}
-
 static void install(struct swki_renewal *r, swk_time now)
 {
     struct swki_renewer_certificate validity = validity_of(&r->attempt.fresh);
@@ -207,7 +162,7 @@ static void install(struct swki_renewal *r, swk_time now)
     if (swki_renewal_expired(r)) {
         swki_renewal_inquire(r, now); /* what a manager's clock says */
     } else {
-        tell_clock(r, &validity);
+        swki_renewal_tell_clock(r, &validity);
     }
     r->config.changed(r->config.ctx, now);
 }
@@ -523,7 +478,7 @@ static void begin_attempt(struct swki_renewal *r, swk_time now)
     }
     attempt->polls = 0;
     attempt->poll_due = SWK_NEVER;
-    attempt->give_up = now + PATIENCE;
+    attempt->give_up = now + SWKI_RENEWAL_PATIENCE;
     attempt->skew = (struct swki_clock_skew){0};
     snprintf(attempt->node_id, sizeof(attempt->node_id), "%s",
              r->config.credentials->identity.node_id);
@@ -583,7 +538,11 @@ static void read_certificate(struct swki_renewal *r, swk_time now)
 
 static void step(struct swki_renewal *r, swk_time now)
 {
-    switch (swki_renewer_step(&r->renewer, now, swki_renewal_wall(r))) {
+    enum swki_renewer_task task =
+        swki_renewer_step(&r->renewer, now, swki_renewal_wall(r));
+
+    swki_renewal_tell_jump(r);
+    switch (task) {
     case SWKI_RENEWER_NOTHING:
         break;
     case SWKI_RENEWER_DO_READ:

@@ -9,6 +9,9 @@
 #include "node/identity/clock_skew.h"
 #include "node/identity/renewal.h"
 
+/* A certificate that did not come by then is asked for anew. */
+#define SWKI_RENEWAL_PATIENCE (2 * SWK_MINUTE)
+
 /* One certificate, from the request on. */
 struct swki_renewal_attempt {
     struct swki_ask *ask;          /* under way, or NULL */
@@ -47,6 +50,17 @@ struct swki_renewal {
 };
 
 swk_wall swki_renewal_wall(const struct swki_renewal *renewal);
+
+/* ---- the clock (renewal_clock.c) ---- */
+
+/* A certificate has just been taken: what it, and the manager, tell of this
+ * machine's clock. A wrong one does no harm yet, and will when it is too late
+ * to ask. */
+void swki_renewal_tell_clock(const struct swki_renewal *renewal,
+                             const struct swki_renewer_certificate *validity);
+
+/* The clock was set, if it was. */
+void swki_renewal_tell_jump(struct swki_renewal *renewal);
 
 /* ---- roots (renewal_roots.c) ---- */
 

@@ -742,6 +742,22 @@ static void clock_of_the_ca_is_named_if_managers_have_another(void **state)
                          "the CA's is 80 days behind");
 }
 
+static void clock_that_jumps_out_of_the_validity_is_named(void **state)
+{
+    struct f *f = *state;
+
+    swki_loop_process(f->loop);
+    f->wall = PKI_NOW + 40 * DAY;
+    pass(f, SWKI_RENEWER_LOOK_PAUSE);
+    assert_int_equal(f->said_count, 0); /* it may have slept */
+    f->wall = PKI_NOW - 10 * DAY;
+    pass(f, SWKI_RENEWER_LOOK_PAUSE);
+    assert_int_equal(f->said_count, 1);
+    assert_non_null(strstr(f->said, "clock went back at once, by 50 days"));
+    assert_non_null(strstr(f->said, "certificate is not valid yet"));
+    assert_null(find_question(f, ISSUE));
+}
+
 static void short_certificate_that_ended_is_asked_for_anew(void **state)
 {
     struct f *f = *state;
@@ -1104,6 +1120,7 @@ int main(void)
         TEST(clock_that_is_ahead_is_named_when_renewed),
         TEST(fresh_certificate_that_looks_old_tells_of_the_clock),
         TEST(clock_of_the_ca_is_named_if_managers_have_another),
+        TEST(clock_that_jumps_out_of_the_validity_is_named),
         TEST(short_certificate_that_ended_is_asked_for_anew),
         TEST(answer_to_another_request_is_not_taken),
         TEST(refusal_of_the_ca_is_reported_and_asked_again_later),

@@ -174,6 +174,27 @@ static void clock_that_is_set_draws_another_moment(void **state)
     assert_true(changed > SEEDS - 3);
 }
 
+static void jump_of_the_clock_is_told_once(void **state)
+{
+    struct f f;
+
+    (void)state;
+    begin(&f, 1);
+    assert_true(swki_renewer_take_jump(&f.renewer) == 0);
+    pass(&f, SWK_HOUR);
+    f.wall += (swk_wall)SWKI_RENEWER_JUMP; /* they drift */
+    (void)step(&f);
+    assert_true(swki_renewer_take_jump(&f.renewer) == 0);
+    pass(&f, SWK_HOUR);
+    f.wall += 100 * DAY;
+    (void)step(&f);
+    assert_true(swki_renewer_take_jump(&f.renewer) == 100 * DAY);
+    assert_true(swki_renewer_take_jump(&f.renewer) == 0);
+    f.wall -= 185 * DAY;
+    (void)step(&f);
+    assert_true(swki_renewer_take_jump(&f.renewer) == -185 * DAY);
+}
+
 static void clock_set_back_delays_and_breaks_nothing(void **state)
 {
     struct f f;
@@ -534,6 +555,7 @@ int main(void)
         cmocka_unit_test(expired_certificate_is_renewed_at_once),
         cmocka_unit_test(sleep_past_the_moment_is_noticed),
         cmocka_unit_test(clock_that_is_set_draws_another_moment),
+        cmocka_unit_test(jump_of_the_clock_is_told_once),
         cmocka_unit_test(clock_set_back_delays_and_breaks_nothing),
         cmocka_unit_test(every_failure_is_followed_by_a_pause_within_bounds),
         cmocka_unit_test(success_ends_the_growth_of_pauses),
