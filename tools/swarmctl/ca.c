@@ -99,42 +99,6 @@ static void print_certificate(const char *title,
                 wall_text(certificate->not_after, to));
 }
 
-/* Who signs, in the order in which they are asked. */
-static void print_signer(struct ctl *ctl, const Swkpb__Cluster *cluster)
-{
-    const Swkpb__Rpc__CaKeeper *keeper = cluster->root_ca->keeper;
-    const Swkpb__CAConfig *config =
-        cluster->spec != NULL ? cluster->spec->ca_config : NULL;
-    size_t count = config != NULL ? config->n_external_cas : 0;
-
-    for (size_t i = 0; i < count; i++) {
-        print_field("  Signed by", "external CA %s",
-                    config->external_cas[i]->url);
-    }
-    if (keeper == NULL || (count > 0 && !keeper->in_log)) {
-        return; /* of an earlier release, or nobody else */
-    }
-    if (keeper->in_log) {
-        print_field("  Signed by", "the manager that leads: the key is in the "
-                                   "swarm's log");
-    } else if (keeper->signer[0] == '\0') {
-        print_field("  Signed by",
-                    "nobody: the manager that leads was started without "
-                    "--signer");
-    } else {
-        print_field("  Signed by", "the signer of the manager that leads, %s",
-                    keeper->signer);
-    }
-    if (!keeper->in_log && keeper->failure[0] != '\0') {
-        print_field("  Not signing", "%s", keeper->failure);
-    }
-    if (!keeper->in_log && keeper->signer[0] != '\0') {
-        print_field("  Asked last", "%s",
-                    keeper->asked_at != NULL ? time_text(ctl, keeper->asked_at)
-                                             : "not yet");
-    }
-}
-
 static void print_progress(struct pool *pool,
                            const struct ca_progress *progress, bool rotates)
 {
@@ -198,30 +162,6 @@ static void json_progress(const struct ca_progress *progress)
     json_missing(progress);
 }
 
-static void json_signer(struct ctl *ctl, const Swkpb__Cluster *cluster)
-{
-    const Swkpb__Rpc__CaKeeper *keeper = cluster->root_ca->keeper;
-    const Swkpb__CAConfig *config =
-        cluster->spec != NULL ? cluster->spec->ca_config : NULL;
-
-    printf(",\"externalCas\":[");
-    for (size_t i = 0; config != NULL && i < config->n_external_cas; i++) {
-        printf("%s", i > 0 ? "," : "");
-        print_json_text(config->external_cas[i]->url);
-    }
-    putchar(']');
-    if (keeper != NULL) {
-        printf(",\"keyInLog\":%s,\"signer\":",
-               keeper->in_log ? "true" : "false");
-        print_json_text(keeper->signer);
-        printf(",\"signerFailure\":");
-        print_json_text(keeper->failure);
-        printf(",\"signerAskedAt\":");
-        print_json_text(
-            keeper->asked_at != NULL ? time_text(ctl, keeper->asked_at) : "");
-    }
-}
-
 static void json_report(struct ctl *ctl, const Swkpb__Cluster *cluster,
                         const struct swk_certificate *root,
                         const struct swk_certificate *next,
@@ -231,7 +171,7 @@ static void json_report(struct ctl *ctl, const Swkpb__Cluster *cluster,
     json_certificate(root);
     printf(",\"digest\":");
     print_json_text(cluster->root_ca->ca_cert_hash);
-    json_signer(ctl, cluster);
+    ca_json_signers(ctl, cluster);
     printf(",\"certificates\":%u,\"rotation\":", root->count);
     if (next != NULL) {
         putchar('{');
@@ -281,10 +221,12 @@ static int report(struct ctl *ctl, const Swkpb__Cluster *cluster)
     }
     print_certificate("Root CA", &now);
     print_field("  Digest", "%s", root->ca_cert_hash);
-    print_signer(ctl, cluster);
+    ca_print_signers(ctl, cluster, CA_ROOT);
     if (rotation != NULL) {
         print_certificate("Next root CA", &next);
+        ca_print_signers(ctl, cluster, CA_NEXT_ROOT);
     }
+    ca_print_other_signers(ctl, cluster);
     print_progress(&ctl->pool, &progress, rotation != NULL);
     return EXIT_OK;
 }
@@ -489,17 +431,6 @@ static int follow(struct ctl *ctl, const struct args *args,
     return rc == EXIT_OK ? report(ctl, after) : rc;
 }
 
-static bool same_certificate(const ProtobufCBinaryData *a,
-                             const ProtobufCBinaryData *b)
-{
-    struct swk_certificate x = {.size = sizeof(x)};
-    struct swk_certificate y = {.size = sizeof(y)};
-
-    return swk_certificate_read(a->data, a->len, &x, NULL) == 0 &&
-           swk_certificate_read(b->data, b->len, &y, NULL) == 0 &&
-           memcmp(x.fingerprint, y.fingerprint, sizeof(x.fingerprint)) == 0;
-}
-
 /* Half a swarm may have gone over to the root that would be dropped. Saying
  * once more where to go, with a key perhaps, drops nothing. */
 static int check_replaces(struct ctl *ctl, const struct args *args,
@@ -514,7 +445,7 @@ static int check_replaces(struct ctl *ctl, const struct args *args,
 
     if (rotation == NULL || args_has(args, "replace") ||
         (args_has(args, "cert") &&
-         same_certificate(&config->signing_ca_cert, &rotation->ca_cert))) {
+         ca_same_certificate(&config->signing_ca_cert, &rotation->ca_cert))) {
         return EXIT_OK;
     }
     err.code = list_nodes(ctl, &ctl->pool, &nodes, &err);

@@ -20,6 +20,25 @@ int run_ca_abort(struct ctl *ctl, const struct args *args);
 int ca_read_external(struct ctl *ctl, const struct args *args,
                      Swkpb__CAConfig *config);
 
+/* -- Who signs (ca_signers.c) --------------------------------------------- */
+
+enum ca_root {
+    CA_ROOT,
+    CA_NEXT_ROOT, /* while it is rotated */
+};
+
+/* Who signs for a root, in the order in which they are asked, and why not. */
+void ca_print_signers(struct ctl *ctl, const Swkpb__Cluster *cluster,
+                      enum ca_root root);
+/* External CAs that are named, and sign for neither root. */
+void ca_print_other_signers(struct ctl *ctl, const Swkpb__Cluster *cluster);
+/* All of that, as members of an object. */
+void ca_json_signers(struct ctl *ctl, const Swkpb__Cluster *cluster);
+
+/* False also for what is no certificate. */
+bool ca_same_certificate(const ProtobufCBinaryData *a,
+                         const ProtobufCBinaryData *b);
+
 /* -- Progress (ca_progress.c) --------------------------------------------- */
 
 /* A node that a rotation still waits for, or does not wait for. */

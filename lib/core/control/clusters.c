@@ -19,6 +19,7 @@
 #include "core/control/unlock_keys.h"
 #include "core/control/validate.h"
 #include "wire/message.h"
+#include "wire/time.h"
 
 #define SECONDS INT64_C(1000000000)
 #define NODE_CERT_EXPIRY_MIN (INT64_C(3600) * SECONDS)
@@ -53,31 +54,69 @@ static Swkpb__ClusterSpec *show_spec(const Swkpb__ClusterSpec *spec,
     return shown;
 }
 
+/* False for no memory. */
+static bool show_trouble(const struct swki_control_trouble *trouble,
+                         Swkpb__Rpc__CaTrouble **out_shown,
+                         struct swki_arena *arena)
+{
+    Swkpb__Rpc__CaTrouble *shown;
+
+    if (trouble->why[0] == '\0') {
+        return true;
+    }
+    shown = swki_arena_alloc(arena, sizeof(*shown));
+    if (shown == NULL) {
+        return false;
+    }
+    swkpb__rpc__ca_trouble__init(shown);
+    shown->why = swki_arena_strdup(arena, trouble->why);
+    shown->since = swki_timestamp_from_wall(trouble->since, arena);
+    shown->waiting = trouble->waiting;
+    *out_shown = shown;
+    return shown->why != NULL && shown->since != NULL;
+}
+
+static bool show_troubles(const struct swki_control_config *config,
+                          Swkpb__Rpc__CaKeeper *shown, struct swki_arena *arena)
+{
+    struct swki_control_trouble all = {.waiting = 0};
+    struct swki_control_trouble some = {.waiting = 0};
+
+    if (config->troubles != NULL) {
+        config->troubles(config->troubles_ctx, &all, &some);
+    }
+    return show_trouble(&all, &shown->not_signing, arena) &&
+           show_trouble(&some, &shown->held_back, arena);
+}
+
 static Swkpb__Rpc__CaKeeper *
-show_keeper(const struct swki_control_keeper *keeper, bool in_log,
+show_keeper(const struct swki_control_config *config, const Swkpb__RootCA *root,
             struct swki_arena *arena)
 {
+    const struct swki_control_keeper *keeper = config->keeper;
     Swkpb__Rpc__CaKeeper *shown = swki_arena_alloc(arena, sizeof(*shown));
 
     if (shown == NULL) {
         return NULL;
     }
     swkpb__rpc__ca_keeper__init(shown);
-    shown->in_log = in_log;
-    if (keeper == NULL) {
-        return shown;
+    shown->in_log = root->ca_key.len > 0;
+    shown->next_in_log =
+        root->root_rotation != NULL && root->root_rotation->ca_key.len > 0;
+    if (keeper != NULL) {
+        shown->signer = swki_arena_strdup(arena, keeper->name);
+        shown->failure = swki_arena_strdup(arena, keeper->failure);
     }
-    shown->signer = swki_arena_strdup(arena, keeper->name);
-    shown->failure = swki_arena_strdup(arena, keeper->failure);
-    if (keeper->asked_at != 0) {
-        shown->asked_at = swki_arena_alloc(arena, sizeof(*shown->asked_at));
+    if (keeper != NULL && keeper->asked_at != 0) {
+        shown->asked_at = swki_timestamp_from_wall(keeper->asked_at, arena);
         if (shown->asked_at == NULL) {
             return NULL;
         }
-        swkpb__timestamp__init(shown->asked_at);
-        swki_timestamp_write(keeper->asked_at, shown->asked_at);
     }
-    return shown->signer != NULL && shown->failure != NULL ? shown : NULL;
+    return shown->signer != NULL && shown->failure != NULL &&
+                   show_troubles(config, shown, arena)
+               ? shown
+               : NULL;
 }
 
 static Swkpb__RootCA *show_root(const struct swki_control_config *config,
@@ -89,7 +128,7 @@ static Swkpb__RootCA *show_root(const struct swki_control_config *config,
     if (shown == NULL) {
         return NULL;
     }
-    shown->keeper = show_keeper(config->keeper, root->ca_key.len > 0, arena);
+    shown->keeper = show_keeper(config, root, arena);
     if (shown->keeper == NULL) {
         return NULL;
     }

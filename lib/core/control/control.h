@@ -45,6 +45,13 @@ struct swki_control_keeper {
     swk_wall asked_at;                 /* 0: it was not asked yet */
 };
 
+/* Why certificates wait for whoever signs. */
+struct swki_control_trouble {
+    char why[SWK_ERROR_TEXT_SIZE]; /* the last reason; empty: none waits */
+    swk_wall since;
+    size_t waiting; /* certificates */
+};
+
 struct swki_control_config {
     const struct swk_alloc *alloc;
     const struct swk_logger *logger;
@@ -64,6 +71,11 @@ struct swki_control_config {
     int (*find_driver)(void *ctx, const char *name, struct swk_error *err);
     void *drivers_ctx;
     const struct swki_control_keeper *keeper; /* NULL: there is none */
+    /* Why all certificates wait, and why some that were refused by themselves
+     * do. NULL: nobody signs here. */
+    void (*troubles)(void *ctx, struct swki_control_trouble *out_all,
+                     struct swki_control_trouble *out_some);
+    void *troubles_ctx;
     bool replicated_only; /* services of other modes are refused */
     size_t retries_max;   /* answers remembered; 0: SWKI_CONTROL_RETRIES_MAX */
     size_t retries_bytes; /* of them in all; 0: SWKI_CONTROL_RETRIES_BYTES */

@@ -91,6 +91,29 @@ static int remove_member(void *ctx, swk_time now, uint64_t raft_id,
     return swki_requests_remove(leader->requests, now, raft_id, err);
 }
 
+static struct swki_control_trouble
+trouble_of(const struct swki_ca_trouble *trouble)
+{
+    struct swki_control_trouble shown = {.since = trouble->since,
+                                         .waiting = trouble->waiting};
+
+    memcpy(shown.why, trouble->why, sizeof(shown.why));
+    return shown;
+}
+
+/* Why certificates wait, as the API shows it. */
+static void troubles(void *ctx, struct swki_control_trouble *out_all,
+                     struct swki_control_trouble *out_some)
+{
+    const struct swki_leader *leader = ctx;
+    struct swki_ca_trouble all;
+    struct swki_ca_trouble some;
+
+    swki_ca_server_troubles(leader->ca, &all, &some);
+    *out_all = trouble_of(&all);
+    *out_some = trouble_of(&some);
+}
+
 /* Nodes are told of all managers that they may turn to. */
 static int name_managers(struct swki_leader *leader, struct swk_error *err)
 {
@@ -155,6 +178,8 @@ static int make_servers(struct swki_leader *leader, struct swk_error *err)
         .find_driver = c->find_driver,
         .drivers_ctx = c->secrets_ctx,
         .keeper = c->keeper,
+        .troubles = troubles,
+        .troubles_ctx = leader,
         .replicated_only = true,
     };
     const struct swki_dispatcher_config dispatcher = {

@@ -70,6 +70,49 @@ def who_joins_while_it_is_away_waits():
         expect(len(ca.asked) == 1, ca.asked)
 
 
+def why_it_does_not_sign_is_told_and_told_anew():
+    with ExternalSwarm() as swarm:
+        ca, = swarm.cas
+        shown = swarm.ctl("cluster", "ca").out
+        expect("external CA " + ca.url in shown and
+               "Not signing" not in shown and "the key is in" not in shown,
+               shown)
+        expect(swarm.json("cluster", "ca")["notSigning"] is None, "it fails")
+        ca.stop()
+        worker = join(swarm, "w1")
+        wait_for(lambda: "Not signing" in swarm.ctl("cluster", "ca").out,
+                 "it is told")
+        swarm.ctl("cluster", "ca").says("Not signing", ca.url, "(since ",
+                                        "1 certificate waits)")
+        trouble = swarm.json("cluster", "ca")["notSigning"]
+        expect(trouble["waiting"] == 1 and trouble["why"] and
+               trouble["since"].endswith("Z"), trouble)
+        other = "https://localhost:1/sign"
+        swarm.ctl("cluster", "update", "--external-ca",
+                  "protocol=cfssl,url=" + other)
+        wait_for(lambda: "still have to wait: " + other in
+                 swarm.manager.text(), "the manager tells the other reason")
+        swarm.ctl("cluster", "ca").says("Not signing", other)
+        expect(ca.url not in swarm.ctl("cluster", "ca").out, "the old one")
+        wait_for(lambda: other in worker.text(), "so does who joins")
+        # A refusal of the request alone is another kind.
+        ca.start()
+        ca.mood = "picky"
+        swarm.ctl("cluster", "update", "--external-ca",
+                  "protocol=cfssl,url=" + ca.url)
+        wait_for(lambda: "HTTP status 400" in swarm.manager.text(), "it is told")
+        shown = swarm.ctl("cluster", "ca").out
+        expect("Held back" in shown and "HTTP status 400" in shown and
+               "Not signing" not in shown, shown)
+        expect(swarm.json("cluster", "ca")["heldBack"]["waiting"] == 1, shown)
+        # Whoever signs now need not wait for the end of a pause.
+        swarm.ctl("cluster", "update", "--external-ca", "none")
+        swarm.wait_node("w1", "READY")
+        shown = swarm.ctl("cluster", "ca").out
+        expect("the key is in the swarm's log" in shown and
+               "Held back" not in shown and ca.url not in shown, shown)
+
+
 def answers_that_make_no_sense_are_asked_for_again():
     with ExternalSwarm() as swarm:
         ca, = swarm.cas
@@ -198,6 +241,14 @@ def its_root_is_followed_by_one_of_the_swarms_own():
         expect(who["organizationalUnitName"] == "swarm-manager", who)
         # Nobody needs the CA any more, nor asks it.
         ca.stop()
+        shown = swarm.ctl("cluster", "ca").out
+        expect("Signed by external CA" not in " ".join(shown.split()) and
+               "the key is in the swarm's log" in shown, shown)
+        swarm.ctl("cluster", "ca").says("Not asked", "external CA " + ca.url,
+                                        "another root: sha256:")
+        found = swarm.json("cluster", "ca")["externalCaRoots"]
+        expect([(c["url"], c["signs"]) for c in found] == [(ca.url, False)],
+               found)
         swarm.worker("w3")
         for name in ("manager", "m2", "w1", "w3"):
             folder = swarm.path(name, "certificates")
@@ -272,6 +323,7 @@ def bad_settings_are_refused():
 if __name__ == "__main__":
     main([nodes_get_their_certificates_from_it,
           who_joins_while_it_is_away_waits,
+          why_it_does_not_sign_is_told_and_told_anew,
           answers_that_make_no_sense_are_asked_for_again,
           a_request_that_it_refuses_waits_alone,
           a_no_of_its_is_final_and_told,
