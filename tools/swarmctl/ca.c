@@ -335,6 +335,24 @@ static int read_target(struct ctl *ctl, const struct args *args,
     return rc;
 }
 
+/* Whoever names a root without its key, and CAs without theirs, means that
+ * these sign for it: else nobody would. */
+static void bind_external_cas(const struct args *args, Swkpb__CAConfig *config)
+{
+    if (!args_has(args, "external-ca") || !args_has(args, "cert") ||
+        args_has(args, "key")) {
+        return;
+    }
+    for (size_t i = 0; i < config->n_external_cas; i++) {
+        if (config->external_cas[i]->ca_cert.len > 0) {
+            return;
+        }
+    }
+    for (size_t i = 0; i < config->n_external_cas; i++) {
+        config->external_cas[i]->ca_cert = config->signing_ca_cert;
+    }
+}
+
 /* Those that were named before stay left out. */
 static int read_waiver(struct ctl *ctl, const struct args *args,
                        const Swkpb__Rpc__RotationWaiver *before,
@@ -488,6 +506,7 @@ int run_ca_rotate(struct ctl *ctl, const struct args *args)
         rc = ca_read_external(ctl, args, config);
     }
     if (rc == EXIT_OK) {
+        bind_external_cas(args, config);
         rc = check_replaces(ctl, args, cluster, config);
     }
     if (rc == EXIT_OK) {

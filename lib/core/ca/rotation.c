@@ -209,15 +209,42 @@ find_check(const struct swki_rotation_work *work, struct swki_pem authority)
     return NULL;
 }
 
+/* Whether there is one that names no root, and so belongs to the present. */
+static bool is_any_unbound(const Swkpb__CAConfig *config)
+{
+    for (size_t i = 0; i < config->n_external_cas; i++) {
+        if (config->external_cas[i]->ca_cert.len == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Keys that are neither in the log nor with an external CA are with a signer:
  * it is not there, or does not hold this one. */
-static int fail_unsigned(const struct decision *d, const char *which,
-                         const char *why, struct swk_error *err)
+static int fail_unsigned(const struct decision *d, struct swki_pem authority,
+                         const char *which, const char *why,
+                         struct swk_error *err)
 {
     const Swkpb__CAConfig *config = d->question->config;
+    size_t named = config != NULL ? config->n_external_cas : 0;
+    struct swki_rotation_need need;
+    int rc = find_urls(d, authority, &need, err);
 
-    if (d->current_key.len == 0 &&
-        (config == NULL || config->n_external_cas == 0)) {
+    if (rc != 0) {
+        return rc;
+    }
+    if (named > 0 && need.urls_count == 0) {
+        bool hint = is_any_unbound(config) && !same_pem(authority, d->current);
+
+        return swki_fail(
+            err, SWK_EINVAL,
+            "no external CA that is named signs for the %s CA "
+            "certificate%s: %s",
+            which, hint ? " (one without cacert= is of the current one)" : "",
+            why);
+    }
+    if (d->current_key.len == 0 && named == 0) {
         return swki_fail(err, SWK_EPRECONDITION,
                          "nobody signs with the key of the %s CA certificate: "
                          "%s",
@@ -249,7 +276,7 @@ static int require_signer(struct decision *d, struct swki_pem authority,
     if (check->outcome.code == 0) {
         return NOT_THIS_ROW;
     }
-    return fail_unsigned(d, which, check->outcome.text, err);
+    return fail_unsigned(d, authority, which, check->outcome.text, err);
 }
 
 /* -- Rows ----------------------------------------------------------------- */

@@ -298,6 +298,32 @@ def no_root_of_another_external_ca_follows():
         expect(rotation(swarm) is None, rotation(swarm))
 
 
+def a_root_without_key_is_that_of_the_cas_that_are_named():
+    with ExternalSwarm() as swarm:
+        # Before, the key is the swarm's.
+        swarm.ctl("cluster", "update", "--external-ca", "none")
+        other = Root(os.path.join(swarm.root.folder, "other"))
+        second = ExternalCA(other)
+        second.clients = swarm.root
+        rotate = ("cluster", "ca", "rotate", "--cert", other.cert)
+        named = "protocol=cfssl,url=" + second.url
+        # What is said to be of the present root is not asked for the next.
+        result = swarm.try_ctl(*rotate, "--external-ca",
+                               named + ",cacert=" + swarm.root.cert)
+        expect(result.code != 0, result.out)
+        result.says("no external CA that is named signs for the desired CA "
+                    "certificate")
+        with second:
+            swarm.ctl(*rotate, "--detach", "--external-ca", named)
+            found = swarm.json("cluster", "ca")["externalCaRoots"]
+            expect([(c["url"], c["signs"]) for c in found] ==
+                   [(second.url, True)], found)
+            shown = " ".join(swarm.ctl("cluster", "ca").out.split())
+            expect(shown.index("Signed by the manager that leads") <
+                   shown.index("Next root CA") <
+                   shown.index("Signed by external CA " + second.url), shown)
+
+
 def bad_settings_are_refused():
     with ExternalSwarm() as swarm:
         for text, why in (
@@ -333,4 +359,5 @@ if __name__ == "__main__":
           its_root_is_followed_by_one_of_the_swarms_own,
           a_cross_certificate_that_does_not_serve_changes_nothing,
           no_root_of_another_external_ca_follows,
+          a_root_without_key_is_that_of_the_cas_that_are_named,
           bad_settings_are_refused])

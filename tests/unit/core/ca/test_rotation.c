@@ -481,6 +481,13 @@ static void a_desired_root_without_key_needs_an_external_ca(void **state)
     assert_int_equal(f->plan.need.urls_count, 0);
     answer_check(f, SWK_ENOTFOUND);
     expect_failure(f, SWK_EINVAL,
+                   "no external CA that is named signs for the desired CA "
+                   "certificate (one without cacert= is of the current one): ");
+    f->external.ca_cert = data_of(&f->pki.root); /* it is said to be */
+    expect_failure(f, SWK_EINVAL, "signs for the desired CA certificate: ");
+    f->config.n_external_cas = 0;
+    expect_failure(f, SWK_EINVAL,
+                   "there must be at least one valid, reachable external CA "
                    "corresponding to the desired CA certificate");
 }
 
