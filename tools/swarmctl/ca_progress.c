@@ -98,8 +98,24 @@ static bool has_next_certificate(const Swkpb__RootRotation *rotation,
            memmem(chain->data, chain->len, cross->data, cross->len) != NULL;
 }
 
+/* A renewal has no reason of its own on record. */
+static const char *renewal_text(struct pool *pool,
+                                const Swkpb__Rpc__CaKeeper *keeper)
+{
+    if (keeper != NULL && keeper->not_signing != NULL) {
+        return pool_printf(pool, "its certificate waits to be signed: %s",
+                           keeper->not_signing->why);
+    }
+    if (keeper != NULL && keeper->held_back != NULL) {
+        return pool_printf(pool,
+                           "its certificate is being signed, or held back: %s",
+                           keeper->held_back->why);
+    }
+    return "its certificate is being signed";
+}
+
 static const char *certificate_text(struct pool *pool,
-                                    const Swkpb__RootRotation *rotation,
+                                    const Swkpb__RootCA *root,
                                     const Swkpb__Node *node)
 {
     const Swkpb__IssuanceStatus *status =
@@ -107,7 +123,7 @@ static const char *certificate_text(struct pool *pool,
 
     switch (status != NULL ? (int)status->state : STATE(UNKNOWN)) {
     case STATE(RENEW):
-        return "its certificate is being signed";
+        return renewal_text(pool, root->keeper);
     case STATE(PENDING):
         return pool_printf(pool,
                            "it is joining, and has no certificate yet%s%s",
@@ -117,7 +133,7 @@ static const char *certificate_text(struct pool *pool,
     case STATE(FAILED):
         return pool_printf(pool, "it got no certificate: %s", status->err);
     case STATE(ISSUED):
-        if (has_next_certificate(rotation, node)) {
+        if (has_next_certificate(root->root_rotation, node)) {
             return "goes over to its new certificate";
         }
         /* fall through */
@@ -132,8 +148,7 @@ static bool is_joining(const Swkpb__Node *node)
            node->certificate->status->state == STATE(PENDING);
 }
 
-static const char *why_missing(struct pool *pool,
-                               const Swkpb__RootRotation *rotation,
+static const char *why_missing(struct pool *pool, const Swkpb__RootCA *root,
                                const Swkpb__Node *node)
 {
     if (is_down(node)) {
@@ -144,8 +159,8 @@ static const char *why_missing(struct pool *pool,
          node->status->state != SWKPB__NODE_STATUS__STATE__READY)) {
         return "not connected";
     }
-    return rotation != NULL ? certificate_text(pool, rotation, node)
-                            : "connected";
+    return root->root_rotation != NULL ? certificate_text(pool, root, node)
+                                       : "connected";
 }
 
 /* Names the node by its ID alone, as its name is what the node likes to say,
@@ -208,7 +223,7 @@ void ca_progress_read(struct pool *pool, const Swkpb__RootCA *root,
         }
         *missing = (struct ca_missing){
             .node = node,
-            .why = why_missing(pool, rotation, node),
+            .why = why_missing(pool, root, node),
             .locked_out = is_locked_out(root, node),
             .left_out =
                 rotation == NULL || is_left_out(rotation->without, node),

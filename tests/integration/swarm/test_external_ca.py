@@ -313,11 +313,20 @@ def a_root_without_key_is_that_of_the_cas_that_are_named():
         expect(result.code != 0, result.out)
         result.says("no external CA that is named signs for the desired CA "
                     "certificate")
+        second.mood = "status"
         with second:
             swarm.ctl(*rotate, "--detach", "--external-ca", named)
             found = swarm.json("cluster", "ca")["externalCaRoots"]
             expect([(c["url"], c["signs"]) for c in found] ==
                    [(second.url, True)], found)
+            # It is there, but signs nothing yet.
+            wait_for(lambda: "its certificate waits to be signed: " +
+                     second.url + ": HTTP status 503" in
+                     swarm.ctl("cluster", "ca").out, "it is told")
+            second.mood = "picky"
+            swarm.ctl("cluster", "update", "--certexpiry", "2000h")
+            wait_for(lambda: "or held back: " + second.url + ": HTTP status 400"
+                     in swarm.ctl("cluster", "ca").out, "it is told")
             shown = " ".join(swarm.ctl("cluster", "ca").out.split())
             expect(shown.index("Signed by the manager that leads") <
                    shown.index("Next root CA") <
