@@ -398,20 +398,50 @@ static int read_timeout(const struct args *args, int64_t *out_ns)
                : ctl_usage("--timeout takes a duration such as 1m30s");
 }
 
-/* A root that a signer made is at one manager; another one could not lead. */
-static void tell_of_key(const Swkpb__Cluster *cluster, const struct args *args,
-                        const char *fingerprint)
+/* One that names no root is of the present one. */
+static bool has_external_ca(const Swkpb__Cluster *cluster)
 {
-    const Swkpb__Rpc__CaKeeper *keeper = cluster->root_ca->keeper;
+    const Swkpb__CAConfig *config =
+        cluster->spec != NULL ? cluster->spec->ca_config : NULL;
 
-    if (keeper != NULL && keeper->signer[0] != '\0' &&
-        !args_has(args, "cert")) {
+    for (size_t i = 0; config != NULL && i < config->n_external_cas; i++) {
+        const ProtobufCBinaryData *root = &config->external_cas[i]->ca_cert;
+
+        if (root->len == 0 ||
+            ca_same_certificate(root, &cluster->root_ca->ca_cert)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A root that a signer made is at one manager; another one could not lead. */
+static void tell_of_key(const Swkpb__Cluster *cluster, const char *fingerprint)
+{
+    const Swkpb__Rpc__CaKeeper *keeper =
+        cluster->root_ca != NULL ? cluster->root_ca->keeper : NULL;
+
+    if (keeper != NULL && keeper->signer[0] != '\0' && !keeper->in_log &&
+        !has_external_ca(cluster)) {
         printf("its key is at %s of the manager that leads; the signers of "
                "other managers\nneed it: \"swarm-signer export %.16s "
                "--transfer-password-file FILE\" on that\nmachine, "
                "\"swarm-signer import\" likewise on theirs\n",
                keeper->signer, fingerprint);
     }
+}
+
+static int tell_of_rotation(struct ctl *ctl, const char *fingerprint)
+{
+    Swkpb__Cluster *cluster;
+    int rc;
+
+    puts("the root CA is rotated; join tokens are new");
+    rc = find_cluster(ctl, "default", &cluster);
+    if (rc == EXIT_OK) {
+        tell_of_key(cluster, fingerprint);
+    }
+    return rc;
 }
 
 /* Shows where it stands, follows it if it is to be, and shows how it ended. */
@@ -438,8 +468,7 @@ static int follow(struct ctl *ctl, const struct args *args,
         rc = ca_follow(ctl, cluster->id, &rotation->ca_cert, timeout_ns,
                        ctl->json || args_has(args, "quiet"));
         if (rc == EXIT_OK && !ctl->json && !args_has(args, "quiet")) {
-            puts("the root CA is rotated; join tokens are new");
-            tell_of_key(cluster, args, hex);
+            return tell_of_rotation(ctl, hex);
         }
     }
     if (rc != EXIT_OK || !ctl->json) {

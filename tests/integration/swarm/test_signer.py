@@ -225,6 +225,25 @@ def a_manager_that_lacks_its_signer_says_so():
         result.says("the leading manager was started without --signer")
 
 
+def a_rotation_tells_that_its_signer_is_away():
+    with SignedSwarm() as swarm:
+        worker = swarm.worker("w1")
+        worker.crash()
+        swarm.wait_node("w1", "DOWN")
+        swarm.ctl("cluster", "ca", "rotate", "--detach")
+        wait_for(lambda: [m["why"] for m in swarm.json("cluster", "ca")
+                          ["rotation"]["missing"]] == ["down"],
+                 "w1 alone is missing")
+        swarm.signer.stop()
+        worker.start()
+        wait_for(lambda: "its certificate waits to be signed: swarm-signer: " in
+                 swarm.ctl("cluster", "ca").says("w1").out, "it is told")
+        swarm.ctl("cluster", "ca").says("Not signing")
+        swarm.signer.start()
+        swarm.ctl("cluster", "ca", "finish").says(
+            "is rotated", "swarm-signer export")
+
+
 def a_signer_that_has_lost_its_key_is_told_of():
     with SignedSwarm() as swarm:
         one, = swarm.signer.authorities()
@@ -495,6 +514,7 @@ if __name__ == "__main__":
         a_swarm_that_has_its_key_moves_to_a_signer,
         who_joins_while_the_signer_is_away_waits,
         a_manager_that_lacks_its_signer_says_so,
+        a_rotation_tells_that_its_signer_is_away,
         a_signer_that_has_lost_its_key_is_told_of,
         a_join_that_crashed_goes_on_where_it_was,
         a_refusal_is_told_to_whoever_asked,
