@@ -15,6 +15,11 @@
 
 #define STATE(name) SWKPB__ISSUANCE_STATUS__STATE__##name
 
+enum {
+    WAIVED_NAMED = 5, /* in a record of the log */
+    WAIVED_TEXT_SIZE = WAIVED_NAMED * (SWK_ID_LEN_MAX + 2) + 1,
+};
+
 /* A node that has not renewed yet. */
 struct straggler {
     struct swki_link link; /* in the list of its state */
@@ -467,9 +472,36 @@ static int finish_in(struct swki_reconcile *r, struct swki_tx *tx,
     return swki_tx_update(tx, object, err);
 }
 
+/* The IDs of some that are left out. */
+static void name_waived(const struct swki_reconcile *r,
+                        char out_text[WAIVED_TEXT_SIZE])
+{
+    const struct swki_link *const lists[] = {&r->ready, &r->under_way,
+                                             &r->resting};
+    size_t named = 0;
+    size_t len = 0;
+
+    out_text[0] = '\0';
+    for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+        for (struct swki_link *link = lists[i]->next;
+             link != lists[i] && named < WAIVED_NAMED; link = link->next) {
+            const struct straggler *s =
+                SWKI_CONTAINER(link, struct straggler, link);
+
+            if (s->waived) {
+                len +=
+                    (size_t)snprintf(out_text + len, WAIVED_TEXT_SIZE - len,
+                                     "%s%s", named > 0 ? ", " : "", s->node_id);
+                named++;
+            }
+        }
+    }
+}
+
 static void finish(struct swki_reconcile *r, swk_wall wall)
 {
     size_t waived_count = r->waived_count;
+    char waived[WAIVED_TEXT_SIZE];
     struct swk_error err = {0};
     struct swki_tx *tx = swki_store_begin(r->store, SWKI_ACTOR_CA, wall);
     int rc;
@@ -478,6 +510,7 @@ static void finish(struct swki_reconcile *r, swk_wall wall)
     if (tx == NULL) {
         return; /* the next round */
     }
+    name_waived(r, waived);
     rc = finish_in(r, tx, &err);
     if (rc != 0) {
         swki_tx_abort(tx);
@@ -494,8 +527,9 @@ static void finish(struct swki_reconcile *r, swk_wall wall)
              "the root CA was rotated; join tokens are new");
     if (waived_count > 0) {
         swki_log(r->logger, SWK_LOG_WARN, "ca",
-                 "%zu node%s left out, to be removed and to join anew",
-                 waived_count, waived_count == 1 ? " was" : "s were");
+                 "%zu node%s left out, to be removed and to join anew: %s%s",
+                 waived_count, waived_count == 1 ? " was" : "s were", waived,
+                 waived_count > WAIVED_NAMED ? ", ..." : "");
     }
 }
 

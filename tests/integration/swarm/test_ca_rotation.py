@@ -247,6 +247,8 @@ def nodes_that_are_down_are_waited_for_or_left_out():
         expect(" to go" not in done.out.splitlines()[-3],
                "the end waits for who was left out:\n" + done.out)
         expect_all_follow(swarm, ["manager", "w1", "w3", "w4"])
+        expect("1 node was left out, to be removed and to join anew: %s\n" % w2
+               in swarm.manager.text(), "the manager names nobody")
 
         # It is locked out, and told so, until it joins anew.
         lost.start()
