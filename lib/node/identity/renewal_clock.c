@@ -72,8 +72,9 @@ void swki_renewal_tell_jump(struct swki_renewal *r)
     swki_clock_span_text((swk_time)(jump < 0 ? -jump : jump), span);
     swki_log(r->config.asker.logger,
              validity != NULL ? SWK_LOG_WARN : SWK_LOG_INFO, "node",
-             "this machine's clock went %s at once, by %s%s%s%s",
-             jump < 0 ? "back" : "ahead, or the machine slept", span,
+             "this machine's clock went %s by %s at once%s%s%s%s",
+             jump < 0 ? "back" : "ahead", span,
+             jump < 0 ? "" : ", or the machine slept",
              validity != NULL ? "; by that time this node's certificate " : "",
              validity != NULL ? validity : "",
              validity != NULL ? ": is the clock right (timedatectl)?" : "");
