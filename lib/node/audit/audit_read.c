@@ -348,6 +348,25 @@ static void compare(struct reading *r, const struct known *known,
     }
 }
 
+/* What cannot be compared must not pass for what was: a log that is written
+ * anew may begin anywhere. */
+static void compare_expected(struct reading *r)
+{
+    const struct known *expected = &r->expected;
+    char text[160];
+
+    compare(r, expected, "whoever asks");
+    if (expected->link.seq == 0 || expected->seen.seq != 0 ||
+        expected->link.seq >= r->check.first_seq) {
+        return;
+    }
+    snprintf(text, sizeof(text),
+             "whoever asks knows record %" PRIu64
+             ", and the log begins at %" PRIu64 " now: ask with a later head",
+             expected->link.seq, r->check.first_seq);
+    find_elsewhere(r, SWKI_AUDIT_REMOVED, "", expected->link.seq, text);
+}
+
 /* Whose log it is, and whether he signed it. */
 static void compare_owner(struct reading *r)
 {
@@ -395,7 +414,7 @@ static void compare_all(struct reading *r)
                        "there is no checkpoint to tell where the log ends");
     }
     compare(r, &r->checkpoint, "the checkpoint");
-    compare(r, &r->expected, "whoever asks");
+    compare_expected(r);
     if (r->unsigned_seq != 0) {
         find_elsewhere(r, SWKI_AUDIT_UNSIGNED, SWKI_AUDIT_CHECKPOINT_NAME,
                        r->unsigned_seq,

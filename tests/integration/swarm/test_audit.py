@@ -431,6 +431,7 @@ def files_are_limited():
         swarm.again(manager)
         with open(swarm.path("note"), "w") as f:
             f.write("x")
+        old = head(swarm)
         for i in range(250):
             swarm.ctl("config", "create", "--file", swarm.path("note"),
                       "n%d" % i)
@@ -438,6 +439,9 @@ def files_are_limited():
                        if n.startswith("audit-"))
         expect(len(names) == 2, str(names))
         expect(verify(swarm).code == 0, "not intact")
+        result = verify(swarm, "--expect", old)
+        expect(result.code == 1, "what it cannot know passes: " + result.out)
+        result.says("whoever asks knows record", "the log begins at")
         os.unlink(swarm.path("manager", "audit", names[0]))
         verify(swarm).says("removed")
 
