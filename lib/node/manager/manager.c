@@ -58,7 +58,9 @@ int swki_manager_new(const struct swki_manager_config *config,
     swki_answers_init(&m->answers, config->alloc);
     swki_removed_nodes_init(&m->removed_nodes, config->alloc);
     rc = swki_manager_load(m, err);
-    if (rc == 0 && m->raft != NULL) {
+    if (rc == 0 && m->blank && config->cluster != NULL) {
+        rc = swki_manager_found_identified(m, err); /* it was cut short */
+    } else if (rc == 0 && m->raft != NULL) {
         rc = start(m, err);
     }
     if (rc != 0) {

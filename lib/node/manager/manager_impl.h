@@ -64,6 +64,7 @@ struct swki_manager {
     swk_time leader_deadline;
     swk_time now;
     bool stepped_snapshot; /* raft was told of a received one */
+    bool blank;            /* the log said whose it is, and nothing else */
     bool removed;          /* this manager is a member no more */
     bool failed;
     struct swk_error failure;
@@ -77,6 +78,11 @@ void swki_manager_give_up(struct swki_manager *m, const struct swk_error *why);
 
 /* Makes the machines and gives them what the storage holds. */
 int swki_manager_load(struct swki_manager *m, struct swk_error *err);
+
+/* Founds a swarm in a log that says whose it is: as far as that, founding had
+ * come before. */
+int swki_manager_found_identified(struct swki_manager *m,
+                                  struct swk_error *err);
 
 /* Store and list of members become those of a snapshot at index. */
 int swki_manager_restore_state(struct swki_manager *m,

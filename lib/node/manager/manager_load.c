@@ -60,6 +60,7 @@ static int take_identity(struct swki_manager *m, const Swkpb__RaftMember *own,
                          "restore the directory it belongs to",
                          own->node_id, m->config.node_id);
     }
+    m->blank = true;
     return make_raft(m, own->raft_id, err);
 }
 
@@ -153,6 +154,7 @@ static int restore_snapshot(void *ctx, const struct swk_snapshot_meta *meta,
     const struct swk_conf_state *members = &meta->conf_state;
     int rc;
 
+    m->blank = false;
     for (size_t i = 0; i < members->voters_count; i++) {
         note_voter(loading, members->voters[i], true);
     }
@@ -176,6 +178,7 @@ static int restore_hard_state(void *ctx, const struct swk_hard_state *state,
     const struct loading *loading = ctx;
     struct swki_manager *m = loading->m;
 
+    m->blank = false;
     return m->raft != NULL ? swk_raft_restore_hard_state(m->raft, state, err)
                            : no_identity(err);
 }
@@ -186,6 +189,7 @@ static int restore_entry(void *ctx, const struct swk_log_entry *entry,
     struct loading *loading = ctx;
     struct swki_manager *m = loading->m;
 
+    m->blank = false;
     note_change(loading, entry);
     return m->raft != NULL ? swk_raft_restore_entry(m->raft, entry, err)
                            : no_identity(err);
@@ -196,6 +200,7 @@ static int restore_lost(void *ctx, uint64_t acknowledged, struct swk_error *err)
     const struct loading *loading = ctx;
     struct swki_manager *m = loading->m;
 
+    m->blank = false;
     if (m->raft == NULL) {
         return no_identity(err);
     }
@@ -294,15 +299,19 @@ static int bootstrap(struct swki_manager *m, struct swk_error *err)
     return rc;
 }
 
+int swki_manager_found_identified(struct swki_manager *m, struct swk_error *err)
+{
+    int rc = bootstrap(m, err);
+
+    return rc != 0 ? rc : swk_raft_start(m->raft, m->now, err);
+}
+
 int swki_manager_found(struct swki_manager *m, uint64_t raft_id,
                        struct swk_error *err)
 {
     int rc = identify(m, raft_id, err);
 
-    if (rc == 0) {
-        rc = bootstrap(m, err);
-    }
-    return rc != 0 ? rc : swk_raft_start(m->raft, m->now, err);
+    return rc != 0 ? rc : swki_manager_found_identified(m, err);
 }
 
 int swki_manager_join(struct swki_manager *m, uint64_t raft_id,

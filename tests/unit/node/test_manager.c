@@ -362,6 +362,29 @@ static void a_new_swarm_begins_when_its_first_entry_is_durable(void **state)
     f_free(f);
 }
 
+static void a_founding_that_was_cut_short_goes_on(void **state)
+{
+    struct f *f = f_new();
+
+    (void)state;
+    assert_int_equal(try_start(f, true, NULL), 0);
+    for (int i = 0; i < 2; i++) {
+        bool founder = i == 1;
+
+        swki_manager_free(f->manager);
+        f->manager = NULL;
+        memory_storage_crash(&f->storage);
+        assert_int_equal(try_start(f, founder, NULL), 0);
+        assert_int_equal(swki_manager_raft_id(f->manager), 1);
+        settle_for(f, 20 * SWK_SECOND);
+        /* Another one's first entries come from who let it join. */
+        assert_int_equal(swki_manager_leads(f->manager), founder);
+    }
+    assert_true(swki_manager_has_cluster(f->manager));
+    restart(f);
+    f_free(f);
+}
+
 static void a_manager_with_an_empty_log_waits_to_be_told_its_number(void **state)
 {
     struct f *f = f_new();
@@ -784,7 +807,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_new_swarm_begins_when_its_first_entry_is_durable),
-        cmocka_unit_test(a_manager_with_an_empty_log_waits_to_be_told_its_number),
+        cmocka_unit_test(a_founding_that_was_cut_short_goes_on),
+        cmocka_unit_test(
+            a_manager_with_an_empty_log_waits_to_be_told_its_number),
         cmocka_unit_test(a_reply_waits_until_its_entry_is_durable),
         cmocka_unit_test(calls_before_it_leads_are_unavailable),
         cmocka_unit_test(a_restart_gives_what_was_durable),
