@@ -245,22 +245,36 @@ void daemon_block_signals(void)
     signal(SIGPIPE, SIG_IGN);
 }
 
+/* Ends the watch. A thread that was cancelled might have taken a signal to stop
+ * with it. */
+#define END_OF_WATCH SIGUSR1
+
 static void *end_by_signal(void *ctx)
 {
     sigset_t set;
     int signal_number;
 
     stop_signals(&set);
+    sigaddset(&set, END_OF_WATCH);
     while (sigwait(&set, &signal_number) != 0) {
     }
-    _exit(EXIT_SUCCESS); /* as when it is asked later */
+    if (signal_number != END_OF_WATCH) {
+        _exit(EXIT_SUCCESS); /* as when it is asked later */
+    }
     return ctx;
 }
 
 int daemon_starting(struct daemon_start *start, struct swk_error *err)
 {
+    sigset_t end;
+    sigset_t old;
+
+    sigemptyset(&end);
+    sigaddset(&end, END_OF_WATCH);
+    pthread_sigmask(SIG_BLOCK, &end, &old); /* the thread inherits it */
     start->watched =
         pthread_create(&start->watch, NULL, end_by_signal, NULL) == 0;
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
     if (!start->watched) {
         err->code = SWK_ENOMEM;
         snprintf(err->text, sizeof(err->text), "no thread to watch signals");
@@ -272,7 +286,7 @@ int daemon_starting(struct daemon_start *start, struct swk_error *err)
 void daemon_started(struct daemon_start *start)
 {
     if (start->watched) {
-        pthread_cancel(start->watch);
+        pthread_kill(start->watch, END_OF_WATCH);
         pthread_join(start->watch, NULL);
         start->watched = false;
     }

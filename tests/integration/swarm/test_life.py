@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import threading
+import time
 
 from swarm import (PATIENCE_S, Swarm, alive, exactly, expect,
                    kill, main, state_of, tool, wait_for, workloads)
@@ -112,6 +113,22 @@ def a_removed_swarmd_ends_too():
         expect(worker.wait() == 4, "its status: %s" % worker.text())
         expect(not worker.shims(), "a removed node's tasks run")
         expect("swarmd: error: node " in worker.text(), worker.text())
+
+
+def an_agent_that_starts_can_be_stopped_at_any_moment():
+    with Swarm(drained=True) as swarm:
+        agents = [swarm.worker("w%d" % i) for i in range(4)]
+        for agent in agents:
+            agent.stop()
+        for delay_ms in range(4, 52, 2):
+            for agent in agents:
+                agent.start()
+            time.sleep(delay_ms / 1000)
+            for agent in agents:
+                agent.process.send_signal(signal.SIGTERM)
+            for agent in agents:
+                # Its first steps are before it looks at signals.
+                expect(agent.wait(10) in (0, -signal.SIGTERM), agent.text())
 
 
 def a_second_agent_says_which_process_is_in_its_way():
@@ -258,6 +275,7 @@ main([
     what_fits_nowhere_waits_and_says_why,
     draining_moves_tasks_and_removal_is_guarded,
     a_removed_swarmd_ends_too,
+    an_agent_that_starts_can_be_stopped_at_any_moment,
     a_second_agent_says_which_process_is_in_its_way,
     a_node_with_much_to_say_of_itself_is_described,
     who_cannot_reach_a_manager_is_not_removed,
