@@ -100,7 +100,10 @@ def certificates_are_renewed_before_they_end():
         # The new ones are in force: the old ones have ended by then.
         swarm.renew_all(LATE + 73, swarm.manager, worker)
         worker.stop()
+        registered = worker.text().count("registered with a manager")
         worker.start()
+        wait_for(lambda: worker.text().count("registered with a manager") >
+                 registered, "w1 is back")
         swarm.wait_node("w1", "READY")
 
 
