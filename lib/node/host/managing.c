@@ -234,6 +234,13 @@ static int begin_log(struct swki_managing *m, bool founds,
     return rc != 0 ? rc : swki_manager_found(m->manager, raft_id, err);
 }
 
+/* It was given its number, and stopped before the leader sent it anything: it
+ * does not know whom to answer. */
+static bool knows_no_member(const struct swki_managing *m)
+{
+    return swki_membership_count(swki_manager_membership(m->manager)) == 0;
+}
+
 static int make_manager(struct swki_managing *m, struct swk_error *err)
 {
     const struct swki_asker *asker = &m->config.asker;
@@ -286,6 +293,8 @@ static int make_manager(struct swki_managing *m, struct swk_error *err)
     }
     if (rc == 0 && swki_manager_raft_id(m->manager) == 0) {
         rc = begin_log(m, founds, err);
+    } else if (rc == 0 && !founds && knows_no_member(m)) {
+        m->joining.wanted = knows_others(m);
     }
     if (rc == 0) {
         swki_peers_set_id(m->peers, swki_manager_raft_id(m->manager));

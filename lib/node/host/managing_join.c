@@ -72,7 +72,10 @@ static int take_join(struct swki_managing *m,
         return swki_fail(err, SWK_EMALFORMED, "the leader gave no number");
     }
     if (own == response->raft_id) {
-        return SWK_OK; /* a member still, maybe under a new address */
+        /* A member still, maybe under a new address. */
+        return swki_membership_count(swki_manager_membership(m->manager)) == 0
+                   ? take_members(m, response, err)
+                   : SWK_OK;
     }
     if (own != 0) {
         return swki_fail(err, SWK_EPRECONDITION,

@@ -228,6 +228,18 @@ def a_manager_without_which_there_is_no_quorum_is_not_demoted():
         wait_for(lambda: exactly(swarm.voters(), 2), "two managers")
 
 
+def a_manager_that_is_killed_as_it_joins_becomes_one():
+    with Swarm(drained=True) as swarm:
+        manager = swarm.plan_manager("m2")
+        manager.start()
+        # It has its number, and nothing else yet.
+        while "joined the managers' group" not in manager.text():
+            expect(manager.running(), manager.text())
+        manager.crash()
+        manager.start()
+        swarm.wait_voter("m2")
+
+
 def a_manager_that_lost_its_log_joins_anew():
     with Swarm() as swarm:
         three(swarm)
@@ -325,6 +337,7 @@ main([
     the_leader_is_demoted,
     the_last_manager_is_not_demoted,
     a_manager_without_which_there_is_no_quorum_is_not_demoted,
+    a_manager_that_is_killed_as_it_joins_becomes_one,
     a_manager_that_lost_its_log_joins_anew,
     managers_that_missed_much_get_a_snapshot,
     a_manager_is_reached_at_another_of_its_addresses_by_name,
