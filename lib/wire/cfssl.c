@@ -167,10 +167,16 @@ static int refuse(const cJSON *answer, struct swk_error *err)
 static int take(const cJSON *answer, struct swki_buf *out_pem,
                 struct swk_error *err)
 {
+    const cJSON *success = cJSON_GetObjectItemCaseSensitive(answer, "success");
     const cJSON *result;
     const char *certificate;
 
-    if (!cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(answer, "success"))) {
+    if (success == NULL) { /* somebody else's, such as a proxy's */
+        return swki_fail(err, SWK_EIO,
+                         "the external CA's answer does not say whether it "
+                         "signs");
+    }
+    if (!cJSON_IsTrue(success)) {
         return refuse(answer, err);
     }
     result = cJSON_GetObjectItemCaseSensitive(answer, "result");

@@ -47,8 +47,8 @@ int swki_cfssl_write(const struct swki_cfssl_request *request,
 
 /*
  * Appends the certificate of an answer, as PEM. SWK_EDENIED if the CA says no,
- * or answers in a form that is none of its protocol; SWK_EIO for what is no
- * JSON at all.
+ * or says yes in a form that is none of its protocol; SWK_EIO for what does not
+ * say either, such as no JSON at all.
  */
 int swki_cfssl_read(const void *text, size_t len, struct swki_buf *out_pem,
                     struct swk_error *err);

@@ -114,7 +114,8 @@ static void answers_are_a_no_or_make_no_sense(void **state)
         {"<html>", SWK_EIO, "not JSON"},
         {"{\"success\":true", SWK_EIO, "not JSON"},
         {"[1]", SWK_EIO, "not JSON"},
-        {"{}", SWK_EDENIED, "without a reason"},
+        {"{}", SWK_EIO, "does not say whether it signs"},
+        {"{\"message\":\"no route\"}", SWK_EIO, "does not say"},
         {"{\"success\":\"true\"}", SWK_EDENIED, "without a reason"},
         {"{\"success\":false,\"errors\":[{\"code\":1,\"message\":\"no "
          "\xff\"}]}",
