@@ -14,6 +14,7 @@ enum {
     HTTP_OK = 200,
     HTTP_CLIENT_ERRORS = 400, /* the request was at fault */
     HTTP_SERVER_ERRORS = 500,
+    HTTP_NOT_IMPLEMENTED = 501,              /* the method */
     REQUEST_SIZE_MAX = 2 * SWKI_PEM_LEN_MAX, /* a CSR, with room for escapes */
     HOSTS_MAX = 3,
 };
@@ -256,6 +257,15 @@ static int read_refusal(int status, const struct swki_buf *answer,
                      "HTTP status %d", status);
 }
 
+/* Nothing was asked for, so only a server in trouble says something: another
+ * refuses a GET in some way, if it takes nothing but requests to sign. */
+static int read_check(int status, struct swk_error *err)
+{
+    return status >= HTTP_SERVER_ERRORS && status != HTTP_NOT_IMPLEMENTED
+               ? swki_fail(err, SWK_EUNAVAILABLE, "HTTP status %d", status)
+               : SWK_OK;
+}
+
 static int ask(const struct question *question, const char *url,
                struct swki_buf *out_pem, struct swk_error *err)
 {
@@ -278,7 +288,9 @@ static int ask(const struct question *question, const char *url,
 
     swki_buf_init(&answer, NULL, SWKI_CFSSL_ANSWER_MAX);
     rc = swki_https_call(question->https, &request, &status, &answer, err);
-    if (rc == 0 && !checks && status != HTTP_OK) {
+    if (rc == 0 && checks) {
+        rc = read_check(status, err);
+    } else if (rc == 0 && status != HTTP_OK) {
         rc = read_refusal(status, &answer, err);
     }
     if (rc != 0 && (rc == SWK_EINVAL || rc == SWK_ENOTSUP)) {

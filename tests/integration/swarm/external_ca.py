@@ -150,6 +150,8 @@ class ExternalCA:
             return 400, {}
         if self.mood == "status":
             return 503, {}
+        if self.mood == "down":
+            return 503, "out of order"
         if self.mood == "garbage":
             return 200, "<html>"
         if self.mood == "large":
@@ -172,7 +174,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     timeout = 20
 
     def do_GET(self):
-        self.send_error(405)
+        self.send_error(503 if self.ca.mood == "down" else 405)
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))

@@ -313,13 +313,18 @@ def a_root_without_key_is_that_of_the_cas_that_are_named():
         expect(result.code != 0, result.out)
         result.says("no external CA that is named signs for the desired CA "
                     "certificate")
-        second.mood = "status"
         with second:
+            second.mood = "down"
+            result = swarm.try_ctl(*rotate, "--external-ca", named)
+            expect(result.code != 0, result.out)
+            result.says("valid, reachable external CA", "HTTP status 503")
+            expect(rotation(swarm) is None, rotation(swarm))
+            # It is there, but signs nothing yet.
+            second.mood = "status"
             swarm.ctl(*rotate, "--detach", "--external-ca", named)
             found = swarm.json("cluster", "ca")["externalCaRoots"]
             expect([(c["url"], c["signs"]) for c in found] ==
                    [(second.url, True)], found)
-            # It is there, but signs nothing yet.
             wait_for(lambda: "its certificate waits to be signed: " +
                      second.url + ": HTTP status 503" in
                      swarm.ctl("cluster", "ca").out, "it is told")

@@ -181,6 +181,39 @@ static void answer_about_one_request_is_told_from_an_absence(void **state)
     }
 }
 
+static void check_finds_a_server_that_is_in_trouble(void **state)
+{
+    static const struct {
+        struct scripted answer;
+        int code;
+    } cases[] = {
+        {{0, 405, NO}, SWK_OK}, /* as CFSSL answers a GET */
+        {{0, 404, ""}, SWK_OK},
+        {{0, 501, ""}, SWK_OK},
+        {{0, 200, "<html>"}, SWK_OK},
+        {{0, 500, ""}, SWK_EUNAVAILABLE},
+        {{0, 503, NO}, SWK_EUNAVAILABLE},
+        {{SWK_EUNAVAILABLE, 0, ""}, SWK_EUNAVAILABLE},
+    };
+    struct f *f = *state;
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct swk_sign_request request = {
+            .size = sizeof(request),
+            .kind = SWK_SIGN_CHECK,
+            .now = PKI_NOW,
+            .swarm_id = PKI_SWARM,
+            .authority = bytes_of(&f->pki.root),
+            .urls = urls,
+            .urls_count = 1,
+            .urls_roots = bytes_of(&f->pki.root),
+        };
+
+        f->script[0] = cases[i].answer;
+        assert_int_equal(sign(f, &request, NULL), cases[i].code);
+    }
+}
+
 static void several_that_do_not_sign_are_weighed_together(void **state)
 {
     static const struct scripted no = {0, 200, NO};
@@ -326,6 +359,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(answer_about_one_request_is_told_from_an_absence),
+        TEST(check_finds_a_server_that_is_in_trouble),
         TEST(several_that_do_not_sign_are_weighed_together),
         TEST(first_that_signs_ends_it),
         TEST(garbage_request_is_not_sent),
