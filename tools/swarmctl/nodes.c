@@ -74,8 +74,32 @@ static const char *membership(const Swkpb__Node *node)
                            (int)node->spec->membership);
 }
 
+/* What is between a node that never was one and its first certificate. */
+static const char *join_text(const Swkpb__Node *node)
+{
+    const Swkpb__Certificate *record = node->certificate;
+
+    if (record == NULL || record->status == NULL ||
+        record->certificate.len > 0 || node->description != NULL) {
+        return NULL;
+    }
+    switch ((int)record->status->state) {
+    case SWKPB__ISSUANCE_STATUS__STATE__PENDING:
+        return "WAITING";
+    case SWKPB__ISSUANCE_STATUS__STATE__FAILED:
+        return "REFUSED";
+    default:
+        return NULL;
+    }
+}
+
 static const char *status_text(const Swkpb__Node *node)
 {
+    const char *join = join_text(node);
+
+    if (join != NULL) {
+        return join;
+    }
     return node->status == NULL
                ? "UNKNOWN"
                : enum_text(&swkpb__node_status__state__descriptor,

@@ -65,8 +65,14 @@ def who_joins_while_it_is_away_waits():
                  "the manager tells that it waits")
         expect("PENDING" in states(swarm), states(swarm))
         expect(worker.running(), worker.text())
+        swarm.ctl("node", "ls").says("WAITING")
+        waiting, = [n["certificate"]["status"]
+                    for n in swarm.json("node", "ls") if n.get(
+                        "certificate", {})["status"]["state"] == "PENDING"]
+        expect(ca.url in waiting["err"], waiting)
         ca.start()
         swarm.wait_node("w1", "READY")
+        expect("WAITING" not in swarm.ctl("node", "ls").out, "it waits")
         expect(len(ca.asked) == 1, ca.asked)
 
 
@@ -148,6 +154,7 @@ def a_no_of_its_is_final_and_told():
         refused(swarm, "w1").says("the external CA says: not today")
         expect(len(ca.asked) == 1, ca.asked)
         expect(states(swarm).count("FAILED") == 1, states(swarm))
+        swarm.ctl("node", "ls").says("REFUSED")
         ca.mood = "empty"
         refused(swarm, "w2").says("holds no certificate")
         ca.mood = "sign"
