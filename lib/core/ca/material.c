@@ -4,6 +4,8 @@
 
 #include "core/ca/server_impl.h"
 
+#include <stdio.h>
+
 #include "base/log.h"
 #include "core/ca/rotation.h"
 
@@ -84,13 +86,23 @@ void swki_ca_server_see_cluster(struct swki_ca_server *server,
     find_external(server);
 }
 
-/* What the signer has was asked of another authority. */
-static void begin_anew(struct swki_ca_signing *signing)
+/* The root before goes on to sign, if there is one. */
+static void note_unfit(struct swki_ca_server *server, swk_time now,
+                       swk_wall wall, const char *why)
 {
-    struct swki_ca_job *job;
+    struct swki_ca_signing *signing = &server->signing;
 
-    while ((job = swki_ca_signing_first(&signing->flying)) != NULL) {
-        swki_ca_signing_requeue(signing, job);
+    if (server->candidate_at == 0) {
+        swki_log(server->logger, SWK_LOG_ERROR, "ca",
+                 "the swarm's CA cannot sign: %s", why);
+    }
+    server->candidate_at = now + SWKI_CA_RETRY_INTERVAL;
+    if (server->material == NULL) {
+        if (signing->why[0] == '\0') {
+            signing->since = wall;
+        }
+        snprintf(signing->why, sizeof(signing->why), "%s", why);
+        server->tell_at = now;
     }
 }
 
@@ -107,17 +119,13 @@ void swki_ca_server_try_candidate(struct swki_ca_server *server, swk_time now,
     authority = swki_ca_authority_of(swki_ca_root_of(candidate));
     if (swki_ca_authority_check(&authority, wall, &server->entropy, &err) !=
         0) {
-        if (server->candidate_at == 0) {
-            swki_log(server->logger, SWK_LOG_ERROR, "ca",
-                     "the swarm's CA cannot sign: %s", err.text);
-        }
-        server->candidate_at = now + SWKI_CA_RETRY_INTERVAL;
+        note_unfit(server, now, wall, err.text);
         return;
     }
     replace(&server->material, candidate);
     replace(&server->candidate, NULL);
     server->authority = authority;
-    begin_anew(&server->signing);
+    swki_ca_signing_anew(&server->signing); /* another one was asked before */
     find_external(server);
 }
 

@@ -132,6 +132,15 @@ void swki_ca_signing_pause(struct swki_ca_signing *signing,
     swki_list_append(&signing->paused[length], &job->link);
 }
 
+static void requeue_all(struct swki_ca_signing *signing, struct swki_link *list)
+{
+    struct swki_ca_job *job;
+
+    while ((job = swki_ca_signing_first(list)) != NULL) {
+        swki_ca_signing_requeue(signing, job);
+    }
+}
+
 void swki_ca_signing_anew(struct swki_ca_signing *signing)
 {
     struct swki_ca_job *job;
@@ -139,14 +148,14 @@ void swki_ca_signing_anew(struct swki_ca_signing *signing)
 
     signing->why[0] = '\0';
     signing->retry_at = 0;
+    requeue_all(signing, &signing->flying);
+    for (size_t i = 0; i < SWKI_CA_PAUSES; i++) {
+        requeue_all(signing, &signing->paused[i]);
+    }
     while ((job = swki_map_next(&signing->jobs, &cursor)) != NULL) {
         job->pauses = 0;
         job->refused = 0;
         job->why[0] = '\0';
-        if (job->state == SWKI_CA_JOB_PAUSED ||
-            job->state == SWKI_CA_JOB_FLYING) {
-            swki_ca_signing_requeue(signing, job);
-        }
     }
 }
 

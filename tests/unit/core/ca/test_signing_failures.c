@@ -169,6 +169,26 @@ static void reason_of_a_refusal_gives_way_to_that_of_all(void **state)
     assert_string_equal(reason_of(f, id), "nobody is there");
 }
 
+static void root_that_is_unfit_to_sign_is_a_reason_too(void **state)
+{
+    const swk_wall years = 40 * 365 * 24 * (swk_wall)SWK_HOUR;
+    struct f *f = *state;
+    char id[SWK_ID_LEN_MAX + 1];
+
+    join_swarm(f, tokens_of(f)->worker, id);
+    f->wall += years; /* the root has ended */
+    settle(f);
+    assert_int_equal(state_of(f, id), STATE(PENDING));
+    assert_non_null(strstr(trouble_of_all(f).why, "valid"));
+    assert_int_equal(trouble_of_all(f).since, f->wall);
+    assert_string_equal(reason_of(f, id), trouble_of_all(f).why);
+    f->wall -= years;
+    f->now += SWKI_CA_RETRY_INTERVAL;
+    settle(f);
+    assert_int_equal(state_of(f, id), STATE(ISSUED));
+    assert_string_equal(trouble_of_all(f).why, "");
+}
+
 /* What one CA refused, or kept waiting, another one may sign. */
 static void another_ca_is_asked_at_once_for_what_waits(void **state)
 {
@@ -562,6 +582,7 @@ int main(void)
         WITH_F(who_joins_is_told_what_it_waits_for),
         WITH_F(last_reason_is_known_and_since_when_nothing_is_signed),
         WITH_F(reason_of_a_refusal_gives_way_to_that_of_all),
+        WITH_F(root_that_is_unfit_to_sign_is_a_reason_too),
         WITH_F(another_ca_is_asked_at_once_for_what_waits),
         WITH_F(renewal_that_waits_is_not_written_to),
         WITH_F(failure_that_may_pass_is_tried_again_every_ten_seconds),
