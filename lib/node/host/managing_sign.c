@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "core/ca/external.h"
 #include "node/host/managing_impl.h"
 
 /* Of a job that nobody but this file waits for. */
@@ -140,6 +141,25 @@ static void warn_of_key(struct swki_managing *m,
              "there; to have one that only the signer holds, rotate the root");
 }
 
+/* Whether an external CA is named for the present root. Those of another one
+ * sign nothing now. */
+static bool has_external_ca(const Swkpb__RootCA *root,
+                            const Swkpb__CAConfig *config)
+{
+    Swkpb__RootCA present = *root;
+    struct swki_ca_authority authority;
+    struct swki_ca_external external;
+    bool any;
+
+    present.root_rotation = NULL;
+    authority = swki_ca_authority_of(&present);
+    swki_ca_external_init(&external, NULL);
+    any = swki_ca_external_find(&external, config, &authority, NULL) != 0 ||
+          external.urls_count > 0;
+    swki_ca_external_fini(&external);
+    return any;
+}
+
 /* Whether the swarm's key is neither in its log nor with an external CA. */
 static bool needs_signer(const struct swki_manager *manager)
 {
@@ -150,8 +170,7 @@ static bool needs_signer(const struct swki_manager *manager)
         cluster == NULL ? NULL : swki_cluster(cluster)->spec;
 
     return root != NULL && root->ca_cert.len > 0 && root->ca_key.len == 0 &&
-           (spec == NULL || spec->ca_config == NULL ||
-            spec->ca_config->n_external_cas == 0);
+           !has_external_ca(root, spec != NULL ? spec->ca_config : NULL);
 }
 
 /* Whoever asks who signs is to be told whether it is there. */

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import time
 
+from external_ca import Root
 from signed_swarm import USER, Signer, SignedSwarm, key_of, found_in_files
 from swarm import Swarm, expect, main, run, tool, wait_for
 
@@ -199,6 +200,12 @@ def a_manager_that_lacks_its_signer_says_so():
         # Away: the words are the signer's, not those of an external CA.
         expect("Not signing" not in swarm.ctl("cluster", "ca").says(
             "Asked last         20").out, "it fails already")
+        # An external CA of another root does not stand in for it.
+        other = Root(swarm.path("other"))
+        swarm.ctl("cluster", "update", "--external-ca",
+                  "protocol=cfssl,url=https://localhost:1/,cacert=" +
+                  other.cert)
+        swarm.ctl("cluster", "ca").says("Asked last", "Not asked")
         swarm.signer.stop()
         # The manager finds out by itself, and that it is back.
         wait_for(lambda: "Not signing" in swarm.ctl("cluster", "ca").out,
@@ -206,6 +213,7 @@ def a_manager_that_lacks_its_signer_says_so():
         swarm.signer.start()
         wait_for(lambda: "Not signing" not in swarm.ctl("cluster", "ca").out,
                  "the manager notices that it is back")
+        swarm.ctl("cluster", "update", "--external-ca", "none")
         swarm.signer.stop()
         result = swarm.ctl("cluster", "ca", "rotate", "--detach", code=1)
         result.says("nobody signs with the key of the current CA certificate",
