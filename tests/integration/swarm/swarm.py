@@ -17,6 +17,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import traceback
 
@@ -53,6 +54,20 @@ def wait_for(condition, what, patience=PATIENCE_S):
 # -- Processes ----------------------------------------------------------------
 
 _started = set()  # what subprocess waits for itself
+_starting = threading.Lock()
+
+
+class _Process(subprocess.Popen):
+    """One whose end is never taken by reap(), as subprocess would then believe
+    that it had ended well; whichever thread starts it."""
+
+    def __init__(self, *args, **kwargs):
+        with _starting:
+            super().__init__(*args, **kwargs)
+            _started.add(self.pid)
+
+
+subprocess.Popen = _Process  # for subprocess.run(), too
 
 
 def _stat(pid):
@@ -80,11 +95,14 @@ def reap():
     """Waits for orphans that ended, as init would."""
     me = os.getpid()
     for pid, (state, parent) in processes().items():
-        if parent == me and state == "Z" and pid not in _started:
-            try:
-                os.waitpid(pid, os.WNOHANG)
-            except ChildProcessError:
-                pass
+        if parent != me or state != "Z":
+            continue
+        with _starting:
+            if pid not in _started:
+                try:
+                    os.waitpid(pid, os.WNOHANG)
+                except ChildProcessError:
+                    pass
 
 
 def alive(pid):
@@ -183,7 +201,6 @@ class Daemon:
         with open(self.log, "ab") as f:
             self.process = subprocess.Popen(self.words, stderr=f, stdout=f,
                                             stdin=subprocess.DEVNULL)
-        _started.add(self.process.pid)
         return self
 
     def running(self):
