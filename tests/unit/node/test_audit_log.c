@@ -13,7 +13,6 @@
 #include <string.h>
 
 #include "audit_fixture.h"
-#include "lib/disk.h"
 
 enum {
     FILE_SIZE = 4096,
@@ -202,36 +201,6 @@ static void the_words_of_fields_are_listed(void **state)
 
 /* -- A disk that fails ---------------------------------------------------- */
 
-static void a_full_disk_loses_what_has_no_room_and_says_so(void **state)
-{
-    struct f *f = *state;
-    struct disk *disk = disk_new(1);
-    const struct disk_file *file;
-
-    f->config.io = &disk->io;
-    open_log(f);
-    add(f, 1);
-    assert_false(swki_audit_log_blocks(f->log));
-    disk->fail_call = DISK_WRITE;
-    disk->fail_error = -ENOSPC;
-    disk->fail_at = 0;
-    add(f, 1);
-    disk->fail_at = -1;
-    assert_false(swki_audit_log_blocks(f->log)); /* nobody asked for that */
-    add(f, 1);
-    close_log(f);
-    file = disk_find(disk, "audit-00000001.log");
-    assert_non_null(file);
-    memcpy(f->text, file->cached, file->cached_size);
-    assert_int_equal(mkdir(f->audit, 0700), 0);
-    store(f, "audit-00000001.log", f->text, file->cached_size);
-    file = disk_find(disk, "checkpoint");
-    store(f, "checkpoint", (const char *)file->cached, file->cached_size);
-    assert_finding(f, SWK_AUDIT_INTACT);
-    assert_string_equal(f->types, "file start=none leads leads leads stop ");
-    disk_free(disk);
-}
-
 /* A disk whose writes fail while it is full, or all others. */
 static int64_t write_unless_full(void *ctx, int fd, const void *data,
                                  size_t len, uint64_t offset)
@@ -275,6 +244,26 @@ static void full_disk_init(struct full_disk *disk, struct f *f)
                                        .log = take_log};
     f->config.io = &disk->io;
     f->config.logger = &disk->logger;
+}
+
+static void a_full_disk_loses_nothing_that_has_room_in_memory(void **state)
+{
+    struct f *f = *state;
+    struct full_disk disk;
+
+    full_disk_init(&disk, f);
+    open_log(f);
+    add(f, 1);
+    disk.is_full = true;
+    add(f, 1);
+    assert_false(swki_audit_log_blocks(f->log)); /* nobody asked for that */
+    disk.is_full = false;
+    f->now += SWK_SECOND;
+    add(f, 1);
+    close_log(f);
+    assert_non_null(strstr(disk.said, "records are written again"));
+    assert_finding(f, SWK_AUDIT_INTACT);
+    assert_string_equal(f->types, "file start=none leads leads leads stop ");
 }
 
 static void records_beyond_those_that_wait_are_lost_and_counted(void **state)
@@ -349,19 +338,20 @@ static void a_log_that_cannot_be_begun_is_an_error(void **state)
 static void changes_are_refused_while_records_are_required(void **state)
 {
     struct f *f = *state;
-    struct disk *disk = disk_new(1);
+    struct full_disk disk;
 
-    f->config.io = &disk->io;
+    full_disk_init(&disk, f);
     f->config.required = true;
     open_log(f);
     assert_false(swki_audit_log_blocks(f->log));
-    disk->fail_call = DISK_WRITE;
-    disk->fail_error = -EIO;
-    disk->fail_at = 0;
+    disk.is_full = true;
     add(f, 1);
     assert_true(swki_audit_log_blocks(f->log));
+    disk.is_full = false;
+    f->now += SWK_SECOND;
+    swki_audit_log_write(f->log);
+    assert_false(swki_audit_log_blocks(f->log));
     close_log(f);
-    disk_free(disk);
 }
 
 int main(void)
@@ -377,7 +367,7 @@ int main(void)
         WITH_F(a_first_file_without_a_record_is_begun_anew),
         WITH_F(a_head_that_was_kept_elsewhere_is_held_against_the_log),
         cmocka_unit_test(the_words_of_fields_are_listed),
-        WITH_F(a_full_disk_loses_what_has_no_room_and_says_so),
+        WITH_F(a_full_disk_loses_nothing_that_has_room_in_memory),
         WITH_F(records_beyond_those_that_wait_are_lost_and_counted),
         WITH_F(what_waits_at_the_stop_is_lost_and_complained_of),
         WITH_F(a_log_that_cannot_be_begun_is_an_error),
