@@ -6,10 +6,12 @@
 #include "core/raft/conf_change.h"
 #include "core/raft/inside.h"
 
-/* Entries that more or other voters have committed, and those that new members
- * lack (R-COM-2). */
+/* Entries that more or other voters have committed, reads that they have
+ * confirmed, which nobody would confirm again, and what new members lack
+ * (R-COM-2). */
 static void replicate_anew(struct swki_machine *m)
 {
+    swki_machine_release_reads(m);
     if (swki_machine_commit_matched(m)) {
         swki_machine_release_postponed(m);
         swki_machine_broadcast(m, SWKI_SEND_ALWAYS);

@@ -457,6 +457,8 @@ int swki_machine_handle_read(struct swki_machine *m,
 void swki_machine_handle_read_resp(struct swki_machine *m,
                                    const struct swk_raft_message *message);
 void swki_machine_release_postponed(struct swki_machine *m);
+/* Answers what a quorum has confirmed by now. */
+void swki_machine_release_reads(struct swki_machine *m);
 void swki_machine_confirm_reads(struct swki_machine *m,
                                 struct swki_raft_progress *peer,
                                 uint64_t position);

@@ -279,17 +279,13 @@ void swki_machine_release_postponed(struct swki_machine *m)
     }
 }
 
-/* R-RDI-5 */
-void swki_machine_confirm_reads(struct swki_machine *m,
-                                struct swki_raft_progress *peer,
-                                uint64_t position)
+void swki_machine_release_reads(struct swki_machine *m)
 {
     uint64_t confirmed;
 
-    if (position > m->read_position || position <= peer->read_position) {
+    if (m->reads.count == 0) {
         return;
     }
-    peer->read_position = position;
     confirmed = swki_raft_configuration_confirmed(&m->configuration);
     while (m->reads.count > 0 &&
            m->reads.ring[m->reads.first].position <= confirmed) {
@@ -297,6 +293,18 @@ void swki_machine_confirm_reads(struct swki_machine *m,
 
         answer(m, &read);
     }
+}
+
+/* R-RDI-5 */
+void swki_machine_confirm_reads(struct swki_machine *m,
+                                struct swki_raft_progress *peer,
+                                uint64_t position)
+{
+    if (position > m->read_position || position <= peer->read_position) {
+        return;
+    }
+    peer->read_position = position;
+    swki_machine_release_reads(m);
 }
 
 /* -- Those who ask --------------------------------------------------------- */

@@ -363,6 +363,34 @@ static void r_ext_5_no_follower_answers_reads_by_itself(void **state)
     assert_non_null(alone_sent(a, SWK_RAFT_MSG_READ_INDEX, 2));
 }
 
+/* Whoever answered answers the same position again: that is no news. */
+static void r_rdi_5_fewer_voters_confirm_what_they_answered(void **state)
+{
+    struct alone *a = *state;
+    struct swk_raft_message answer = {
+        .type = SWK_RAFT_MSG_HEARTBEAT_RESP,
+        .from = 2,
+        .term = ALONE_TERM + 1,
+        .context = (const uint8_t[]){1, 0, 0, 0, 0, 0, 0, 0},
+        .context_len = 8,
+    };
+    uint64_t removal;
+
+    lead(a, 4);
+    removal = alone_change(a, SWK_RAFT_REMOVE, 4);
+    alone_settle(a);
+    assert_int_equal(swki_machine_read_index(a->m, "read", 4, NULL), 0);
+    alone_settle(a);
+    assert_int_equal(alone_step(a, &answer), 0);
+    alone_settle(a);
+    assert_int_equal(alone_status(a).reads_waiting, 1); /* two of four */
+    alone_hear(a, SWK_RAFT_MSG_APP_RESP, 2, removal);
+    alone_hear(a, SWK_RAFT_MSG_APP_RESP, 3, removal);
+    alone_settle(a);
+    assert_int_equal(alone_status(a).hard_state.commit, removal);
+    assert_int_equal(alone_status(a).reads_waiting, 0); /* two of three */
+}
+
 /* -- Commits by a change of members (section 10) --------------------------- */
 
 static void r_com_2_fewer_voters_commit_what_they_have(void **state)
@@ -453,6 +481,7 @@ int main(void)
         TEST(r_pro_2_what_another_leader_replaced_is_of_its_term),
         TEST(r_ext_5_one_answer_confirms_all_reads_before_it),
         TEST(r_ext_5_no_follower_answers_reads_by_itself),
+        TEST(r_rdi_5_fewer_voters_confirm_what_they_answered),
         TEST(r_com_2_fewer_voters_commit_what_they_have),
         TEST(r_com_2_a_new_member_need_not_wait),
         TEST(r_cfg_16_a_half_that_is_left_has_its_say),
