@@ -43,6 +43,10 @@ enum {
  * Secrets are not left out, unless a flag says so: what is in the message is
  * in the text.
  *
+ * A message takes far more memory than bytes if it is sparse: an empty
+ * sub-message is two bytes of it. Limit what comes from strangers by its
+ * length.
+ *
  * @param type_name  The message's full name, such as
  *                   "docker.swarmkit.v1.Task"; NUL-terminated, not NULL. Known
  *                   are those of swk_message_type_name().
@@ -55,8 +59,8 @@ enum {
  * @param err        Receives the reason on failure; may be NULL.
  * @return 0; SWK_EINVAL for a NULL argument or an unknown flag; SWK_ENOTFOUND
  *         for an unknown type; SWK_EMALFORMED for bytes that are no such
- *         message; SWK_ELIMIT for a message too long, or one that would take
- *         unduly much memory; SWK_ENOMEM.
+ *         message; SWK_ELIMIT for a message that is too long or nested too
+ *         deep; SWK_ENOMEM.
  * @threads any
  * @source  protobuf, "ProtoJSON Format". Two differences: google.protobuf.Any
  *          is shown as typeUrl and value, since its type need not be known

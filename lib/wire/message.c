@@ -328,6 +328,16 @@ static int fail_memory(const struct check *check, int rc)
                      check->type->name);
 }
 
+int swki_message_check(const ProtobufCMessageDescriptor *type, const void *data,
+                       size_t len, struct swk_error *err)
+{
+    const uint8_t *bytes = len > 0 ? data : (const uint8_t *)"";
+    struct check check = {.type = type, .err = err};
+    struct reader reader = {bytes, bytes + len};
+
+    return check_body(&check, type, reader, 1);
+}
+
 int swki_message_unpack(const ProtobufCMessageDescriptor *type,
                         const void *data, size_t len, struct swki_arena *arena,
                         ProtobufCMessage **out_message, struct swk_error *err)

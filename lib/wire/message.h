@@ -34,7 +34,8 @@ enum {
 /*
  * A fitting limit for the arena that a message of len bytes is unpacked to:
  * ample for honest input, while two bytes of an empty sub-message could become
- * more than a hundred times as much.
+ * more than a hundred times as much. For what strangers send; what was taken
+ * from them once, and stored, must be read whatever it takes.
  */
 size_t swki_message_memory_max(size_t len);
 
@@ -60,6 +61,12 @@ SWK_MUST_CHECK int swki_message_unpack(const ProtobufCMessageDescriptor *type,
                                        ProtobufCMessage **out_message,
                                        struct swk_error *err);
 
+/* What unpacking checks before it decodes; for what others are to unpack.
+ * SWK_EMALFORMED, SWK_ELIMIT. */
+SWK_MUST_CHECK int swki_message_check(const ProtobufCMessageDescriptor *type,
+                                      const void *data, size_t len,
+                                      struct swk_error *err);
+
 /* Appends the encoded message. SWK_ELIMIT if the buffer's limit forbids. */
 SWK_MUST_CHECK int swki_message_pack(const ProtobufCMessage *message,
                                      struct swki_buf *out,
@@ -74,6 +81,16 @@ size_t swki_message_packed_size(const ProtobufCMessage *message);
 /* A deep copy, with unknown fields; NULL for no memory. */
 ProtobufCMessage *swki_message_copy(const ProtobufCMessage *message,
                                     struct swki_arena *arena);
+
+/* Forgets what the schema does not have, at any depth; for what strangers wrote
+ * and others keep. */
+void swki_message_drop_unknown(ProtobufCMessage *message);
+
+/*
+ * Sub-messages and entries of lists, at any depth. Each takes two bytes of an
+ * encoded message at least, and far more of memory.
+ */
+size_t swki_message_parts(const ProtobufCMessage *message);
 
 /*
  * Whether two messages mean the same. Maps are compared regardless of order;

@@ -98,7 +98,9 @@ int swk_message_to_json(const char *type_name, const void *data, size_t len,
         return swki_fail(err, SWK_ENOTFOUND,
                          "message to JSON: unknown type of message");
     }
-    swki_arena_init(&arena, NULL, swki_message_memory_max(len));
+    /* Without a limit of memory: what a manager has stored, and the caller has
+     * got, must be shown, however sparse it is. */
+    swki_arena_init(&arena, NULL, SIZE_MAX);
     swki_buf_init(&buf, NULL, SIZE_MAX);
     rc = convert(type, data, len, flags, &arena, &buf, err);
     swki_arena_fini(&arena);
@@ -151,7 +153,7 @@ int swk_message_from_json(const char *type_name, const char *text,
         return swki_fail(err, SWK_ENOTFOUND,
                          "message from JSON: unknown type of message");
     }
-    swki_arena_init(&arena, NULL, swki_message_memory_max(text_len));
+    swki_arena_init(&arena, NULL, SIZE_MAX); /* as it can be written */
     swki_buf_init(&buf, NULL, SIZE_MAX);
     rc = parse(type, text, text_len, &arena, &buf, err);
     swki_arena_fini(&arena);

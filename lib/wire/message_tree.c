@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Copying and comparing whole messages. */
+/* Walks through whole messages: copying, comparing, counting. */
 
 #include <string.h>
 
@@ -125,6 +125,63 @@ ProtobufCMessage *swki_message_copy(const ProtobufCMessage *message,
         }
     }
     return copy;
+}
+
+/* The messages that a field holds: *out_count of them, from *out_messages. */
+static void list_messages(const ProtobufCMessage *message,
+                          const ProtobufCFieldDescriptor *field,
+                          const void **out_messages, size_t *out_count)
+{
+    const void *member = swki_field_member(message, field);
+
+    *out_messages = NULL;
+    *out_count = 0;
+    if (field->type != PROTOBUF_C_TYPE_MESSAGE) {
+        return;
+    }
+    if (field->label == PROTOBUF_C_LABEL_REPEATED) {
+        *out_messages = *(const void *const *)member;
+        *out_count = swki_field_count(message, field);
+    } else {
+        *out_messages = member;
+        *out_count = swki_field_is_set(message, field);
+    }
+}
+
+void swki_message_drop_unknown(ProtobufCMessage *message)
+{
+    message->n_unknown_fields = 0;
+    message->unknown_fields = NULL;
+    for (unsigned i = 0; i < message->descriptor->n_fields; i++) {
+        const void *messages;
+        size_t count;
+
+        list_messages(message, &message->descriptor->fields[i], &messages,
+                      &count);
+        for (size_t j = 0; j < count; j++) {
+            swki_message_drop_unknown(swki_pointer_at(messages, j));
+        }
+    }
+}
+
+size_t swki_message_parts(const ProtobufCMessage *message)
+{
+    size_t parts = 0;
+
+    for (unsigned i = 0; i < message->descriptor->n_fields; i++) {
+        const ProtobufCFieldDescriptor *field = &message->descriptor->fields[i];
+        const void *messages;
+        size_t count;
+
+        list_messages(message, field, &messages, &count);
+        parts += field->label == PROTOBUF_C_LABEL_REPEATED
+                     ? swki_field_count(message, field)
+                     : count;
+        for (size_t j = 0; j < count; j++) {
+            parts += swki_message_parts(swki_pointer_at(messages, j));
+        }
+    }
+    return parts;
 }
 
 static bool strings_equal(const char *a, const char *b)

@@ -9,8 +9,8 @@ byte that a manager sends them is seen.
 import base64
 import json
 
-from attack import (DENIED, INVALID, MANAGER, NOT_FOUND, OK, UNSERVED, WORKER,
-                    Attacked, attacker, openssl)
+from attack import (DENIED, EXHAUSTED, INVALID, MANAGER, NOT_FOUND, OK,
+                    UNSERVED, WORKER, Attacked, attacker, openssl)
 from swarm import expect, main, wait_for
 
 PAYLOAD = "payload-of-"
@@ -311,11 +311,45 @@ def a_worker_reports_no_more_than_it_may_of_its_own():
                             {"resources": {"nanoCpus": "-1"}},
                             {"resources": {"memoryBytes": "-5"}},
                             {"engine": {"labels": {str(i): "x" * 100
-                                                   for i in range(5000)}}}):
+                                                   for i in range(5000)}}},
+                            {"engine": {"plugins": [
+                                {"type": "Volume", "name": "v%d" % i}
+                                for i in range(9000)]}}):
             answer = liar.talk().call("Dispatcher/Session",
                                       {"description": description}, wait=300)
             expect(answer.status not in ("open", OK), answer)
         swarm.ctl("node", "ls")
+
+
+def a_worker_does_not_swell_what_managers_store():
+    with Attacked(drained=True) as swarm:
+        follower = swarm.add_manager("m2")
+        swarm.ctl("cluster", "update", "--heartbeatperiod", "10s")
+        with Node(swarm, "liar") as liar:
+            liar.register()
+            swarm.ctl("service", "create", "--detach", "--replicas", "2",
+                      "--constraint", "node.id==" + liar.id, "--name", "two",
+                      "--", "sleep", "1000")
+            wait_for(lambda: liar.poll(200) or len(liar.tasks()) == 2,
+                     "it has its tasks", 10)
+            # Two bytes on the wire for each port, and far more in memory.
+            for count in (1, 1000):
+                status = {"state": "RUNNING",
+                          "portStatus": {"ports": [{}] * count}}
+                answer = liar.call("Dispatcher/UpdateTaskStatus", {
+                    "sessionId": liar.session,
+                    "updates": [{"taskId": task, "status": status}
+                                for task in liar.tasks()]})
+                expect(answer.status == EXHAUSTED, answer)
+            for task in liar.tasks():
+                expect(stored_task(swarm, task)["status"]["state"] ==
+                       "ASSIGNED", "what was refused is stored")
+                answer = liar.report(task, "RUNNING", portStatus={})
+                expect(answer.status == OK, answer)
+                wait_for(lambda: stored_task(swarm, task)["status"]["state"] ==
+                         "RUNNING", "an honest report is taken")
+            expect(follower.running(), "the other manager has stopped")
+            expect("m2" in swarm.voters(), "the other manager is gone")
 
 
 def a_worker_gets_a_certificate_for_itself_alone():
@@ -393,5 +427,6 @@ def a_removed_worker_is_cut_off():
 main([a_worker_receives_nothing_that_is_not_its_own,
       a_worker_speaks_for_itself_alone,
       a_worker_reports_no_more_than_it_may_of_its_own,
+      a_worker_does_not_swell_what_managers_store,
       a_worker_gets_a_certificate_for_itself_alone,
       a_removed_worker_is_cut_off])

@@ -156,6 +156,7 @@ static int set_description(struct swki_agent *agent, const void *data,
     swki_free(agent->config.alloc, agent->description);
     agent->description = copy;
     agent->description_len = len;
+    agent->described = false;
     return SWK_OK;
 }
 

@@ -68,6 +68,7 @@ struct swki_agent {
     char session_id[SWK_ID_LEN_MAX + 1];
     uint8_t *description;
     size_t description_len;
+    bool described; /* the manager was sent it, or is being sent it */
     uint64_t last_call;
     uint64_t session_call; /* 0 for none, likewise below */
     uint64_t heartbeat_call;

@@ -103,6 +103,7 @@ void swki_agent_open_session(struct swki_agent *agent)
         request.description = (Swkpb__NodeDescription *)description;
     }
     request.session_id = agent->session_id;
+    agent->described = true;
     hang_up(agent, &agent->session_call);
     agent->session_call = swki_agent_call(
         agent, "/docker.swarmkit.v1.Dispatcher/Session", &request.base);
@@ -185,6 +186,9 @@ static void take_session_message(struct swki_agent *agent, const void *data,
         snprintf(agent->session_id, sizeof(agent->session_id), "%s", id);
         if (agent->state == SESSION_REGISTERING) {
             registered(agent);
+            if (!agent->described) { /* it changed while that was under way */
+                swki_agent_open_session(agent);
+            }
         } else if (changed) {
             open_assignments(agent);
         }

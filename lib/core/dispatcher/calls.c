@@ -17,6 +17,8 @@
 
 enum {
     REGISTRATIONS_MAX = 3,
+    /* A port may be reported once for each version of IP. */
+    REPORTS_OF_A_PORT_MAX = 2,
 };
 
 /* -- Sessions ------------------------------------------------------------- */
@@ -29,6 +31,12 @@ static int check_description(const Swkpb__NodeDescription *description,
     if (protobuf_c_message_get_packed_size(&description->base) >
         SWKI_DISPATCHER_DESCRIPTION_MAX) {
         return swki_fail(err, SWK_ELIMIT, "node description is too large");
+    }
+    if (swki_message_parts(&description->base) > SWKI_DISPATCHER_PARTS_MAX) {
+        return swki_fail(err, SWK_ELIMIT,
+                         "node description has more than %d parts: labels, "
+                         "plugins, resources, rules of consent",
+                         SWKI_DISPATCHER_PARTS_MAX);
     }
     if (resources != NULL &&
         (resources->nano_cpus < 0 || resources->memory_bytes < 0)) {
@@ -81,6 +89,7 @@ static int set_description(struct swki_dispatcher *d, struct node *node,
         swki_arena_fini(&arena);
         return SWK_ENOMEM;
     }
+    swki_message_drop_unknown(copy);
     swki_arena_fini(&node->description_arena);
     node->description_arena = arena;
     node->description = (Swkpb__NodeDescription *)copy;
@@ -300,6 +309,49 @@ static size_t details_size(const Swkpb__TaskStatus *status)
     return protobuf_c_message_get_packed_size(&details.base);
 }
 
+/* Ports that the task publishes, assigned already or only wanted. */
+static size_t published_count(const Swkpb__Task *task)
+{
+    const Swkpb__Endpoint *endpoint = task->endpoint;
+    size_t wanted = endpoint != NULL && endpoint->spec != NULL
+                        ? endpoint->spec->n_ports
+                        : 0;
+
+    return endpoint != NULL && endpoint->n_ports > wanted ? endpoint->n_ports
+                                                          : wanted;
+}
+
+/* What a node says of a task is in every manager's memory, and in all answers
+ * about the task. */
+static int check_status(const Swkpb__Task *task,
+                        const Swkpb__TaskStatus *status, struct swk_error *err)
+{
+    const bool has_container =
+        status->runtime_status_case ==
+        SWKPB__TASK_STATUS__RUNTIME_STATUS_CONTAINER;
+    const Swkpb__PortStatus *ports = status->port_status;
+
+    if (!worker_may_report(status->state)) {
+        return swki_fail(err, SWK_EINVAL, "state %d is not a node's to report",
+                         (int)status->state);
+    }
+    if (details_size(status) > SWKI_DISPATCHER_STATUS_MAX) {
+        return swki_fail(err, SWK_ELIMIT,
+                         "the status of a task is too large");
+    }
+    if (has_container && strlen(status->container->container_id) >
+                             SWKI_DISPATCHER_TEXT_MAX) {
+        return swki_fail(err, SWK_ELIMIT, "the ID of a container is too long");
+    }
+    if (ports != NULL &&
+        ports->n_ports > REPORTS_OF_A_PORT_MAX * published_count(task)) {
+        return swki_fail(err, SWK_ELIMIT,
+                         "%zu ports are reported of a task that publishes %zu",
+                         ports->n_ports, published_count(task));
+    }
+    return SWK_OK;
+}
+
 /* Whether a whole call of reports may be taken. */
 static int check_reports(const struct swki_dispatcher *d,
                          const struct node *node,
@@ -317,6 +369,7 @@ static int check_reports(const struct swki_dispatcher *d,
             request->updates[i];
         const struct swki_object *task =
             swki_view_get(view, SWKI_KIND_TASK, update->task_id);
+        int rc;
 
         if (task == NULL || update->status == NULL) {
             continue;
@@ -325,14 +378,9 @@ static int check_reports(const struct swki_dispatcher *d,
             return swki_fail(err, SWK_EDENIED,
                              "cannot update a task not assigned this node");
         }
-        if (!worker_may_report(update->status->state)) {
-            return swki_fail(err, SWK_EINVAL,
-                             "state %d is not a node's to report",
-                             (int)update->status->state);
-        }
-        if (details_size(update->status) > SWKI_DISPATCHER_STATUS_MAX) {
-            return swki_fail(err, SWK_ELIMIT,
-                             "the status of a task is too large");
+        rc = check_status(swki_task(task), update->status, err);
+        if (rc != SWK_OK) {
+            return rc;
         }
     }
     return SWK_OK;

@@ -39,6 +39,8 @@ enum {
     SWKI_DISPATCHER_UPDATES_MAX = 4096,       /* reports in one call */
     SWKI_DISPATCHER_QUEUE_MAX = 65536,        /* reports not written yet */
     SWKI_DISPATCHER_DESCRIPTION_MAX = 262144, /* encoded bytes */
+    SWKI_DISPATCHER_PARTS_MAX = 8192, /* labels, plugins, resources and such of
+                                         a description, all in all */
 };
 
 /* A manager that nodes may talk to. */

@@ -15,6 +15,7 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "base/utf8.h"
 #include "core/dispatcher/internal.h"
 
 static const struct swki_object *find_driven(const struct swki_view *view,
@@ -281,6 +282,7 @@ static void describe_wait(const struct sent_task *sent,
             snprintf(text, SWKI_DISPATCHER_REASON_SIZE,
                      "waits for secret %.64s of driver %.64s: %s",
                      name_of(lease), spec_of(lease)->driver->name, why);
+            swki_utf8_repair(text); /* a name may be cut within a character */
             return;
         }
     }
@@ -298,6 +300,7 @@ void swki_dispatcher_describe_lack(const struct sent_task *sent,
             snprintf(text, SWKI_DISPATCHER_REASON_SIZE,
                      "driver %.64s gives no secret %.64s: %s",
                      spec_of(lease)->driver->name, name_of(lease), lease->lack);
+            swki_utf8_repair(text);
             return;
         }
     }

@@ -72,6 +72,9 @@ static struct report *new_report(struct swki_dispatcher *d,
         free_report(d, report);
         return NULL;
     }
+    swki_message_drop_unknown(&report->status->base);
+    report->status->applied_by = NULL; /* not the node's to say */
+    report->status->applied_at = NULL;
     cut(report->status->message);
     cut(report->status->err);
     return report;

@@ -122,6 +122,18 @@ _Static_assert(SWKPB__STORE_ACTION_KIND__STORE_ACTION_CREATE ==
                        SWKI_CHANGE_DELETE + 1,
                "changes and actions differ by one");
 
+/* An object that could not be read back would stop every manager when it
+ * reads the entry, and for good. */
+static int add_message(struct swki_buf *buf, const ProtobufCMessage *message,
+                       size_t size, struct swk_error *err)
+{
+    if (swki_message_pack_sized(message, size, buf, err) < 0) {
+        return fail_append(buf, err);
+    }
+    return swki_message_check(message->descriptor, buf->data + buf->len - size,
+                              size, err);
+}
+
 int swki_codec_add_action(struct swki_buf *buf, enum swki_change change,
                           const struct swki_object *object,
                           struct swk_error *err)
@@ -141,9 +153,7 @@ int swki_codec_add_action(struct swki_buf *buf, enum swki_change change,
          swki_codec_add_varint(buf, (uint64_t)change + 1) &&
          add_tag(buf, field, DELIMITED) && swki_codec_add_varint(buf, size);
     if (ok && whole) {
-        return swki_message_pack_sized(message, size, buf, err) < 0
-                   ? fail_append(buf, err)
-                   : SWK_OK;
+        return add_message(buf, message, size, err);
     }
     ok = ok && add_tag(buf, 1, DELIMITED) &&
          swki_codec_add_varint(buf, id_len) && swki_buf_append(buf, id, id_len);

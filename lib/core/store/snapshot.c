@@ -134,6 +134,8 @@ static int restore_object(struct swki_tx *tx, enum swki_kind kind,
                        : swki_tx_put_next(tx, old, object, err);
 }
 
+/* No object is larger than the entry that it came with, so there is no limit of
+ * memory here either. */
 static int restore_store(struct swki_tx *tx, const uint8_t *data, size_t len,
                          struct swk_error *err)
 {
@@ -142,7 +144,7 @@ static int restore_store(struct swki_tx *tx, const uint8_t *data, size_t len,
     struct swki_field field;
     int rc;
 
-    swki_arena_init(&arena, tx->store->alloc, 0);
+    swki_arena_init(&arena, tx->store->alloc, SIZE_MAX);
     while ((rc = swki_reader_next(&reader, &field)) > 0) {
         enum swki_kind kind = swki_codec_snapshot_kind(field.number);
 
@@ -154,7 +156,6 @@ static int restore_store(struct swki_tx *tx, const uint8_t *data, size_t len,
             break;
         }
         swki_arena_reset(&arena);
-        arena.limit = swki_message_memory_max(field.len);
         rc = restore_object(tx, kind, &field, &arena, err);
         if (rc < 0) {
             break;

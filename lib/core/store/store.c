@@ -401,6 +401,8 @@ static int apply_request(struct swki_store *store, uint64_t index,
     return SWK_OK;
 }
 
+/* Without a limit of memory: an entry is small, and one that was committed and
+ * could not be taken would stop every manager, for good. */
 static int apply_foreign(struct swki_store *store, uint64_t index,
                          const uint8_t *data, size_t len,
                          struct swk_error *err)
@@ -409,7 +411,7 @@ static int apply_foreign(struct swki_store *store, uint64_t index,
     ProtobufCMessage *message;
     int rc;
 
-    swki_arena_init(&arena, store->alloc, swki_message_memory_max(len));
+    swki_arena_init(&arena, store->alloc, SIZE_MAX);
     rc = swki_message_unpack(&swkpb__internal_raft_request__descriptor, data,
                              len, &arena, &message, err);
     if (rc == SWK_OK) {

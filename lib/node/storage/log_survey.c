@@ -90,8 +90,7 @@ static int count_changes(struct swki_log_survey *survey,
     struct swki_arena arena;
     int rc;
 
-    swki_arena_init(&arena, survey->alloc,
-                    swki_message_memory_max(entry->data_len));
+    swki_arena_init(&arena, survey->alloc, SIZE_MAX);
     rc = swki_message_unpack(&swkpb__internal_raft_request__descriptor,
                              entry->data, entry->data_len, &arena, &message,
                              err);

@@ -610,8 +610,7 @@ int swk_offline_import(const struct swk_offline_config *config,
     if (rc != 0) {
         return rc;
     }
-    swki_arena_init(&i.arena, i.config.alloc,
-                    swki_message_memory_max(i.what.data_len));
+    swki_arena_init(&i.arena, i.config.alloc, SIZE_MAX); /* any objects fit */
     swki_credentials_init(&i.credentials, i.config.alloc);
     swki_buf_init(&i.snapshot, i.config.alloc, SIZE_MAX);
     rc = import_all(&i, err);

@@ -273,6 +273,36 @@ static void an_import_is_the_log_of_one_new_manager(void **state)
     swk_offline_close(offline);
 }
 
+static void what_takes_much_memory_is_imported(void **state)
+{
+    enum {
+        PORTS = 20000,
+    };
+    static Swkpb__PortConfig *ports[PORTS]; /* all empty: two bytes each */
+    Swkpb__PortConfig port = SWKPB__PORT_CONFIG__INIT;
+    Swkpb__PortStatus port_status = SWKPB__PORT_STATUS__INIT;
+    Swkpb__TaskStatus status = SWKPB__TASK_STATUS__INIT;
+    struct f *f = *state;
+    struct swk_offline_import_report report;
+    const Swkpb__StoreSnapshot *store;
+    struct swki_arena arena;
+    swk_offline *offline;
+
+    for (size_t i = 0; i < PORTS; i++) {
+        ports[i] = &port;
+    }
+    port_status.ports = ports;
+    port_status.n_ports = PORTS;
+    status.port_status = &port_status;
+    f->tasks_made[0].status = &status;
+    assert_int_equal(import(f, &report), 0);
+    offline = open_new(f);
+    store = state_at(offline, 71, &arena)->store;
+    assert_int_equal(store->tasks[0]->status->port_status->n_ports, PORTS);
+    swki_arena_fini(&arena);
+    swk_offline_close(offline);
+}
+
 static const Swkpb__Node *find_node(const Swkpb__StoreSnapshot *store,
                                     const char *id)
 {
@@ -675,6 +705,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(an_import_is_the_log_of_one_new_manager),
+        TEST(what_takes_much_memory_is_imported),
         TEST(workers_carry_over_and_managers_are_locked_out),
         TEST(the_new_manager_has_a_certificate_of_the_same_ca),
         TEST(a_locked_swarm_stays_locked),

@@ -353,6 +353,52 @@ static void the_public_call_refuses_misuse_and_damage(void **state)
         SWK_EINVAL);
 }
 
+/* What managers store, workers may have written, in two bytes for each port. */
+static void the_public_calls_take_what_is_sparse(void **state)
+{
+    enum {
+        PORTS = 100000,
+    };
+    static const char start[] = "{\"status\":{\"portStatus\":{\"ports\":[{},";
+    static uint8_t data[2 * PORTS + 16];
+    static Swkpb__PortConfig *ports[PORTS];
+    Swkpb__Task task = SWKPB__TASK__INIT;
+    Swkpb__TaskStatus status = SWKPB__TASK_STATUS__INIT;
+    Swkpb__PortStatus port_status = SWKPB__PORT_STATUS__INIT;
+    Swkpb__PortConfig port = SWKPB__PORT_CONFIG__INIT;
+    struct swk_error err = {0};
+    uint8_t *again = NULL;
+    char *text = NULL;
+    size_t again_len = 0;
+    size_t len;
+    int rc;
+
+    (void)state;
+    for (size_t i = 0; i < PORTS; i++) {
+        ports[i] = &port;
+    }
+    port_status.ports = ports;
+    port_status.n_ports = PORTS;
+    status.port_status = &port_status;
+    task.status = &status;
+    len = protobuf_c_message_get_packed_size(&task.base);
+    assert_in_range(len, 2 * PORTS, sizeof(data));
+    protobuf_c_message_pack(&task.base, data);
+    assert_int_equal(swk_message_to_json("docker.swarmkit.v1.Task", data, len,
+                                         0, &text, &err),
+                     0);
+    assert_non_null(strstr(text, start));
+    rc = swk_message_from_json("docker.swarmkit.v1.Task", text, strlen(text),
+                               &again, &again_len, &err);
+    if (rc != SWK_ENOTSUP) { /* else built without */
+        assert_int_equal(rc, 0);
+        assert_int_equal(again_len, len);
+        assert_memory_equal(again, data, len);
+    }
+    swk_message_data_free(again, again_len);
+    swk_message_json_free(text);
+}
+
 static void every_listed_type_is_known(void **state)
 {
     uint32_t count = 0;
@@ -389,6 +435,7 @@ int main(void)
         cmocka_unit_test(a_full_buffer_is_an_error_and_gets_nothing),
         cmocka_unit_test(the_public_call_takes_encoded_messages),
         cmocka_unit_test(the_public_call_refuses_misuse_and_damage),
+        cmocka_unit_test(the_public_calls_take_what_is_sparse),
         cmocka_unit_test(every_listed_type_is_known),
     };
 

@@ -9,6 +9,7 @@
 #include "base/alloc.h"
 #include "objects.pb-c.h"
 #include "raftpb/raft.pb-c.h"
+#include "wire/json_read.h"
 #include "wire/message.h"
 
 enum {
@@ -352,6 +353,49 @@ static void unpack_keeps_unknown_fields_and_enum_values(void **state)
     assert_memory_equal(f->buf.data, data, sizeof(data) - 1);
 }
 
+static void unknown_fields_are_dropped_at_any_depth(void **state)
+{
+    /* Field 1000 with "xy": of the status, its container, its ports and one
+     * port, whose target is 80. */
+    static const char data[] = "\xc2\x3e\x02xy"
+                               "\x2a\x05\xc2\x3e\x02xy"
+                               "\x32\x0e\xc2\x3e\x02xy"
+                               "\x0a\x07\xc2\x3e\x02xy\x18\x50";
+    struct f *f = *state;
+    Swkpb__TaskStatus *status;
+
+    assert_int_equal(unpack(f, &swkpb__task_status__descriptor, data,
+                            sizeof(data) - 1, &status),
+                     0);
+    assert_int_equal(status->port_status->ports[0]->base.n_unknown_fields, 1);
+    swki_message_drop_unknown(&status->base);
+    packed(f, &status->base);
+    assert_int_equal(f->buf.len, 8);
+    assert_memory_equal(f->buf.data, "\x2a\x00\x32\x04\x0a\x02\x18\x50", 8);
+}
+
+static void parts_are_messages_and_entries_of_lists(void **state)
+{
+    /* An engine with two labels and a plugin; generic resources, of which one
+     * has a name; two allowed images. */
+    static const char json[] =
+        "{\"hostname\":\"h\",\"engine\":{\"labels\":{\"a\":\"1\",\"b\":\"\"},"
+        "\"plugins\":[{}]},\"resources\":{\"generic\":[{},"
+        "{\"namedResourceSpec\":{}}]},"
+        "\"consent\":{\"images\":{\"allow\":[\"x\",\"y\"]}}}";
+    struct f *f = *state;
+    ProtobufCMessage *message;
+    int rc = swki_message_from_json(&swkpb__node_description__descriptor, json,
+                                    sizeof(json) - 1, &f->arena, &message,
+                                    &f->err);
+
+    if (rc == SWK_ENOTSUP) {
+        skip();
+    }
+    assert_int_equal(rc, 0);
+    assert_int_equal(swki_message_parts(message), 12);
+}
+
 static void unpack_stops_at_the_arenas_limit(void **state)
 {
     struct f *f = *state;
@@ -681,6 +725,8 @@ int main(void)
         TEST(unpack_leaves_lists_that_are_no_maps_in_their_order),
         TEST(unpack_gives_a_map_entry_its_message_value),
         TEST(unpack_keeps_unknown_fields_and_enum_values),
+        TEST(unknown_fields_are_dropped_at_any_depth),
+        TEST(parts_are_messages_and_entries_of_lists),
         TEST(unpack_stops_at_the_arenas_limit),
         TEST(unpack_and_pack_survive_any_want_of_memory),
         TEST(unpack_refuses_more_than_it_can_count),

@@ -360,6 +360,47 @@ static void a_new_description_resumes_the_session_it_has(void **state)
     assert_null(find_call(f, "Session")); /* nothing new in it */
 }
 
+static const char *described_as(struct f *f)
+{
+    const struct swki_agent_action *call = find_call(f, "Session");
+    ProtobufCMessage *message;
+
+    if (call == NULL) {
+        return "not described";
+    }
+    assert_int_equal(swki_message_unpack(&swkpb__session_request__descriptor,
+                                         call->data, call->data_len, &f->arena,
+                                         &message, NULL),
+                     0);
+    return ((Swkpb__SessionRequest *)message)->description->hostname;
+}
+
+/* As by a certificate that is renewed at that moment: managers wait for it. */
+static void a_description_that_changes_while_registering_is_sent(void **state)
+{
+    struct f *f = *state;
+    Swkpb__NodeDescription description = SWKPB__NODE_DESCRIPTION__INIT;
+    uint8_t data[32];
+    size_t len;
+
+    start(f);
+    clear(f);
+    swki_agent_connected(f->agent, f->now);
+    f->session_call = find_call(f, "Session")->call_id;
+    clear(f);
+    description.hostname = (char *)"renamed";
+    len = protobuf_c_message_pack(&description.base, data);
+    assert_int_equal(swki_agent_describe(f->agent, f->now, data, len, NULL), 0);
+    assert_string_equal(described_as(f), "not described");
+    tell_session(f);
+    assert_string_equal(described_as(f), "renamed");
+    assert_true(swki_agent_registered(f->agent));
+    f->session_call = find_call(f, "Session")->call_id;
+    clear(f);
+    tell_session(f);
+    assert_string_equal(described_as(f), "not described"); /* it was */
+}
+
 /* -- Assignments ---------------------------------------------------------- */
 
 static void a_complete_set_removes_what_it_does_not_name(void **state)
@@ -819,6 +860,7 @@ int main(void)
         TEST(a_silent_manager_is_given_up_after_five_seconds),
         TEST(pauses_between_attempts_grow_and_are_bounded),
         TEST(a_new_description_resumes_the_session_it_has),
+        TEST(a_description_that_changes_while_registering_is_sent),
         TEST(a_complete_set_removes_what_it_does_not_name),
         TEST(a_removed_node_ends_its_tasks),
         TEST(a_removed_node_calls_nobody_again),

@@ -304,6 +304,59 @@ static void bad_descriptions_are_refused(void **state)
     f_fini(&f);
 }
 
+static uint64_t describe_plugins(struct f *f, size_t count)
+{
+    ProtobufCMessageUnknownField unknown = {
+        .tag = 5000,
+        .wire_type = PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED,
+        .len = 4,
+        .data = (uint8_t *)"\x03"
+                           "new",
+    };
+    Swkpb__SessionRequest request = SWKPB__SESSION_REQUEST__INIT;
+    Swkpb__NodeDescription description = SWKPB__NODE_DESCRIPTION__INIT;
+    Swkpb__EngineDescription engine = SWKPB__ENGINE_DESCRIPTION__INIT;
+    Swkpb__PluginDescription plugin = SWKPB__PLUGIN_DESCRIPTION__INIT;
+    Swkpb__PluginDescription **list = calloc(count, sizeof(list[0]));
+    uint64_t call;
+
+    assert_non_null(list);
+    for (size_t i = 0; i < count; i++) {
+        list[i] = &plugin;
+    }
+    engine.base.unknown_fields = description.base.unknown_fields = &unknown;
+    engine.base.n_unknown_fields = description.base.n_unknown_fields = 1;
+    engine.plugins = list;
+    engine.n_plugins = count;
+    description.engine = &engine;
+    request.description = &description;
+    call = f_call(f, "n1", SESSION, &request.base);
+    free(list);
+    return call;
+}
+
+static void a_description_lists_only_so_much(void **state)
+{
+    const Swkpb__NodeDescription *stored;
+    uint64_t call;
+    struct f f;
+
+    (void)state;
+    f_set_up(&f);
+    call = describe_plugins(&f, SWKI_DISPATCHER_PARTS_MAX);
+    assert_int_equal(f_status(&f, call), SWKI_STATUS_RESOURCE_EXHAUSTED);
+    assert_non_null(strstr(f_text(&f, call), "plugins"));
+    /* The engine is a part, too. */
+    call = describe_plugins(&f, SWKI_DISPATCHER_PARTS_MAX - 1);
+    assert_int_equal(f_status(&f, call), -1);
+    f_settle(&f);
+    stored = f_node(&f, "n1")->description;
+    assert_int_equal(stored->engine->n_plugins, SWKI_DISPATCHER_PARTS_MAX - 1);
+    assert_int_equal(stored->base.n_unknown_fields, 0);
+    assert_int_equal(stored->engine->base.n_unknown_fields, 0);
+    f_fini(&f);
+}
+
 static void too_many_registrations_are_refused_for_a_while(void **state)
 {
     struct f f;
@@ -612,6 +665,7 @@ int main(void)
         cmocka_unit_test(resuming_keeps_the_session_and_takes_the_description),
         cmocka_unit_test(a_description_survives_a_status_that_follows),
         cmocka_unit_test(bad_descriptions_are_refused),
+        cmocka_unit_test(a_description_lists_only_so_much),
         cmocka_unit_test(too_many_registrations_are_refused_for_a_while),
         cmocka_unit_test(heartbeats_need_the_session),
         cmocka_unit_test(the_period_is_the_clusters_or_grows_with_the_swarm),

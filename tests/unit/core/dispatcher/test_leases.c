@@ -379,6 +379,28 @@ static void all_tasks_that_wait_for_a_value_say_why(void **state)
     f_fini(&f);
 }
 
+static void a_reason_that_cuts_a_long_name_is_text_all_the_same(void **state)
+{
+    /* 62 bytes, and one character of three that no longer fits whole. */
+    static const char driver[] =
+        "dddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddd"
+        "\xe2\x82\xac-store";
+    struct f f;
+    uint64_t stream = set_up(&f);
+    char text[160];
+
+    (void)state;
+    add_driven(&f, "s3", driver);
+    add_user(&f, "t1", "s3", NULL);
+    f_advance(&f, A_WHILE);
+    fail_for_now(&f, swki_dispatcher_next_fetch(f.d, f.s.now)->id, "sealed");
+    assert_string_equal(next(&f, stream), "none");
+    snprintf(text, sizeof(text),
+             "waits for secret s3 of driver %.62s??: sealed", driver);
+    assert_string_equal(error_of(&f, "t1"), text);
+    f_fini(&f);
+}
+
 static void a_reason_is_written_when_it_changes_alone(void **state)
 {
     static const char *const reasons[] = {"sealed", "sealed", "gone", "gone",
@@ -928,6 +950,7 @@ int main(void)
         cmocka_unit_test(
             a_provider_that_is_silent_is_asked_again_then_given_up),
         cmocka_unit_test(all_tasks_that_wait_for_a_value_say_why),
+        cmocka_unit_test(a_reason_that_cuts_a_long_name_is_text_all_the_same),
         cmocka_unit_test(a_reason_is_written_when_it_changes_alone),
         cmocka_unit_test(the_node_is_told_why_no_value_came_in_the_end),
         cmocka_unit_test(a_task_that_got_its_value_is_sent_without_an_error),

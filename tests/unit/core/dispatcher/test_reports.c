@@ -189,14 +189,26 @@ static void a_foreign_task_spoils_the_whole_call(void **state)
     f_fini(&f);
 }
 
-static uint64_t report_text(struct f *f, const char *session_id, char *message,
-                            size_t container_len)
+static uint64_t report_status(struct f *f, const char *session_id,
+                              Swkpb__TaskStatus *status)
 {
     Swkpb__UpdateTaskStatusRequest request =
         SWKPB__UPDATE_TASK_STATUS_REQUEST__INIT;
     Swkpb__UpdateTaskStatusRequest__TaskStatusUpdate update =
         SWKPB__UPDATE_TASK_STATUS_REQUEST__TASK_STATUS_UPDATE__INIT;
     Swkpb__UpdateTaskStatusRequest__TaskStatusUpdate *updates[] = {&update};
+
+    update.task_id = (char *)"t1";
+    update.status = status;
+    request.session_id = (char *)session_id;
+    request.updates = updates;
+    request.n_updates = 1;
+    return f_call(f, "n1", TASK_STATUS, &request.base);
+}
+
+static uint64_t report_text(struct f *f, const char *session_id, char *message,
+                            size_t container_len)
+{
     Swkpb__TaskStatus status = SWKPB__TASK_STATUS__INIT;
     Swkpb__ContainerStatus container = SWKPB__CONTAINER_STATUS__INIT;
     char *container_id = malloc(container_len + 1);
@@ -210,12 +222,7 @@ static uint64_t report_text(struct f *f, const char *session_id, char *message,
     status.message = message;
     status.runtime_status_case = SWKPB__TASK_STATUS__RUNTIME_STATUS_CONTAINER;
     status.container = &container;
-    update.task_id = (char *)"t1";
-    update.status = &status;
-    request.session_id = (char *)session_id;
-    request.updates = updates;
-    request.n_updates = 1;
-    call = f_call(f, "n1", TASK_STATUS, &request.base);
+    call = report_status(f, session_id, &status);
     free(container_id);
     return call;
 }
@@ -258,6 +265,10 @@ static void huge_reports_are_refused(void **state)
     assert_int_equal(
         f_status(&f, report_text(&f, id, (char *)"", 100000)),
         SWKI_STATUS_RESOURCE_EXHAUSTED);
+    assert_int_equal(
+        f_status(&f, report_text(&f, id, (char *)"",
+                                 SWKI_DISPATCHER_TEXT_MAX + 1)),
+        SWKI_STATUS_RESOURCE_EXHAUSTED);
     request.session_id = (char *)id;
     request.n_updates = SWKI_DISPATCHER_UPDATES_MAX + 1;
     assert_int_equal(
@@ -265,6 +276,125 @@ static void huge_reports_are_refused(void **state)
         SWKI_STATUS_RESOURCE_EXHAUSTED);
     f_settle(&f);
     assert_int_equal(f_task_state(&f, "t1"), ASSIGNED);
+    f_fini(&f);
+}
+
+static uint64_t report_ports(struct f *f, const char *session_id,
+                             Swkpb__TaskState state, size_t count)
+{
+    Swkpb__TaskStatus status = SWKPB__TASK_STATUS__INIT;
+    Swkpb__PortStatus ports = SWKPB__PORT_STATUS__INIT;
+    Swkpb__PortConfig port = SWKPB__PORT_CONFIG__INIT;
+    Swkpb__PortConfig **list = calloc(count, sizeof(list[0]));
+    uint64_t call;
+
+    assert_non_null(list);
+    for (size_t i = 0; i < count; i++) {
+        list[i] = &port;
+    }
+    ports.ports = list;
+    ports.n_ports = count;
+    status.state = state;
+    status.port_status = &ports;
+    call = report_status(f, session_id, &status);
+    free(list);
+    return call;
+}
+
+/* A task that publishes that many ports, or wants to, with no numbers yet. */
+static void add_publishing_task(struct f *f, bool assigned, size_t count)
+{
+    struct swki_object *object = f_make_task("t1", "");
+    Swkpb__Task *task = swki_task_edit(object);
+    Swkpb__PortConfig **list = swarm_new(object, count * sizeof(list[0]));
+
+    task->endpoint = swarm_new(object, sizeof(*task->endpoint));
+    swkpb__endpoint__init(task->endpoint);
+    task->endpoint->spec = swarm_new(object, sizeof(*task->endpoint->spec));
+    swkpb__endpoint_spec__init(task->endpoint->spec);
+    for (size_t i = 0; i < count; i++) {
+        list[i] = swarm_new(object, sizeof(*list[i]));
+        swkpb__port_config__init(list[i]);
+        list[i]->target_port = (uint32_t)(80 + i);
+        list[i]->publish_mode = SWKPB__PORT_CONFIG__PUBLISH_MODE__HOST;
+    }
+    if (assigned) {
+        task->endpoint->ports = list;
+        task->endpoint->n_ports = count;
+    } else {
+        task->endpoint->spec->ports = list;
+        task->endpoint->spec->n_ports = count;
+    }
+    f_place_task(f, object, "n1");
+}
+
+static void no_more_ports_are_reported_than_a_task_publishes(void **state)
+{
+    static const struct {
+        bool assigned;
+        size_t published;
+    } cases[] = {{true, 3}, {false, 3}, {true, 0}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        size_t most = 2 * cases[i].published; /* by IPv4 and by IPv6 */
+        struct f f;
+        const char *id;
+
+        f_set_up(&f);
+        id = f_register(&f, "n1");
+        add_publishing_task(&f, cases[i].assigned, cases[i].published);
+        assert_int_equal(
+            f_status(&f, report_ports(&f, id, RUNNING, most + 1)),
+            SWKI_STATUS_RESOURCE_EXHAUSTED);
+        assert_int_equal(f_status(&f, report_ports(&f, id, RUNNING, 1000)),
+                         SWKI_STATUS_RESOURCE_EXHAUSTED);
+        f_settle(&f);
+        assert_int_equal(f_task_state(&f, "t1"), ASSIGNED);
+        assert_int_equal(f_status(&f, report_ports(&f, id, RUNNING, most)),
+                         SWKI_STATUS_OK);
+        f_settle(&f);
+        assert_int_equal(
+            swki_task(swarm_get(&f.s, SWKI_KIND_TASK, "t1"))
+                ->status->port_status->n_ports,
+            most);
+        f_fini(&f);
+    }
+}
+
+static void no_unknown_field_of_a_report_is_stored(void **state)
+{
+    ProtobufCMessageUnknownField unknown = {
+        .tag = 5000,
+        .wire_type = PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED,
+        .len = 4,
+        .data = (uint8_t *)"\x03"
+                           "new",
+    };
+    Swkpb__TaskStatus status = SWKPB__TASK_STATUS__INIT;
+    Swkpb__ContainerStatus container = SWKPB__CONTAINER_STATUS__INIT;
+    const Swkpb__TaskStatus *stored;
+    struct f f;
+    const char *id;
+
+    (void)state;
+    container.base.unknown_fields = status.base.unknown_fields = &unknown;
+    container.base.n_unknown_fields = status.base.n_unknown_fields = 1;
+    container.container_id = (char *)"c1";
+    status.state = RUNNING;
+    status.runtime_status_case = SWKPB__TASK_STATUS__RUNTIME_STATUS_CONTAINER;
+    status.container = &container;
+    f_set_up(&f);
+    id = f_register(&f, "n1");
+    f_add_task(&f, "t1", "n1");
+    assert_int_equal(f_status(&f, report_status(&f, id, &status)),
+                     SWKI_STATUS_OK);
+    f_settle(&f);
+    stored = swki_task(swarm_get(&f.s, SWKI_KIND_TASK, "t1"))->status;
+    assert_int_equal(stored->state, RUNNING);
+    assert_string_equal(stored->container->container_id, "c1");
+    assert_int_equal(stored->base.n_unknown_fields, 0);
+    assert_int_equal(stored->container->base.n_unknown_fields, 0);
     f_fini(&f);
 }
 
@@ -365,6 +495,8 @@ int main(void)
         cmocka_unit_test(a_foreign_task_spoils_the_whole_call),
         cmocka_unit_test(texts_of_reports_are_cut_between_characters),
         cmocka_unit_test(huge_reports_are_refused),
+        cmocka_unit_test(no_more_ports_are_reported_than_a_task_publishes),
+        cmocka_unit_test(no_unknown_field_of_a_report_is_stored),
         cmocka_unit_test(tasks_of_a_node_down_too_long_are_orphaned),
         cmocka_unit_test(changes_of_leaders_do_not_put_off_orphaning),
         cmocka_unit_test(what_the_log_refused_is_written_later),

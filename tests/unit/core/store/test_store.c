@@ -340,6 +340,24 @@ static void an_entry_too_large_changes_nothing(void **state)
                      0);
 }
 
+/* No manager could read the entry, ever. */
+static void text_that_is_no_text_changes_nothing(void **state)
+{
+    struct f *f = *state;
+    struct swki_object *o = config_new("cut", "cut");
+    struct swki_tx *tx = begin(f);
+
+    swki_config_edit(o)->spec->annotations->name =
+        swki_arena_strdup(swki_object_arena(o), "caf\xc3");
+    assert_int_equal(swki_tx_create(tx, o, NULL), 0);
+    assert_int_equal(swki_tx_commit(tx, remember_fate, f, NULL, &f->err),
+                     SWK_EMALFORMED);
+    assert_non_null(strstr(f->err.text, "Annotations.name is not UTF-8 text"));
+    assert_int_equal(f->log.last, 0);
+    assert_null(
+        swki_view_get(swki_store_head(f->store), SWKI_KIND_CONFIG, "cut"));
+}
+
 struct sized {
     const char *id;
     size_t size;
@@ -537,6 +555,72 @@ static void an_entry_that_does_not_apply_is_fatal(void **state)
                      SWK_EMALFORMED);
 }
 
+/* One that takes far more memory than bytes: of two bytes for each platform. */
+static struct swki_object *sparse_service_new(const char *id)
+{
+    enum {
+        PLATFORMS = 10000,
+    };
+    static Swkpb__Platform platform = SWKPB__PLATFORM__INIT;
+    struct swki_object *o = swki_object_new(NULL, SWKI_KIND_SERVICE);
+    struct swki_arena *arena = swki_object_arena(o);
+    Swkpb__Service *service = swki_service_edit(o);
+    Swkpb__ServiceSpec *spec = swki_arena_calloc(arena, 1, sizeof(*spec));
+    Swkpb__Annotations *names = swki_arena_calloc(arena, 1, sizeof(*names));
+    Swkpb__TaskSpec *task = swki_arena_calloc(arena, 1, sizeof(*task));
+    Swkpb__Placement *placement =
+        swki_arena_calloc(arena, 1, sizeof(*placement));
+
+    swkpb__service_spec__init(spec);
+    swkpb__annotations__init(names);
+    swkpb__task_spec__init(task);
+    swkpb__placement__init(placement);
+    placement->platforms =
+        swki_arena_calloc(arena, PLATFORMS, sizeof(placement->platforms[0]));
+    placement->n_platforms = PLATFORMS;
+    for (size_t i = 0; i < PLATFORMS; i++) {
+        placement->platforms[i] = &platform;
+    }
+    names->name = swki_arena_strdup(arena, id);
+    task->placement = placement;
+    spec->annotations = names;
+    spec->task = task;
+    service->id = swki_arena_strdup(arena, id);
+    service->spec = spec;
+    return o;
+}
+
+/* Everybody must take what is committed, however large it is in memory. */
+static void what_is_sparse_is_taken_from_entries_and_snapshots(void **state)
+{
+    struct f *f = *state;
+    const struct swki_store_config config = {0};
+    struct swki_store *others[2];
+    struct swki_tx *tx = begin(f);
+    struct swki_buf snapshot;
+
+    assert_int_equal(swki_tx_create(tx, sparse_service_new("s1"), NULL), 0);
+    assert_int_equal(swki_tx_create(tx, sparse_service_new("s2"), NULL), 0);
+    commit(f, tx);
+    storelog_commit_all(&f->log, f->store);
+    swki_buf_init(&snapshot, NULL, SIZE_MAX);
+    assert_int_equal(
+        swki_view_save(swki_store_committed(f->store), &snapshot, NULL), 0);
+    assert_int_equal(swki_store_new(&config, &others[0], NULL), 0);
+    assert_int_equal(swki_store_new(&config, &others[1], NULL), 0);
+    assert_int_equal(swki_store_apply(others[0], 1, f->log.entries[1].data,
+                                      f->log.entries[1].len, NULL),
+                     0);
+    assert_int_equal(
+        swki_store_restore(others[1], 1, snapshot.data, snapshot.len, NULL), 0);
+    for (size_t i = 0; i < 2; i++) {
+        assert_non_null(swki_view_get(swki_store_committed(others[i]),
+                                      SWKI_KIND_SERVICE, "s2"));
+        swki_store_free(others[i]);
+    }
+    swki_buf_fini(&snapshot);
+}
+
 static void restore_refuses_other_versions(void **state)
 {
     struct f *f = *state;
@@ -581,6 +665,7 @@ int main(void)
         TEST(a_batch_splits_and_undoes_a_failing_step),
         TEST(a_batch_stops_for_good_when_a_commit_fails),
         TEST(an_entry_too_large_changes_nothing),
+        TEST(text_that_is_no_text_changes_nothing),
         TEST(a_batch_commits_when_a_step_brings_it_over_its_size),
         TEST(a_batch_commits_before_a_step_that_does_not_fit),
         TEST(a_step_moved_to_the_next_entry_keeps_all_its_writes),
@@ -588,6 +673,7 @@ int main(void)
         TEST(a_follower_refuses_writes_but_not_empty_transactions),
         TEST(lost_leadership_leaves_the_outcome_unknown),
         TEST(an_entry_that_does_not_apply_is_fatal),
+        TEST(what_is_sparse_is_taken_from_entries_and_snapshots),
         TEST(restore_refuses_other_versions),
         TEST(policy_names_the_actor_and_the_field),
     };
