@@ -26,29 +26,38 @@ static const char *time_text(swk_wall time, char out_text[TIME_TEXT_SIZE])
     return out_text;
 }
 
-/* position counts from 1. */
+/* position counts from 1; which side of the limit is wrong: "before" or
+ * "after". */
+static int fail_dates(const mbedtls_x509_crt *certificate, size_t position,
+                      const char *side, swk_wall limit,
+                      const struct swki_chain *chain, struct swk_error *err)
+{
+    char name[65];
+    char limit_text[TIME_TEXT_SIZE];
+    char now_text[TIME_TEXT_SIZE];
+    bool tells_now = !(chain->flags & SWKI_CHAIN_LASTING_REASON);
+
+    swki_mbed_name(certificate, name);
+    return swki_fail(err, SWK_ECLOCK,
+                     "certificate (%zu - %s) not valid %s %s%s%s", position,
+                     name, side, time_text(limit, limit_text),
+                     tells_now ? ", and it is currently " : "",
+                     tells_now ? time_text(chain->now, now_text) : "");
+}
+
 static int check_dates(const mbedtls_x509_crt *certificate, size_t position,
                        const struct swki_chain *chain, struct swk_error *err)
 {
     swk_wall not_before = swki_mbed_wall(&certificate->valid_from);
     swk_wall not_after = swki_mbed_wall(&certificate->valid_to);
-    char name[65];
-    char limit[TIME_TEXT_SIZE];
-    char now[TIME_TEXT_SIZE];
 
-    swki_mbed_name(certificate, name);
-    time_text(chain->now, now);
     if (not_before > chain->now) {
-        return swki_fail(err, SWK_ECLOCK,
-                         "certificate (%zu - %s) not valid before %s, and it "
-                         "is currently %s",
-                         position, name, time_text(not_before, limit), now);
+        return fail_dates(certificate, position, "before", not_before, chain,
+                          err);
     }
     if (not_after < chain->now && !(chain->flags & SWKI_CHAIN_ALLOW_EXPIRED)) {
-        return swki_fail(err, SWK_ECLOCK,
-                         "certificate (%zu - %s) not valid after %s, and it "
-                         "is currently %s",
-                         position, name, time_text(not_after, limit), now);
+        return fail_dates(certificate, position, "after", not_after, chain,
+                          err);
     }
     return SWK_OK;
 }
@@ -245,19 +254,26 @@ static int check_root(mbedtls_x509_crt *root, size_t position,
     return SWK_OK;
 }
 
-int swki_roots_check(struct swki_pem pem, swk_wall now, struct swk_error *err)
+int swki_chain_check_roots(const struct swki_chain *chain,
+                           struct swk_error *err)
 {
-    const struct swki_chain when = {.now = now};
     size_t position = 1;
     mbedtls_x509_crt roots;
     int rc;
 
     mbedtls_x509_crt_init(&roots);
-    rc = swki_mbed_parse_chain(&roots, pem, err);
+    rc = swki_mbed_parse_chain(&roots, chain->roots, err);
     for (mbedtls_x509_crt *root = &roots; rc == 0 && root != NULL;
          root = root->next, position++) {
-        rc = check_root(root, position, &when, err);
+        rc = check_root(root, position, chain, err);
     }
     mbedtls_x509_crt_free(&roots);
     return rc;
+}
+
+int swki_roots_check(struct swki_pem roots, swk_wall now, struct swk_error *err)
+{
+    const struct swki_chain chain = {.roots = roots, .now = now};
+
+    return swki_chain_check_roots(&chain, err);
 }

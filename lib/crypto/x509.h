@@ -274,6 +274,9 @@ int swki_roots_check(struct swki_pem roots, swk_wall now,
 enum swki_chain_flags {
     /* Past ends are accepted if there was a time when all were valid. */
     SWKI_CHAIN_ALLOW_EXPIRED = 1 << 0,
+    /* The reason of a failure is kept, and compared with that of the next
+     * attempt: it does not tell the time, which is another one then. */
+    SWKI_CHAIN_LASTING_REASON = 1 << 1,
 };
 
 struct swki_chain {
@@ -302,5 +305,9 @@ void swki_chain_issuer_fini(struct swki_chain_issuer *issuer);
 int swki_chain_verify(const struct swki_chain *chain,
                       struct swki_chain_issuer *out_issuer,
                       struct swk_error *err);
+
+/* Like swki_roots_check(), for the roots of a chain: by its time and flags. */
+int swki_chain_check_roots(const struct swki_chain *chain,
+                           struct swk_error *err);
 
 #endif

@@ -89,23 +89,21 @@ static void print_trouble(struct ctl *ctl, const char *title,
                 trouble->waiting == 1 ? " waits" : "s wait");
 }
 
-/* A signer is asked now and then whether it is there, and by that known to be
- * back, when nobody waits any more to find out. */
+/* When nobody waits any more, nobody finds out whether it is over. Whether a
+ * signer is back is known all the same: it is asked now and then. */
 static const Swkpb__Rpc__CaTrouble *
-trouble_of(const Swkpb__Rpc__CaKeeper *keeper, bool by_signer)
+trouble_of(const Swkpb__Rpc__CaKeeper *keeper)
 {
     const Swkpb__Rpc__CaTrouble *trouble = keeper->not_signing;
 
-    return trouble != NULL && by_signer && trouble->waiting == 0 ? NULL
-                                                                 : trouble;
+    return trouble != NULL && trouble->waiting > 0 ? trouble : NULL;
 }
 
 /* in_force: what is wanted now is of this root. */
 static void print_troubles(struct ctl *ctl, const Swkpb__Rpc__CaKeeper *keeper,
                            bool by_signer, bool in_force)
 {
-    const Swkpb__Rpc__CaTrouble *trouble =
-        in_force ? trouble_of(keeper, by_signer) : NULL;
+    const Swkpb__Rpc__CaTrouble *trouble = in_force ? trouble_of(keeper) : NULL;
 
     if (trouble != NULL) {
         print_trouble(ctl, "  Not signing", trouble);

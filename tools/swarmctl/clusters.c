@@ -368,6 +368,15 @@ static int show_unlock_key(struct ctl *ctl, bool quiet)
     return rc;
 }
 
+/* For whoever has changed the key, and does not see it here. */
+static void tell_of_key(const char *what)
+{
+    fprintf(stderr,
+            "%s. Keep the key that \"swarmctl unlock-key\" shows: without it\n"
+            "none of them can be started again.\n",
+            what);
+}
+
 static int run_update(struct ctl *ctl, const struct args *args)
 {
     Swkpb__KeyRotation rotation = SWKPB__KEY_ROTATION__INIT;
@@ -397,15 +406,16 @@ static int run_update(struct ctl *ctl, const struct args *args)
     bool locks = !was_locked && locks_managers(cluster->spec);
     if (ctl->json) {
         if (locks) {
-            fputs("Managers are locked now. Keep the key that \"swarmctl "
-                  "unlock-key\" shows: without it\nnone of them can be "
-                  "started again.\n",
-                  stderr);
+            tell_of_key("Managers are locked now");
         }
         return ctl_print_json(ctl, &cluster->base);
     }
     puts(cluster->id);
-    return locks ? show_unlock_key(ctl, false) : EXIT_OK;
+    rc = locks ? show_unlock_key(ctl, false) : EXIT_OK;
+    if (rc != EXIT_OK) {
+        tell_of_key("Managers are locked now all the same");
+    }
+    return rc;
 }
 
 static int run_token(struct ctl *ctl, const struct args *args)

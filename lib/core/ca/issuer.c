@@ -215,8 +215,9 @@ int swki_ca_authority_check(const struct swki_ca_authority *authority,
         .certificates = authority->intermediates,
         .roots = authority->roots,
         .now = now,
+        .flags = SWKI_CHAIN_LASTING_REASON,
     };
-    int rc = swki_roots_check(authority->roots, now, err);
+    int rc = swki_chain_check_roots(&chain, err);
 
     if (rc == 0 && authority->intermediates.len > 0) {
         rc = swki_chain_verify(&chain, NULL, err);

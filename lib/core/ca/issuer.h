@@ -69,7 +69,8 @@ struct swki_ca_authority swki_ca_authority_of(const Swkpb__RootCA *root);
 
 /*
  * Whether that authority can issue what nodes will trust: its certificates are
- * valid at now, and lead to the roots; a key is the certificate's. SWK_EINVAL,
+ * valid at now, and lead to the roots; a key is the certificate's. The reason
+ * stays the same while it is asked again. SWK_EINVAL, SWK_ECLOCK,
  * SWK_EMALFORMED, SWK_EUNAUTHENTICATED.
  */
 int swki_ca_authority_check(const struct swki_ca_authority *authority,

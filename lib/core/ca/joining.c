@@ -33,10 +33,11 @@ bool swki_ca_waits_for_a_reason(const Swkpb__Node *node)
 static const char *reason_for(const struct swki_ca_signing *signing,
                               const struct swki_ca_job *job)
 {
-    if (job->state != SWKI_CA_JOB_PAUSED && signing->why[0] != '\0') {
-        return signing->why;
-    }
-    return job->why;
+    const char *all = swki_ca_reason_text(&signing->reason);
+
+    return job->state != SWKI_CA_JOB_PAUSED && all[0] != '\0'
+               ? all
+               : swki_ca_reason_text(&job->reason);
 }
 
 /* 1 if it was written, 0 if there was nothing to write. */

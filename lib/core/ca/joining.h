@@ -5,7 +5,8 @@
  * their end.
  *
  * While a join waits for more than its turn, the node's record has the reason,
- * so that whoever waits can be told, and an operator sees it. A renewal has
+ * so that whoever waits can be told, and an operator sees it. Each change of it
+ * is an entry of the log: it must not change with each attempt. A renewal has
  * none: its node goes on with the certificate that it has.
  *
  * A join that came to nothing leaves a node that never was one. It is removed

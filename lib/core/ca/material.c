@@ -4,8 +4,6 @@
 
 #include "core/ca/server_impl.h"
 
-#include <stdio.h>
-
 #include "base/log.h"
 #include "core/ca/rotation.h"
 
@@ -90,19 +88,14 @@ void swki_ca_server_see_cluster(struct swki_ca_server *server,
 static void note_unfit(struct swki_ca_server *server, swk_time now,
                        swk_wall wall, const char *why)
 {
-    struct swki_ca_signing *signing = &server->signing;
-
     if (server->candidate_at == 0) {
         swki_log(server->logger, SWK_LOG_ERROR, "ca",
                  "the swarm's CA cannot sign: %s", why);
     }
     server->candidate_at = now + SWKI_CA_RETRY_INTERVAL;
     if (server->material == NULL) {
-        if (signing->why[0] == '\0') {
-            signing->since = wall;
-        }
-        snprintf(signing->why, sizeof(signing->why), "%s", why);
-        server->tell_at = now;
+        swki_ca_reason_note(&server->signing.reason, now, wall, why);
+        server->tell_at = now; /* who came since then, too */
     }
 }
 

@@ -58,7 +58,7 @@ static void forget(struct swki_ca_server *server)
     server->signing.retry_at = 0;
     server->signing.write_at = 0;
     server->signing.probing = false;
-    server->signing.why[0] = '\0';
+    swki_ca_reason_clear(&server->signing.reason);
     server->tell_at = SWK_NEVER;
     swki_ca_server_forget_material(server);
     swki_reconcile_fini(&server->reconcile);
@@ -334,12 +334,13 @@ static void see_refused(const struct swki_ca_signing *signing,
         if (job->state != SWKI_CA_JOB_PAUSED) {
             continue;
         }
-        if (trouble->waiting++ == 0 || job->refused < trouble->since) {
-            trouble->since = job->refused;
+        if (trouble->waiting++ == 0 || job->reason.since < trouble->since) {
+            trouble->since = job->reason.since;
         }
         if (job->id >= last_id) {
             last_id = job->id;
-            snprintf(trouble->why, sizeof(trouble->why), "%s", job->why);
+            snprintf(trouble->why, sizeof(trouble->why), "%s",
+                     job->reason.text);
         }
     }
 }
@@ -353,9 +354,10 @@ void swki_ca_server_troubles(const struct swki_ca_server *server,
     *out_all = (struct swki_ca_trouble){.since = 0};
     *out_some = (struct swki_ca_trouble){.since = 0};
     see_refused(signing, out_some);
-    if (signing->why[0] != '\0') {
-        snprintf(out_all->why, sizeof(out_all->why), "%s", signing->why);
-        out_all->since = signing->since;
+    snprintf(out_all->why, sizeof(out_all->why), "%s",
+             swki_ca_reason_text(&signing->reason));
+    if (out_all->why[0] != '\0') {
+        out_all->since = signing->reason.since;
         out_all->waiting = signing->jobs.count - out_some->waiting;
     }
 }

@@ -58,6 +58,9 @@ enum {
 /* After a failure that may pass, all that is outstanding is tried again; what
  * failed by itself is at first. */
 #define SWKI_CA_RETRY_INTERVAL (10 * SWK_SECOND)
+/* While something fails, another reason is told and stored once in that time at
+ * most: the words may be others with each attempt. */
+#define SWKI_CA_REASON_INTERVAL (5 * SWK_MINUTE)
 /* A signer that has not answered by then will not. */
 #define SWKI_CA_WORK_LIMIT SWK_MINUTE
 

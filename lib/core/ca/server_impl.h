@@ -71,6 +71,27 @@ enum swki_ca_job_state {
     SWKI_CA_JOB_DONE,   /* to be written to the store */
 };
 
+/* Why something fails. */
+struct swki_ca_reason {
+    char text[SWK_ERROR_TEXT_SIZE]; /* empty: it does not */
+    swk_wall since;                 /* it fails */
+    swk_time noted_at;              /* the text is from then */
+    bool over;                      /* for now; it may come back soon */
+    bool flaps;                     /* it was over, and came back so */
+};
+
+/* Takes note of a failure. False if it is no news: the reason is the same, or
+ * another one that comes too soon and is not kept. */
+bool swki_ca_reason_note(struct swki_ca_reason *reason, swk_time now,
+                         swk_wall wall, const char *text);
+/* It fails no more, as far as is known. Should it fail again soon, that is no
+ * news: whoever fails by turns would have to be told of each time. */
+void swki_ca_reason_suspend(struct swki_ca_reason *reason);
+/* It works. */
+void swki_ca_reason_clear(struct swki_ca_reason *reason);
+/* Empty: it does not fail. */
+const char *swki_ca_reason_text(const struct swki_ca_reason *reason);
+
 /* A node whose certificate is to be signed. */
 struct swki_ca_job {
     struct swki_link link; /* in the list of its state */
@@ -78,8 +99,7 @@ struct swki_ca_job {
     char node_id[SWK_ID_LEN_MAX + 1];
     unsigned pauses;      /* so far */
     swk_time pause_until; /* paused */
-    char why[SWK_ERROR_TEXT_SIZE]; /* it was; empty: it was not */
-    swk_wall refused;              /* paused first; 0: it was not */
+    struct swki_ca_reason reason; /* why it was */
     /* As it asked, counted: from flying on, and while it is paused. */
     const struct swki_object *node;
     /* From flying on: */
@@ -104,8 +124,7 @@ struct swki_ca_signing {
     uint64_t next_id;
     swk_time retry_at; /* nothing is begun before; 0 when not pausing */
     swk_time write_at; /* nothing is written before; likewise */
-    char why[SWK_ERROR_TEXT_SIZE]; /* it failed last; empty: it works */
-    swk_wall since;                /* it fails */
+    struct swki_ca_reason reason; /* why nothing is signed */
     bool probing;      /* it failed last: one at a time until it works again */
 };
 

@@ -10,6 +10,44 @@
 
 #include "base/alloc.h"
 
+bool swki_ca_reason_note(struct swki_ca_reason *reason, swk_time now,
+                         swk_wall wall, const char *text)
+{
+    bool fails = swki_ca_reason_text(reason)[0] != '\0';
+    bool soon = reason->text[0] != '\0' &&
+                now - reason->noted_at < SWKI_CA_REASON_INTERVAL;
+    bool same = fails && strcmp(reason->text, text) == 0;
+
+    if (!fails) {
+        reason->since = wall;
+    }
+    if (soon || same) {
+        reason->flaps = reason->flaps || reason->over;
+        reason->over = false;
+        return false;
+    }
+    snprintf(reason->text, sizeof(reason->text), "%s", text);
+    reason->noted_at = now;
+    reason->over = false;
+    reason->flaps = false;
+    return true;
+}
+
+void swki_ca_reason_suspend(struct swki_ca_reason *reason)
+{
+    reason->over = reason->text[0] != '\0';
+}
+
+void swki_ca_reason_clear(struct swki_ca_reason *reason)
+{
+    *reason = (struct swki_ca_reason){.noted_at = 0};
+}
+
+const char *swki_ca_reason_text(const struct swki_ca_reason *reason)
+{
+    return reason->over ? "" : reason->text;
+}
+
 void swki_ca_signing_init(struct swki_ca_signing *signing,
                           const struct swk_alloc *alloc, size_t flying_max,
                           uint64_t first_id)
@@ -146,7 +184,7 @@ void swki_ca_signing_anew(struct swki_ca_signing *signing)
     struct swki_ca_job *job;
     size_t cursor = 0;
 
-    signing->why[0] = '\0';
+    swki_ca_reason_clear(&signing->reason);
     signing->retry_at = 0;
     requeue_all(signing, &signing->flying);
     for (size_t i = 0; i < SWKI_CA_PAUSES; i++) {
@@ -154,8 +192,7 @@ void swki_ca_signing_anew(struct swki_ca_signing *signing)
     }
     while ((job = swki_map_next(&signing->jobs, &cursor)) != NULL) {
         job->pauses = 0;
-        job->refused = 0;
-        job->why[0] = '\0';
+        swki_ca_reason_clear(&job->reason);
     }
 }
 
@@ -260,6 +297,7 @@ bool swki_ca_signing_node(struct swki_ca_signing *signing,
     }
     if (job->node != NULL &&
         !swki_ca_same_request(node, swki_node(job->node))) {
+        swki_ca_reason_clear(&job->reason);
         swki_ca_signing_requeue(signing, job);
     }
     return true;

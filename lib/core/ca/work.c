@@ -4,7 +4,6 @@
 
 #include "core/ca/server_impl.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -148,25 +147,18 @@ swki_ca_server_next_work(struct swki_ca_server *server, swk_time now,
 
 /* ---- taking back ---- */
 
-/* Of a round that fails only the first failure is told, and only if it is
- * another one than that of the round before. */
 void swki_ca_server_pause(struct swki_ca_server *server, swk_time now,
                           swk_wall wall, const char *why)
 {
     struct swki_ca_signing *signing = &server->signing;
-    bool is_first = signing->why[0] == '\0' || signing->retry_at <= now;
 
-    if (is_first && strcmp(signing->why, why) != 0) {
+    if (swki_ca_reason_note(&signing->reason, now, wall, why)) {
         swki_log(server->logger, SWK_LOG_WARN, "ca",
                  "certificates %shave to wait: %s",
                  signing->probing ? "still " : "", why);
-        if (signing->why[0] == '\0') {
-            signing->since = wall;
-        }
-        snprintf(signing->why, sizeof(signing->why), "%s", why);
     }
     signing->probing = true;
-    server->tell_at = now;
+    server->tell_at = now; /* who came since the last failure, too */
     if (signing->retry_at <= now) {
         signing->retry_at = now + SWKI_CA_RETRY_INTERVAL;
     }
@@ -243,34 +235,51 @@ static int take_certificate(struct swki_ca_server *server,
     return rc;
 }
 
-/* Somebody is there. */
-static void note_answer(struct swki_ca_server *server, const char *what)
+/* Somebody is there, and refuses. */
+static void note_refusal(struct swki_ca_server *server)
+{
+    struct swki_ca_signing *signing = &server->signing;
+
+    if (signing->probing && !signing->reason.flaps) {
+        swki_log(server->logger, SWK_LOG_INFO, "ca",
+                 "whoever signs answers again");
+    }
+    signing->probing = false;
+    swki_ca_reason_suspend(&signing->reason);
+}
+
+static void note_signature(struct swki_ca_server *server)
 {
     struct swki_ca_signing *signing = &server->signing;
 
     if (signing->probing) {
-        swki_log(server->logger, SWK_LOG_INFO, "ca", "%s", what);
+        swki_log(server->logger, SWK_LOG_INFO, "ca",
+                 "certificates are signed again");
     }
     signing->probing = false;
-    signing->why[0] = '\0';
+    swki_ca_reason_clear(&signing->reason);
 }
 
 /* Refused by itself, and for now: it alone waits. */
 static void hold_back(struct swki_ca_server *server, struct swki_ca_job *job,
                       swk_time now, swk_wall wall, const char *why)
 {
-    note_answer(server, "whoever signs answers again");
-    if (strcmp(job->why, why) != 0) {
+    bool again = job->reason.text[0] != '\0';
+
+    note_refusal(server);
+    if (swki_ca_reason_note(&job->reason, now, wall, why)) {
         swki_log(server->logger, SWK_LOG_WARN, "ca",
                  "the certificate of node %s %shas to wait: %s", job->node_id,
-                 job->why[0] != '\0' ? "still " : "", why);
-        snprintf(job->why, sizeof(job->why), "%s", why);
-    }
-    if (job->refused == 0) {
-        job->refused = wall;
+                 again ? "still " : "", why);
     }
     swki_ca_signing_pause(&server->signing, job, now);
     server->tell_at = now;
+}
+
+static const char *text_of(const struct swk_sign_result *result)
+{
+    return result->text != NULL && result->text[0] != '\0' ? result->text
+                                                           : "no reason";
 }
 
 void swki_ca_server_worked(struct swki_ca_server *server, swk_time now,
@@ -285,8 +294,7 @@ void swki_ca_server_worked(struct swki_ca_server *server, swk_time now,
         return;
     }
     rc = result->code != 0
-             ? swki_fail(&err, result->code, "%s",
-                         result->text != NULL ? result->text : "no reason")
+             ? swki_fail(&err, result->code, "%s", text_of(result))
              : take_certificate(server, job, wall, result->certificate, &err);
     swki_utf8_repair(err.text); /* its words go into an object */
     if (is_its_own(rc)) {
@@ -302,9 +310,10 @@ void swki_ca_server_worked(struct swki_ca_server *server, swk_time now,
         swki_log(server->logger, SWK_LOG_WARN, "ca",
                  "no certificate for node %s: %s", job->node_id, err.text);
         job->failure = err;
+        note_refusal(server);
+    } else {
+        note_signature(server);
     }
-    note_answer(server, rc == 0 ? "certificates are signed again"
-                                : "whoever signs answers again");
     swki_ca_signing_finish(&server->signing, job);
 }
 

@@ -30,8 +30,7 @@ static void note_keeper(struct swki_managing *m, bool is_check,
     const struct swk_clock *clock = m->config.asker.clock;
     bool failed = is_check ? result->code != SWK_OK : is_away(result->code);
 
-    if (m->config.signer == NULL ||
-        (!failed && result->code != SWK_OK && m->keeper.failure[0] != '\0')) {
+    if (!failed && result->code != SWK_OK && m->keeper.failure[0] != '\0') {
         return; /* the next check tells */
     }
     m->keeper.asked_at = clock->wall(clock->ctx);
@@ -53,7 +52,7 @@ static void checked(struct swki_managing *m,
     note_keeper(m, true, result);
 }
 
-static void finished(void *ctx, uint64_t id,
+static void finished(void *ctx, uint64_t id, bool by_keeper,
                      const struct swk_sign_result *result)
 {
     struct swki_managing *m = ctx;
@@ -63,7 +62,9 @@ static void finished(void *ctx, uint64_t id,
         swki_loop_wake(m->config.asker.loop);
         return;
     }
-    note_keeper(m, false, result);
+    if (by_keeper) {
+        note_keeper(m, false, result);
+    }
     if (m->manager != NULL) {
         swki_manager_signed(m->manager, id, result);
         swki_loop_wake(m->config.asker.loop);

@@ -17,6 +17,7 @@ struct job {
     struct swki_link link;
     struct swki_sign_desk *desk;
     uint64_t id;
+    bool by_keeper;
     bool told;
     struct swk_error failure; /* code 0: none */
     struct swki_buf certificate;
@@ -71,7 +72,7 @@ static void deliver(struct swki_message *message, swk_time now)
     pthread_mutex_lock(&desk->lock);
     swki_list_remove(&job->link);
     pthread_mutex_unlock(&desk->lock);
-    desk->config.finished(desk->config.ctx, job->id, &result);
+    desk->config.finished(desk->config.ctx, job->id, job->by_keeper, &result);
     free_job(desk, job);
 }
 
@@ -150,6 +151,7 @@ int swki_sign_desk_sign(struct swki_sign_desk *desk, uint64_t id,
     if (job == NULL) {
         return swki_fail_nomem(err);
     }
+    job->by_keeper = signer == desk->config.keeper;
     pthread_mutex_lock(&desk->lock);
     swki_list_append(&desk->jobs, &job->link);
     pthread_mutex_unlock(&desk->lock);

@@ -24,7 +24,7 @@ struct swki_sign_desk_config {
     const struct swk_signer *external; /* for those that name URLs; or NULL */
     void *ctx;
     /* How a job ended, on the loop; within no other call of the desk. */
-    void (*finished)(void *ctx, uint64_t id,
+    void (*finished)(void *ctx, uint64_t id, bool by_keeper,
                      const struct swk_sign_result *result);
 };
 

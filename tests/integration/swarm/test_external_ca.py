@@ -56,6 +56,13 @@ def nodes_get_their_certificates_from_it():
         swarm.ctl("cluster", "inspect").says(ca.url)
 
 
+def waits(swarm):
+    """Why nodes wait for their certificates."""
+    certificates = [n.get("certificate", {}) for n in swarm.json("node", "ls")]
+    return [c["status"]["err"] for c in certificates
+            if c["status"]["state"] == "PENDING"]
+
+
 def who_joins_while_it_is_away_waits():
     with ExternalSwarm() as swarm:
         ca, = swarm.cas
@@ -63,13 +70,10 @@ def who_joins_while_it_is_away_waits():
         worker = join(swarm, "w1")
         wait_for(lambda: "certificates have to wait" in swarm.manager.text(),
                  "the manager tells that it waits")
-        expect("PENDING" in states(swarm), states(swarm))
+        wait_for(lambda: any(ca.url in why for why in waits(swarm)),
+                 "its record tells")
         expect(worker.running(), worker.text())
         swarm.ctl("node", "ls").says("WAITING")
-        waiting, = [n["certificate"]["status"]
-                    for n in swarm.json("node", "ls") if n.get(
-                        "certificate", {})["status"]["state"] == "PENDING"]
-        expect(ca.url in waiting["err"], waiting)
         ca.start()
         swarm.wait_node("w1", "READY")
         expect("WAITING" not in swarm.ctl("node", "ls").out, "it waits")
@@ -119,6 +123,23 @@ def why_it_does_not_sign_is_told_and_told_anew():
                "Held back" not in shown and ca.url not in shown, shown)
 
 
+def what_nobody_waits_for_any_more_is_not_shown():
+    with ExternalSwarm() as swarm:
+        ca, = swarm.cas
+        ca.stop()
+        worker = join(swarm, "w1")
+        wait_for(lambda: "Not signing" in swarm.ctl("cluster", "ca").out and
+                 waits(swarm), "it is told")
+        worker.crash()
+        gone, = [n["id"] for n in swarm.json("node", "ls") if n.get(
+            "certificate", {})["status"]["state"] == "PENDING"]
+        swarm.ctl("node", "rm", "--force", gone)
+        # Whether it is back nobody will find out.
+        wait_for(lambda: "Not signing" not in swarm.ctl("cluster", "ca").out,
+                 "it is not shown any more")
+        swarm.ctl("cluster", "ca").says(ca.url)
+
+
 def answers_that_make_no_sense_are_asked_for_again():
     with ExternalSwarm() as swarm:
         ca, = swarm.cas
@@ -129,7 +150,7 @@ def answers_that_make_no_sense_are_asked_for_again():
         for number, mood in enumerate(moods):
             ca.mood = mood
             wait_for(lambda: len(ca.asked) > number, "it is asked again")
-            expect("PENDING" in states(swarm), states(swarm))
+            wait_for(lambda: "PENDING" in states(swarm), "a certificate waits")
             ca.mood = (moods + ["sign"])[number + 1]
         swarm.wait_node("w1", "READY")
 
@@ -142,7 +163,7 @@ def a_request_that_it_refuses_waits_alone():
         wait_for(lambda: "has to wait" in swarm.manager.text(),
                  "the manager tells that it waits")
         swarm.worker("w2")
-        expect("PENDING" in states(swarm), states(swarm))
+        wait_for(lambda: "PENDING" in states(swarm), "a certificate waits")
         ca.mood = "sign"
         swarm.wait_node("w1", "READY")
 
@@ -216,7 +237,7 @@ def servers_of_other_roots_or_names_are_not_asked():
             swarm.ctl("cluster", "update", "--certexpiry", "2100h")
             wait_for(lambda: third.refused, "its certificate is refused")
             expect(not third.asked, third.asked)
-        expect("PENDING" in states(swarm), states(swarm))
+        wait_for(lambda: "PENDING" in states(swarm), "a certificate waits")
         ca.start()
         swarm.wait_node("w1", "READY")
 
@@ -371,6 +392,7 @@ if __name__ == "__main__":
     main([nodes_get_their_certificates_from_it,
           who_joins_while_it_is_away_waits,
           why_it_does_not_sign_is_told_and_told_anew,
+          what_nobody_waits_for_any_more_is_not_shown,
           answers_that_make_no_sense_are_asked_for_again,
           a_request_that_it_refuses_waits_alone,
           a_no_of_its_is_final_and_told,

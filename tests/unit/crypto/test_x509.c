@@ -697,6 +697,33 @@ static void chain_is_checked_against_the_time_given(void **state)
     assert_int_equal(swki_chain_verify(&chain, NULL, NULL), 0);
 }
 
+/* Of the certificates in the chain, and of the roots. */
+static void lasting_reason_does_not_tell_the_time(void **state)
+{
+    const swk_wall times[] = {PKI_NOW - HOUR - 1, PKI_NOW + 30 * 365 * DAY};
+    struct f *f = *state;
+    struct swki_chain chain = chain_of(f, &f->worker.chain);
+
+    chain.flags = SWKI_CHAIN_LASTING_REASON;
+    for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++) {
+        struct swk_error first = {0};
+        struct swk_error later = {0};
+
+        chain.now = times[i];
+        assert_int_equal(swki_chain_verify(&chain, NULL, &first), SWK_ECLOCK);
+        assert_non_null(strstr(first.text, "(1 - w1) not valid "));
+        chain.now -= DAY;
+        assert_int_equal(swki_chain_verify(&chain, NULL, &later), SWK_ECLOCK);
+        assert_string_equal(later.text, first.text);
+        chain.now = times[i];
+        assert_int_equal(swki_chain_check_roots(&chain, &first), SWK_ECLOCK);
+        assert_non_null(strstr(first.text, "(1 - swarm-ca) not valid "));
+        chain.now -= DAY;
+        assert_int_equal(swki_chain_check_roots(&chain, &later), SWK_ECLOCK);
+        assert_string_equal(later.text, first.text);
+    }
+}
+
 /* A leaf that begins after its root has ended was never good. */
 static void certificates_never_valid_together_are_refused(void **state)
 {
@@ -956,6 +983,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(chain_out_of_order_is_refused, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(chain_is_checked_against_the_time_given,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(lasting_reason_does_not_tell_the_time,
                                         set_up, tear_down),
         cmocka_unit_test_setup_teardown(
             certificates_never_valid_together_are_refused, set_up, tear_down),

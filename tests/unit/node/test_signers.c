@@ -34,6 +34,7 @@ struct gate {
 
 struct told {
     uint64_t id;
+    bool by_keeper;
     int code;
     bool has_certificate;
 };
@@ -283,19 +284,31 @@ static void wait_begun(struct gate *gate, int count)
     pthread_mutex_unlock(&gate->lock);
 }
 
-static void told(void *ctx, uint64_t id, const struct swk_sign_result *result)
+static void tell(struct f *f, uint64_t id, bool by_keeper,
+                 const struct swk_sign_result *result)
 {
-    struct f *f = ctx;
 
     pthread_mutex_lock(&f->lock);
     assert_true(f->told_count < JOBS_MAX);
     f->told[f->told_count++] = (struct told){
         .id = id,
+        .by_keeper = by_keeper,
         .code = result->code,
         .has_certificate = result->certificate.len > 0,
     };
     pthread_cond_broadcast(&f->changed);
     pthread_mutex_unlock(&f->lock);
+}
+
+static void told(void *ctx, uint64_t id, const struct swk_sign_result *result)
+{
+    tell(ctx, id, false, result);
+}
+
+static void finished(void *ctx, uint64_t id, bool by_keeper,
+                     const struct swk_sign_result *result)
+{
+    tell(ctx, id, by_keeper, result);
 }
 
 static void wait_told(struct f *f, int count)
@@ -458,7 +471,7 @@ struct desk {
 
 static void desk_init(struct desk *d, struct f *f)
 {
-    struct swki_sign_desk_config config = {.ctx = f, .finished = told};
+    struct swki_sign_desk_config config = {.ctx = f, .finished = finished};
 
     assert_int_equal(swki_loop_new(NULL, swk_posix_clock(), &d->loop, NULL), 0);
     d->worker = new_worker(f, 1, 0);
@@ -512,22 +525,35 @@ static void forget_nothing(void *ctx, void *done_ctx)
     (void)done_ctx;
 }
 
+/* Another one, on the same loop and with the same signer. */
+static struct swki_sign_desk *desk_with_keeper(struct desk *d, struct f *f,
+                                               const struct swk_signer *keeper)
+{
+    const struct swki_sign_desk_config config = {
+        .loop = d->loop,
+        .signer = &d->port,
+        .keeper = keeper,
+        .ctx = f,
+        .finished = finished,
+    };
+    struct swki_sign_desk *desk;
+
+    assert_int_equal(swki_sign_desk_new(&config, &desk, NULL), 0);
+    return desk;
+}
+
 static void desk_asks_the_keeper_where_there_is_no_key(void **state)
 {
     struct f *f = *state;
     const struct swk_signer keeper = {sizeof(keeper), NULL, refuse,
                                       forget_nothing};
     struct swk_sign_request request = node_request(f);
-    struct swki_sign_desk_config config = {
-        .ctx = f, .finished = told, .keeper = &keeper};
     struct swki_sign_desk *desk;
     struct desk d;
 
     desk_init(&d, f);
     open_gate(&f->gate);
-    config.loop = d.loop;
-    config.signer = &d.port;
-    assert_int_equal(swki_sign_desk_new(&config, &desk, NULL), 0);
+    desk = desk_with_keeper(&d, f, &keeper);
     request.authority_key = bytes_of(&f->pki.key);
     assert_int_equal(swki_sign_desk_sign(desk, 41, &request, NULL), 0);
     while (f->told_count < 1) {
@@ -550,6 +576,46 @@ static int take(void *ctx, uint64_t id, const struct swk_sign_request *request,
     return SWK_OK;
 }
 
+static int answer_at_once(void *ctx, uint64_t id,
+                          const struct swk_sign_request *request,
+                          swk_sign_done_fn done, void *done_ctx,
+                          struct swk_error *err)
+{
+    const struct swk_sign_result result = {
+        .size = sizeof(result), .code = SWK_EDENIED, .text = "not this one"};
+
+    (void)ctx;
+    (void)request;
+    (void)err;
+    done(done_ctx, id, &result);
+    return SWK_OK;
+}
+
+static void desk_says_what_the_keeper_did(void **state)
+{
+    struct f *f = *state;
+    const struct swk_signer keeper = {sizeof(keeper), NULL, answer_at_once,
+                                      forget_nothing};
+    struct swk_sign_request request = node_request(f);
+    struct swki_sign_desk *desk;
+    struct desk d;
+
+    desk_init(&d, f);
+    open_gate(&f->gate);
+    desk = desk_with_keeper(&d, f, &keeper);
+    for (int i = 0; i < 2; i++) {
+        request.authority_key =
+            i == 0 ? bytes_of(&f->pki.key) : (struct swk_bytes){NULL, 0};
+        assert_int_equal(swki_sign_desk_sign(desk, 41, &request, NULL), 0);
+        while (f->told_count <= i) {
+            assert_int_equal(swki_loop_wait(d.loop, SWK_NEVER, NULL), 0);
+        }
+        assert_int_equal(f->told[i].by_keeper, i == 1);
+    }
+    swki_sign_desk_free(desk);
+    desk_fini(&d);
+}
+
 static void forget(void *ctx, void *done_ctx)
 {
     assert_ptr_equal(*(void **)ctx, done_ctx);
@@ -562,16 +628,12 @@ static void desk_that_goes_is_forgotten_by_the_keeper(void **state)
     void *waiting = NULL;
     const struct swk_signer keeper = {sizeof(keeper), &waiting, take, forget};
     struct swk_sign_request request = node_request(f);
-    struct swki_sign_desk_config config = {
-        .ctx = f, .finished = told, .keeper = &keeper};
     struct swki_sign_desk *desk;
     struct desk d;
 
     desk_init(&d, f);
     open_gate(&f->gate);
-    config.loop = d.loop;
-    config.signer = &d.port;
-    assert_int_equal(swki_sign_desk_new(&config, &desk, NULL), 0);
+    desk = desk_with_keeper(&d, f, &keeper);
     request.authority_key = (struct swk_bytes){NULL, 0};
     assert_int_equal(swki_sign_desk_sign(desk, 1, &request, NULL), 0);
     assert_non_null(waiting);
@@ -640,6 +702,8 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(
             desk_asks_the_keeper_where_there_is_no_key, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(desk_says_what_the_keeper_did, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(
             desk_that_goes_is_forgotten_by_the_keeper, set_up, tear_down),
         cmocka_unit_test_setup_teardown(desk_that_goes_brings_nothing_more,

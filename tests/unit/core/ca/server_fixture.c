@@ -200,9 +200,18 @@ void found_swarm(struct f *f)
     assert_int_equal(swki_tx_commit(tx, NULL, NULL, NULL, NULL), 0);
 }
 
+static void count_line(void *ctx, const struct swk_log_record *record)
+{
+    struct f *f = ctx;
+
+    (void)record;
+    f->lines++;
+}
+
 static void new_server(struct f *f, size_t waiting_max)
 {
     const struct swki_ca_server_config config = {
+        .logger = &f->logger,
         .store = f->store,
         .node_id = "m1",
         .entropy = &f->pki.entropy,
@@ -224,6 +233,12 @@ int set_up_empty(void **state)
     pki_request(&f->pki, &f->key, &f->csr);
     f->log.leads = true;
     f->wall = PKI_NOW;
+    f->logger = (struct swk_logger){
+        .size = sizeof(f->logger),
+        .ctx = f,
+        .level = SWK_LOG_INFO,
+        .log = count_line,
+    };
     swki_job_keys_init(&f->signer.keys, NULL, &f->pki.entropy);
     assert_int_equal(swki_store_new(&config, &f->store, NULL), 0);
     swki_answers_init(&f->answers, NULL);

@@ -71,6 +71,8 @@ struct f {
     struct swk_alloc alloc; /* on it */
     struct swki_store *store;
     struct swki_ca_server *server;
+    struct swk_logger logger;
+    size_t lines; /* logged */
     struct signer signer;
     struct swki_answers answers;
     struct swki_arena arena; /* of decoded answers */

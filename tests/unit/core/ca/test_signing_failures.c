@@ -4,6 +4,8 @@
 
 #include "lib/cmocka_all.h"
 
+#include <stdio.h>
+
 #include "core/ca/issuer.h"
 #include "server_fixture.h"
 
@@ -87,7 +89,7 @@ static void who_joins_is_told_what_it_waits_for(void **state)
     /* From now on at once, and for those who come later. */
     assert_non_null(answer_to(f, ask_status(f, first)));
     join_swarm(f, tokens_of(f)->worker, second);
-    f->now += SWKI_CA_RETRY_INTERVAL;
+    f->now += SWKI_CA_REASON_INTERVAL;
     f->signer.text = "still nobody";
     settle(f);
     assert_string_equal(reason_of(f, first), "still nobody");
@@ -130,8 +132,8 @@ static void last_reason_is_known_and_since_when_nothing_is_signed(void **state)
     settle(f);
     assert_string_equal(trouble_of_all(f).why, "nobody is there");
     assert_int_equal(trouble_of_all(f).waiting, 3);
-    f->now += SWKI_CA_RETRY_INTERVAL;
-    f->wall += (swk_wall)SWKI_CA_RETRY_INTERVAL;
+    f->now += SWKI_CA_REASON_INTERVAL;
+    f->wall += (swk_wall)SWKI_CA_REASON_INTERVAL;
     f->signer.text = "still nobody";
     settle(f);
     assert_string_equal(trouble_of_all(f).why, "still nobody");
@@ -187,6 +189,221 @@ static void root_that_is_unfit_to_sign_is_a_reason_too(void **state)
     settle(f);
     assert_int_equal(state_of(f, id), STATE(ISSUED));
     assert_string_equal(trouble_of_all(f).why, "");
+}
+
+/* As long as the reason is the same. */
+static void expect_silence(struct f *f, const char *id)
+{
+    size_t entries = f->log.proposed;
+    size_t lines = f->lines;
+    char why[SWK_ERROR_TEXT_SIZE];
+
+    snprintf(why, sizeof(why), "%s", reason_of(f, id));
+    assert_string_not_equal(why, "");
+    for (int i = 0; i < 5; i++) {
+        f->now += SWKI_CA_RETRY_INTERVAL;
+        f->wall += (swk_wall)SWKI_CA_RETRY_INTERVAL;
+        settle(f);
+        assert_string_equal(trouble_of_all(f).why, why);
+    }
+    assert_int_equal(f->log.proposed, entries);
+    assert_int_equal(f->lines, lines);
+}
+
+static void root_that_stays_unfit_is_told_of_once(void **state)
+{
+    struct f *f = *state;
+    char first[SWK_ID_LEN_MAX + 1];
+    char second[SWK_ID_LEN_MAX + 1];
+
+    join_swarm(f, tokens_of(f)->worker, first);
+    f->wall += 40 * 365 * 24 * (swk_wall)SWK_HOUR; /* the root has ended */
+    settle(f);
+    expect_silence(f, first);
+    /* Who comes later is told, too. */
+    join_swarm(f, tokens_of(f)->worker, second);
+    f->now += SWKI_CA_RETRY_INTERVAL;
+    settle(f);
+    assert_string_equal(reason_of(f, second), reason_of(f, first));
+    expect_silence(f, second);
+}
+
+static void root_before_its_time_is_told_of_once(void **state)
+{
+    struct f *f = *state;
+    char id[SWK_ID_LEN_MAX + 1];
+
+    join_swarm(f, tokens_of(f)->worker, id);
+    settle(f);
+    assert_int_equal(state_of(f, id), STATE(ISSUED));
+    f->wall -= 365 * 24 * (swk_wall)SWK_HOUR; /* the clock was set back */
+    join_swarm(f, tokens_of(f)->worker, id);
+    settle(f);
+    assert_int_equal(state_of(f, id), STATE(PENDING));
+    assert_non_null(strstr(reason_of(f, id), "root: certificate (1 - "));
+    expect_silence(f, id);
+}
+
+/* Asks the signer that fails until the time is over; its words are others each
+ * time. How often it was asked. */
+static size_t fail_with_other_words(struct f *f, swk_time time)
+{
+    const swk_time end = f->now + time;
+    const size_t asked = f->signer.asked_count;
+    char text[32];
+
+    f->signer.mood = SIGNER_FAILS;
+    f->signer.text = text;
+    while (f->now < end) {
+        swk_time next = swki_ca_server_deadline(f->server);
+
+        f->now = next < end ? next : end;
+        snprintf(text, sizeof(text), "request %zu", f->signer.asked_count);
+        settle(f);
+    }
+    f->signer.text = NULL;
+    return f->signer.asked_count - asked;
+}
+
+/* Of a failure of all, and of one that is about each by itself. */
+static void reason_that_always_changes_is_told_now_and_then(void **state)
+{
+    static const struct {
+        int code;
+        size_t attempts; /* in the time that is quiet */
+    } cases[] = {{SWK_EUNAVAILABLE, 29}, {SWK_EABORTED, 4}};
+    struct f *f = *state;
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char id[SWK_ID_LEN_MAX + 1];
+        size_t entries;
+        size_t lines;
+
+        f->signer.mood = SIGNER_FAILS;
+        f->signer.code = cases[i].code;
+        f->signer.text = "request 0";
+        join_swarm(f, tokens_of(f)->worker, id);
+        lines = f->lines;
+        settle(f);
+        assert_string_equal(reason_of(f, id), "request 0");
+        assert_int_equal(f->lines, lines + 1);
+        entries = f->log.proposed;
+        assert_int_equal(fail_with_other_words(f, SWKI_CA_REASON_INTERVAL - 1),
+                         cases[i].attempts);
+        assert_string_equal(reason_of(f, id), "request 0");
+        assert_int_equal(f->log.proposed, entries);
+        assert_int_equal(f->lines, lines + 1);
+        fail_with_other_words(f, SWKI_CA_RETRY_INTERVAL << 4);
+        assert_string_not_equal(reason_of(f, id), "request 0");
+        assert_int_equal(f->log.proposed, entries + 1);
+        assert_int_equal(f->lines, lines + 2);
+        f->signer.mood = SIGNER_SIGNS;
+        f->now += SWKI_CA_RETRY_INTERVAL << 4;
+        settle(f);
+        assert_int_equal(state_of(f, id), STATE(ISSUED));
+    }
+}
+
+/* A new state: its first reason is not kept back for that of the one before. */
+static void reason_is_told_at_once_after_it_worked(void **state)
+{
+    struct f *f = *state;
+    char id[SWK_ID_LEN_MAX + 1];
+
+    for (int i = 0; i < 3; i++) {
+        f->signer.mood = SIGNER_FAILS;
+        f->signer.code = SWK_EUNAVAILABLE;
+        f->signer.text = i % 2 == 0 ? "not there" : "not here";
+        join_swarm(f, tokens_of(f)->worker, id);
+        settle(f);
+        assert_string_equal(reason_of(f, id), f->signer.text);
+        f->signer.mood = SIGNER_SIGNS;
+        f->now += SWKI_CA_RETRY_INTERVAL;
+        settle(f);
+        assert_int_equal(state_of(f, id), STATE(ISSUED));
+    }
+}
+
+/* As behind a balancer of loads: one that is away, and one that refuses. */
+static void signer_that_fails_by_turns_is_told_of_now_and_then(void **state)
+{
+    struct f *f = *state;
+    char ids[12][SWK_ID_LEN_MAX + 1];
+    char text[32];
+    size_t entries = 0;
+    size_t lines = 0;
+
+    f->signer.mood = SIGNER_FAILS;
+    f->signer.code = SWK_EUNAVAILABLE;
+    f->signer.text = "request 0";
+    for (size_t i = 0; i < 12; i++) {
+        join_swarm(f, tokens_of(f)->worker, ids[i]);
+    }
+    settle(f);
+    f->signer.mood = SIGNER_HOLDS;
+    f->signer.text = text;
+    for (size_t i = 0; i < 6; i++) {
+        size_t held = f->signer.held_count;
+
+        f->now += SWKI_CA_RETRY_INTERVAL;
+        f->wall += (swk_wall)SWKI_CA_RETRY_INTERVAL;
+        snprintf(text, sizeof(text), "request %zu", i);
+        step(f);
+        assert_int_equal(f->signer.held_count, held + 1);
+        /* This one is refused, and the next one fails as all do. */
+        answer_held(f, held, SWK_EABORTED);
+        step(f);
+        assert_string_equal(trouble_of_all(f).why, "");
+        assert_true(f->signer.held_count > held + 1);
+        for (size_t j = held + 1; j < f->signer.held_count; j++) {
+            answer_held(f, j, SWK_EUNAVAILABLE);
+        }
+        settle(f);
+        assert_string_equal(trouble_of_all(f).why, "request 0");
+        if (i == 0) {
+            entries = f->log.proposed;
+            lines = f->lines;
+        }
+    }
+    /* Of the one that is refused, and nothing of the others. */
+    assert_int_equal(f->log.proposed, entries + 5 * 2);
+    assert_int_equal(f->lines, lines + 5);
+}
+
+static void reason_is_told_at_once_for_another_request(void **state)
+{
+    struct f *f = *state;
+    struct swki_object *object;
+    char id[SWK_ID_LEN_MAX + 1];
+
+    f->signer.mood = SIGNER_FAILS;
+    f->signer.code = SWK_EABORTED;
+    f->signer.text = "no workers today";
+    join_swarm(f, tokens_of(f)->worker, id);
+    settle(f);
+    assert_string_equal(reason_of(f, id), "no workers today");
+    f->signer.text = "no managers either";
+    object = swki_object_edit(
+        swki_view_get(swki_store_head(f->store), SWKI_KIND_NODE, id));
+    swki_node_edit(object)->role = SWKPB__NODE_ROLE__MANAGER;
+    change(f, SWKI_ACTOR_ROLE_MANAGER, object);
+    settle(f);
+    assert_string_equal(reason_of(f, id), "no managers either");
+    assert_string_equal(trouble_of_some(f).why, "no managers either");
+}
+
+static void failure_without_words_is_a_reason_too(void **state)
+{
+    struct f *f = *state;
+    char id[SWK_ID_LEN_MAX + 1];
+
+    f->signer.mood = SIGNER_FAILS;
+    f->signer.code = SWK_EUNAVAILABLE;
+    f->signer.text = "";
+    join_swarm(f, tokens_of(f)->worker, id);
+    settle(f);
+    assert_string_equal(reason_of(f, id), "no reason");
+    expect_silence(f, id);
 }
 
 /* What one CA refused, or kept waiting, another one may sign. */
@@ -583,6 +800,13 @@ int main(void)
         WITH_F(last_reason_is_known_and_since_when_nothing_is_signed),
         WITH_F(reason_of_a_refusal_gives_way_to_that_of_all),
         WITH_F(root_that_is_unfit_to_sign_is_a_reason_too),
+        WITH_F(root_that_stays_unfit_is_told_of_once),
+        WITH_F(root_before_its_time_is_told_of_once),
+        WITH_F(reason_that_always_changes_is_told_now_and_then),
+        WITH_F(reason_is_told_at_once_after_it_worked),
+        WITH_F(signer_that_fails_by_turns_is_told_of_now_and_then),
+        WITH_F(reason_is_told_at_once_for_another_request),
+        WITH_F(failure_without_words_is_a_reason_too),
         WITH_F(another_ca_is_asked_at_once_for_what_waits),
         WITH_F(renewal_that_waits_is_not_written_to),
         WITH_F(failure_that_may_pass_is_tried_again_every_ten_seconds),
