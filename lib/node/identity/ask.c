@@ -173,20 +173,16 @@ static const struct swki_remote *pick(const struct swki_asker *asker)
 }
 
 /* Where to ask; false if no manager is known. A manager that has a certificate
- * is a node like others, even to itself. Whoever may say anything is rather one
- * that has not shut this node out already. */
+ * is a node like others, even to itself. Whoever may say anything is another,
+ * and rather one that has not shut this node out already. */
 static bool choose_address(struct swki_ask *ask, enum swki_ask_as as)
 {
     const struct swki_asker *asker = ask->asker;
     const char *own = asker->credentials->identity.node_id;
-    const struct swki_remote *remote = NULL;
+    const struct swki_remote *remote =
+        as == SWKI_ASK_ANYBODY ? swki_remotes_pick_other(asker->remotes, own)
+                               : pick(asker);
 
-    if (as == SWKI_ASK_ANYBODY) {
-        remote = swki_remotes_pick_open(asker->remotes, own);
-    }
-    if (remote == NULL) {
-        remote = pick(asker);
-    }
     if (asker->local_path != NULL && as == SWKI_ASK_AS_NOBODY &&
         (remote == NULL || strcmp(remote->node_id, own) == 0)) {
         ask->local = true;
@@ -219,7 +215,7 @@ int swki_ask_new(const struct swki_asker *asker,
     swki_buf_init(&ask->answer, asker->alloc, ANSWER_SIZE_MAX);
     rc = choose_address(ask, question->as)
              ? open_client(ask, question, err)
-             : swki_fail(err, SWK_EUNAVAILABLE, "no manager is known");
+             : swki_fail(err, SWK_EUNAVAILABLE, "no manager to ask is known");
     if (rc == 0) {
         rc = send_request(ask, question, err);
     }

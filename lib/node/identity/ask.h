@@ -37,7 +37,8 @@ struct swki_asker {
 enum swki_ask_as {
     SWKI_ASK_AS_NODE,   /* with the certificate; a manager */
     SWKI_ASK_AS_NOBODY, /* without; the CA of the swarm */
-    SWKI_ASK_ANYBODY,   /* without, and what is said is not to be believed */
+    SWKI_ASK_ANYBODY,   /* without, but oneself; what is said is not to be
+                           believed */
 };
 
 struct swki_ask_question {
@@ -55,7 +56,7 @@ typedef void (*swki_ask_done_fn)(void *ctx, const struct swk_error *failure,
 struct swki_ask;
 
 /* Begins to ask the next manager in turn; done() is called once, unless it is
- * freed before. SWK_EUNAVAILABLE if no manager is known. */
+ * freed before. SWK_EUNAVAILABLE if no manager is known that could say. */
 int swki_ask_new(const struct swki_asker *asker,
                  const struct swki_ask_question *question,
                  swki_ask_done_fn done, void *ctx, struct swki_ask **out_ask,

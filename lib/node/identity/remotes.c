@@ -24,11 +24,17 @@ static const char state_name[] = "managers";
 static bool address_is_plain(const char *address)
 {
     const char *colon = strrchr(address, ':');
+    const char *bracket = strpbrk(address, "[]");
     long port;
     char *end;
 
     if (colon == NULL || colon == address ||
         strlen(address) >= SWKI_REMOTE_ADDRESS_SIZE) {
+        return false;
+    }
+    /* Around the whole host, or none. */
+    if (bracket != NULL &&
+        (bracket != address || strpbrk(address + 1, "[]") != colon - 1)) {
         return false;
     }
     for (const char *c = address; *c != '\0'; c++) {
@@ -93,12 +99,42 @@ void swki_remotes_stay(struct swki_remotes *remotes)
 
 /* -- Shut out ------------------------------------------------------------- */
 
+enum word {
+    OPEN,
+    SILENT,
+    SHUT_OUT,
+    WORDS_COUNT,
+};
+
+static enum word word_of(const struct swki_remotes *remotes, size_t i)
+{
+    if (remotes->retry_at[i] != 0) {
+        return SHUT_OUT;
+    }
+    return remotes->silent[i] ? SILENT : OPEN;
+}
+
+static bool is_at(const struct swki_remote *remote, const char *address)
+{
+    return address == NULL || strcmp(remote->address, address) == 0;
+}
+
 static void set_retry(struct swki_remotes *remotes, const char *address,
                       swk_time retry_at)
 {
     for (size_t i = 0; i < remotes->count; i++) {
-        if (address == NULL || strcmp(remotes->list[i].address, address) == 0) {
+        if (is_at(&remotes->list[i], address)) {
             remotes->retry_at[i] = retry_at;
+        }
+    }
+}
+
+static void set_silent(struct swki_remotes *remotes, const char *address,
+                       bool silent)
+{
+    for (size_t i = 0; i < remotes->count; i++) {
+        if (is_at(&remotes->list[i], address)) {
+            remotes->silent[i] = silent;
         }
     }
 }
@@ -109,28 +145,57 @@ void swki_remotes_shut_out(struct swki_remotes *remotes, const char *address,
     set_retry(remotes, address, now + SWKI_REMOTES_SHUT_OUT_PAUSE);
 }
 
+void swki_remotes_silent(struct swki_remotes *remotes, const char *address)
+{
+    set_silent(remotes, address, true);
+}
+
 void swki_remotes_let_in(struct swki_remotes *remotes, const char *address)
 {
     set_retry(remotes, address, 0);
+    set_silent(remotes, address, false);
 }
 
-bool swki_remotes_all_shut_out(const struct swki_remotes *remotes)
+struct swki_remotes_tally swki_remotes_tally(const struct swki_remotes *remotes,
+                                             const char *node_id)
 {
-    return swki_remotes_due(remotes) > 0;
+    size_t counts[WORDS_COUNT] = {0};
+
+    for (size_t i = 0; i < remotes->count; i++) {
+        if (strcmp(remotes->list[i].node_id, node_id) != 0) {
+            counts[word_of(remotes, i)]++;
+        }
+    }
+    return (struct swki_remotes_tally){
+        .shut_out = counts[SHUT_OUT],
+        .silent = counts[SILENT],
+        .open = counts[OPEN],
+    };
 }
 
-const struct swki_remote *swki_remotes_pick_open(struct swki_remotes *remotes,
-                                                 const char *node_id)
+static const struct swki_remote *pick_word(struct swki_remotes *remotes,
+                                           const char *node_id, enum word word)
 {
     for (size_t i = 0; i < remotes->count; i++) {
         const struct swki_remote *remote = swki_remotes_pick(remotes);
 
-        if (remotes->retry_at[remote - remotes->list] == 0 &&
-            strcmp(remote->node_id, node_id) != 0) {
+        if (strcmp(remote->node_id, node_id) != 0 &&
+            word_of(remotes, (size_t)(remote - remotes->list)) == word) {
             return remote;
         }
     }
     return NULL;
+}
+
+const struct swki_remote *swki_remotes_pick_other(struct swki_remotes *remotes,
+                                                  const char *node_id)
+{
+    const struct swki_remote *remote = NULL;
+
+    for (int word = OPEN; word < WORDS_COUNT && remote == NULL; word++) {
+        remote = pick_word(remotes, node_id, (enum word)word);
+    }
+    return remote;
 }
 
 const struct swki_remote *swki_remotes_pick_due(struct swki_remotes *remotes,

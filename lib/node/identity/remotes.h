@@ -7,6 +7,8 @@
  *
  * One may say that this node is shut out. It is tried seldom then, and the
  * others as ever, for it need not be right: the node waits only if all say so.
+ * Who was asked and is silent is tried as ever, too, for it may let the node
+ * in; but nobody waits for what it would say.
  */
 
 #ifndef SWKI_NODE_REMOTES_H
@@ -38,6 +40,14 @@ struct swki_remotes {
     size_t next; /* to be tried */
     swk_time retry_at[SWKI_REMOTES_MAX]; /* of those that shut the node out;
                                             0: it does not */
+    bool silent[SWKI_REMOTES_MAX];       /* did not say when asked */
+};
+
+/* How many managers say what, the node itself left out. */
+struct swki_remotes_tally {
+    size_t shut_out; /* that it is shut out */
+    size_t silent;   /* nothing, though asked */
+    size_t open;     /* neither: not asked, or they know of nothing */
 };
 
 /* Adds one if its address is new; SWK_EINVAL unless it is "host:port" and
@@ -51,18 +61,21 @@ const struct swki_remote *swki_remotes_pick(struct swki_remotes *remotes);
 /* The one picked last is picked next, too. */
 void swki_remotes_stay(struct swki_remotes *remotes);
 
-/* The manager at this address says that the node is shut out; or not any more.
- * NULL stands for all. */
+/* The manager at this address says that the node is shut out; or nothing, when
+ * asked; or neither any more. NULL stands for all. */
 void swki_remotes_shut_out(struct swki_remotes *remotes, const char *address,
                            swk_time now);
+void swki_remotes_silent(struct swki_remotes *remotes, const char *address);
 void swki_remotes_let_in(struct swki_remotes *remotes, const char *address);
-/* Whether all say so that are known, if any is. */
-bool swki_remotes_all_shut_out(const struct swki_remotes *remotes);
 
-/* The next one in turn that does not shut the node out, and has not this ID;
- * NULL if there is none. */
-const struct swki_remote *swki_remotes_pick_open(struct swki_remotes *remotes,
-                                                 const char *node_id);
+/* What they say by now of the node with this ID. */
+struct swki_remotes_tally swki_remotes_tally(const struct swki_remotes *remotes,
+                                             const char *node_id);
+/* The one to be asked whether it shuts out the node with this ID: the next in
+ * turn that is open, or else silent, or else any. Never the node itself; NULL
+ * if there is no other. */
+const struct swki_remote *swki_remotes_pick_other(struct swki_remotes *remotes,
+                                                  const char *node_id);
 /* The next one in turn that is not to be spared yet; NULL if there is none. */
 const struct swki_remote *swki_remotes_pick_due(struct swki_remotes *remotes,
                                                 swk_time now);

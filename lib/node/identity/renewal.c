@@ -155,7 +155,7 @@ static void install(struct swki_renewal *r, swk_time now)
         return;
     }
     end_attempt(r);
-    swki_remotes_let_in(r->config.asker.remotes, NULL);
+    swki_renewal_let_in(r);
     fits = swki_renewer_certificate(&r->renewer, now, swki_renewal_wall(r),
                                     &validity);
     tell_installed(r, fits);
@@ -558,13 +558,16 @@ static swk_time turn(void *ctx, swk_time now)
 {
     struct swki_renewal *r = ctx;
     swk_time deadline;
+    swk_time next_at;
 
     step(r, now);
     warn(r, now);
     if (r->attempt.poll_due <= now) {
         poll(r, now);
     }
+    next_at = swki_renewal_inquire_on(r, now);
     deadline = swki_renewer_deadline(&r->renewer, now, swki_renewal_wall(r));
+    deadline = deadline < next_at ? deadline : next_at;
     return deadline < r->attempt.poll_due ? deadline : r->attempt.poll_due;
 }
 
@@ -643,8 +646,7 @@ static void see_rotation(struct swki_renewal *r, const Swkpb__Node *node)
 void swki_renewal_news(struct swki_renewal *r,
                        const Swkpb__SessionMessage *news)
 {
-    /* They come from a manager that was verified, and took this node. */
-    swki_remotes_let_in(r->config.asker.remotes, NULL);
+    swki_renewal_let_in(r);
     if (news->node != NULL && news->node->spec != NULL) {
         see_role(r, news->node);
     }
@@ -670,6 +672,7 @@ int swki_renewal_new(const struct swki_renewal_config *config,
     swki_rng_init(&r->rng, config->seed + 1);
     r->attempt.poll_due = SWK_NEVER;
     r->attempt.give_up = SWK_NEVER;
+    r->inquiry.next_at = SWK_NEVER;
     swki_credentials_init(&r->attempt.fresh, config->asker.alloc);
     swki_buf_init(&r->attempt.csr, config->asker.alloc, SWKI_CSR_LEN_MAX);
     r->member.ctx = r;

@@ -72,7 +72,9 @@ void swki_renewal_expect(struct swki_renewal *renewal, unsigned role);
  * another root, to which nothing leads from the node's own: if it is right the
  * node missed the end of a rotation, and has to join anew. It cannot know for
  * sure, since it cannot believe a manager: it remembers with the remotes who
- * says so, and goes on asking. */
+ * says so, and goes on asking, ten seconds later those that were not asked, and
+ * a minute later all. When all others have said so, or nothing, it
+ * tells the operator, once until it is let in again. */
 void swki_renewal_refused(struct swki_renewal *renewal);
 
 /* Whether the certificate has ended. */

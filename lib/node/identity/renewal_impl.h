@@ -12,6 +12,11 @@
 /* A certificate that did not come by then is asked for anew. */
 #define SWKI_RENEWAL_PATIENCE (2 * SWK_MINUTE)
 
+enum {
+    /* The start of a root's fingerprint, enough to compare it by eye. */
+    SWKI_RENEWAL_ROOT_SIZE = 17, /* 16 of its 64 digits, and a NUL */
+};
+
 /* One certificate, from the request on. */
 struct swki_renewal_attempt {
     struct swki_ask *ask;          /* under way, or NULL */
@@ -32,7 +37,11 @@ struct swki_renewal_attempt {
 struct swki_renewal_inquiry {
     struct swki_ask *ask; /* under way, or NULL */
     swk_time not_before;  /* so that it is not asked all the time */
-    bool told;            /* that all managers shut this node out */
+    swk_time next_at;     /* when another one is asked; SWK_NEVER */
+    bool told;            /* that this node is shut out */
+    /* Who said so last, and which root it has. */
+    char shut_out_by[SWKI_REMOTE_ADDRESS_SIZE];
+    char their_root[SWKI_RENEWAL_ROOT_SIZE];
 };
 
 struct swki_renewal {
@@ -68,7 +77,15 @@ void swki_renewal_tell_jump(struct swki_renewal *renewal);
 void swki_renewal_take_roots(struct swki_renewal *renewal,
                              struct swki_pem roots, swk_time now);
 
+/* A manager that was verified took this node: if it is shut out again, that is
+ * told again. */
+void swki_renewal_let_in(struct swki_renewal *renewal);
+
 /* Asks a manager for the roots, and for the time, without believing it. */
 void swki_renewal_inquire(struct swki_renewal *renewal, swk_time now);
+
+/* Goes on to the managers that were not asked yet, and returns when to call it
+ * again. */
+swk_time swki_renewal_inquire_on(struct swki_renewal *renewal, swk_time now);
 
 #endif

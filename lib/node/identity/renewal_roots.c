@@ -13,11 +13,13 @@
 #include "wire/message.h"
 
 #define INQUIRY_TIMEOUT (5 * SWK_SECOND)
+/* Between questions; and if the next manager was not asked yet. */
 #define INQUIRY_PAUSE SWK_MINUTE
+#define INQUIRY_STEP (10 * SWK_SECOND)
 
 enum {
     ANSWER_MEMORY = SWKI_PEM_LEN_MAX * 4,
-    FINGERPRINT_LEN = 16, /* of its 64 digits */
+    DIRECTORY_SHOWN_MAX = 200, /* of a path; it would not fit a line whole */
 };
 
 static bool trusts_already(const struct swki_renewal *r, struct swki_pem roots)
@@ -43,6 +45,16 @@ static bool was_refused(struct swki_renewal *r, struct swki_pem roots)
     return false;
 }
 
+void swki_renewal_let_in(struct swki_renewal *r)
+{
+    swki_remotes_let_in(r->config.asker.remotes, NULL);
+    r->inquiry.next_at = SWK_NEVER;
+    if (r->inquiry.told) {
+        r->inquiry.told = false;
+        memset(r->refused_roots, 0, sizeof(r->refused_roots));
+    }
+}
+
 static int switch_roots(struct swki_renewal *r, struct swki_pem roots,
                         swk_time now, struct swk_error *err)
 {
@@ -51,7 +63,7 @@ static int switch_roots(struct swki_renewal *r, struct swki_pem roots,
                                     roots, swki_renewal_wall(r), err);
 
     if (rc == 0) {
-        swki_remotes_let_in(r->config.asker.remotes, NULL);
+        swki_renewal_let_in(r);
         memset(r->refused_roots, 0, sizeof(r->refused_roots));
         swki_log(r->config.asker.logger, SWK_LOG_INFO, "node",
                  "trusts the swarm's new root certificate");
@@ -80,9 +92,8 @@ void swki_renewal_take_roots(struct swki_renewal *r, struct swki_pem roots,
 
 /* -- Asked for ------------------------------------------------------------ */
 
-/* The start of a root's fingerprint, enough to compare it by eye. */
 static void fingerprint(struct swki_pem root,
-                        char out_text[FINGERPRINT_LEN + 1])
+                        char out_text[SWKI_RENEWAL_ROOT_SIZE])
 {
     uint8_t digest[SWKI_SHA256_SIZE];
     char hex[SWKI_SHA256_HEX_LEN + 1] = "?";
@@ -90,51 +101,89 @@ static void fingerprint(struct swki_pem root,
     if (swki_certificate_digest(root, digest, NULL) == 0) {
         swki_sha256_hex(digest, hex);
     }
-    snprintf(out_text, FINGERPRINT_LEN + 1, "%.*s", FINGERPRINT_LEN, hex);
+    snprintf(out_text, SWKI_RENEWAL_ROOT_SIZE, "%.*s",
+             SWKI_RENEWAL_ROOT_SIZE - 1, hex);
 }
 
-static void tell_shut_out(const struct swki_renewal *r, struct swki_pem roots)
+static void tell_shut_out(const struct swki_renewal *r, size_t silent_count)
 {
     const struct swki_credentials *own = r->config.credentials;
     bool manages = own->identity.role == SWKI_ROLE_MANAGER;
-    char theirs[FINGERPRINT_LEN + 1];
-    char ours[FINGERPRINT_LEN + 1];
+    const char *directory = r->config.state_dir;
+    char ours[SWKI_RENEWAL_ROOT_SIZE];
 
-    fingerprint(roots, theirs);
     fingerprint(swki_pem_of_buf(&own->roots), ours);
     swki_log(r->config.asker.logger, SWK_LOG_ERROR, "node",
-             "this node is shut out of its swarm: manager %.64s has the root "
-             "certificate sha256:%s..., this node trusts sha256:%s..., and "
-             "neither leads to the other; the root was most likely replaced "
-             "while this node was off. To join anew: on a manager, swarmctl "
-             "node rm %s and swarmctl cluster token %s; then empty the state "
-             "directory of this node, %.64s, and start it with --join-addr and "
-             "--join-token",
-             swki_ask_address(r->inquiry.ask), theirs, ours,
+             "this node is shut out of its swarm: manager %.64s says that it "
+             "has the root sha256:%s..., this node trusts sha256:%s..., and "
+             "neither leads to the other%s; the root was most likely replaced "
+             "while this node was off",
+             r->inquiry.shut_out_by, r->inquiry.their_root, ours,
+             silent_count > 0 ? " (others do not answer)" : "");
+    swki_log(r->config.asker.logger, SWK_LOG_ERROR, "node",
+             "to join anew: on a manager, see that swarmctl cluster ca shows "
+             "that root, then swarmctl node rm %s and swarmctl cluster token "
+             "%s; empty the state directory of this node%s%s, and start it "
+             "with --join-addr and --join-token",
              own->identity.node_id, manages ? "manager" : "worker",
-             r->config.state_dir);
+             strlen(directory) <= DIRECTORY_SHOWN_MAX ? ", " : "",
+             strlen(directory) <= DIRECTORY_SHOWN_MAX ? directory : "");
+}
+
+static struct swki_remotes_tally tally(const struct swki_renewal *r)
+{
+    return swki_remotes_tally(r->config.asker.remotes,
+                              r->config.credentials->identity.node_id);
+}
+
+/* Whether nobody is left who might let the node in, of those that say anything:
+ * then the operator is told, unless all of this was said before. */
+static bool conclude(struct swki_renewal *r, bool said)
+{
+    const struct swki_remotes_tally others = tally(r);
+
+    if (others.shut_out == 0 || others.open > 0) {
+        return false;
+    }
+    if (!r->inquiry.told || !said) {
+        r->inquiry.told = true;
+        tell_shut_out(r, others.silent);
+    }
+    return true;
 }
 
 /* One manager may be wrong, or lie: the others are asked as well. */
 static void shut_out(struct swki_renewal *r, struct swki_pem roots, bool said,
                      swk_time now)
 {
-    struct swki_remotes *remotes = r->config.asker.remotes;
     const char *address = swki_ask_address(r->inquiry.ask);
 
-    swki_remotes_shut_out(remotes, address, now);
-    if (!swki_remotes_all_shut_out(remotes)) {
-        if (!said) {
-            swki_log(r->config.asker.logger, SWK_LOG_WARN, "node",
-                     "manager %.64s has a root certificate to which nothing "
-                     "leads from the one that this node trusts: it tries the "
-                     "others",
-                     address);
-        }
-    } else if (!r->inquiry.told || !said) {
-        r->inquiry.told = true;
-        tell_shut_out(r, roots);
+    snprintf(r->inquiry.shut_out_by, sizeof(r->inquiry.shut_out_by), "%s",
+             address);
+    fingerprint(roots, r->inquiry.their_root);
+    swki_remotes_shut_out(r->config.asker.remotes, address, now);
+    if (!conclude(r, said) && !said) {
+        swki_log(r->config.asker.logger, SWK_LOG_WARN, "node",
+                 "manager %.64s has a root certificate to which nothing leads "
+                 "from the one that this node trusts: it tries the others",
+                 address);
     }
+}
+
+/* Whoever says nothing is not waited for. */
+static void asked_in_vain(struct swki_renewal *r)
+{
+    swki_remotes_silent(r->config.asker.remotes,
+                        swki_ask_address(r->inquiry.ask));
+    (void)conclude(r, true);
+}
+
+/* Whoever is asked does not shut the node out: no reason to ask others. */
+static void not_shut_out(struct swki_renewal *r)
+{
+    swki_remotes_let_in(r->config.asker.remotes,
+                        swki_ask_address(r->inquiry.ask));
+    r->inquiry.next_at = SWK_NEVER;
 }
 
 /* Roots that the node cannot go over to are told of once, and show only why it
@@ -148,8 +197,7 @@ static void refuse_unverified(struct swki_renewal *r, struct swki_pem roots,
         shut_out(r, roots, said, now);
         return;
     }
-    swki_remotes_let_in(r->config.asker.remotes,
-                        swki_ask_address(r->inquiry.ask));
+    not_shut_out(r);
     if (!said) {
         swki_log(r->config.asker.logger, SWK_LOG_ERROR, "node",
                  "managers present another root certificate, which is not "
@@ -163,12 +211,8 @@ static void take_unverified(struct swki_renewal *r, struct swki_pem roots,
 {
     struct swk_error err;
 
-    if (roots.len == 0) {
-        return;
-    }
     if (trusts_already(r, roots)) {
-        swki_remotes_let_in(r->config.asker.remotes,
-                            swki_ask_address(r->inquiry.ask));
+        not_shut_out(r);
     } else if (switch_roots(r, roots, now, &err) != 0) {
         refuse_unverified(r, roots, &err, now);
     } else {
@@ -199,6 +243,7 @@ static void told(void *ctx, const struct swk_error *failure,
     struct swki_renewal *r = ctx;
     struct swki_arena arena;
     ProtobufCMessage *message;
+    struct swki_pem roots = {0};
 
     swki_arena_init(&arena, r->config.asker.alloc, ANSWER_MEMORY);
     if (failure->code == 0 &&
@@ -206,10 +251,13 @@ static void told(void *ctx, const struct swk_error *failure,
                             data, len, &arena, &message, NULL) == 0) {
         response = (const Swkpb__GetRootCACertificateResponse *)message;
         tell_clock(r, response, now);
-        take_unverified(r,
-                        (struct swki_pem){response->certificate.data,
-                                          response->certificate.len},
-                        now);
+        roots = (struct swki_pem){response->certificate.data,
+                                  response->certificate.len};
+    }
+    if (roots.len > 0) {
+        take_unverified(r, roots, now);
+    } else {
+        asked_in_vain(r);
     }
     swki_arena_fini(&arena);
     swki_ask_free(r->inquiry.ask);
@@ -217,7 +265,7 @@ static void told(void *ctx, const struct swk_error *failure,
     swki_loop_wake(r->config.asker.loop);
 }
 
-void swki_renewal_inquire(struct swki_renewal *r, swk_time now)
+static void ask_other(struct swki_renewal *r, swk_time now)
 {
     Swkpb__GetRootCACertificateRequest request =
         SWKPB__GET_ROOT_CACERTIFICATE_REQUEST__INIT;
@@ -229,13 +277,31 @@ void swki_renewal_inquire(struct swki_renewal *r, swk_time now)
     };
     struct swk_error err;
 
-    if (r->inquiry.ask != NULL || now < r->inquiry.not_before) {
-        return;
-    }
     r->inquiry.not_before = now + INQUIRY_PAUSE;
+    r->inquiry.next_at = now + INQUIRY_STEP;
     if (swki_ask_new(&r->config.asker, &question, told, r, &r->inquiry.ask,
                      &err) != 0) {
+        r->inquiry.next_at = SWK_NEVER;
         swki_log(r->config.asker.logger, SWK_LOG_WARN, "node",
                  "cannot ask for the swarm's root certificate: %s", err.text);
     }
+}
+
+void swki_renewal_inquire(struct swki_renewal *r, swk_time now)
+{
+    if (r->inquiry.ask == NULL && now >= r->inquiry.not_before) {
+        ask_other(r, now);
+    }
+}
+
+/* Each is asked once: an answer that leaves it open ends the round. */
+swk_time swki_renewal_inquire_on(struct swki_renewal *r, swk_time now)
+{
+    if (r->inquiry.next_at <= now) {
+        r->inquiry.next_at = SWK_NEVER;
+        if (r->inquiry.ask == NULL && tally(r).open > 0) {
+            ask_other(r, now);
+        }
+    }
+    return r->inquiry.next_at;
 }

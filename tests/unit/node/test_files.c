@@ -165,6 +165,11 @@ static void only_hosts_with_ports_are_managers(void **state)
         {"host\n:1", "", SWK_EINVAL},
         {"tcp://host:1", "", SWK_EINVAL},
         {"", "", SWK_EINVAL},
+        {"[::", "", SWK_EINVAL},
+        {"[::1:1", "", SWK_EINVAL},
+        {"::1]:1", "", SWK_EINVAL},
+        {"[::1]x:1", "", SWK_EINVAL},
+        {"[[::1]]:1", "", SWK_EINVAL},
         {"other:1", "a b", SWK_EINVAL},
         {"other:1", "a\nb:1", SWK_EINVAL},
     };
@@ -212,12 +217,11 @@ static void a_manager_that_shuts_the_node_out_alone_is_left_out(void **state)
 
     (void)state;
     swki_remotes_shut_out(&remotes, "a:1", now); /* nobody knows it */
-    assert_false(swki_remotes_all_shut_out(&remotes));
+    assert_int_equal(swki_remotes_due(&remotes), 0);
     swki_remotes_add(&remotes, "", "a:1", NULL);
     swki_remotes_add(&remotes, "", "b:1", NULL);
     swki_remotes_add(&remotes, "", "c:1", NULL);
     swki_remotes_shut_out(&remotes, "b:1", now);
-    assert_false(swki_remotes_all_shut_out(&remotes));
     assert_int_equal(swki_remotes_due(&remotes), 0);
     assert_string_equal(due(&remotes, now), "a:1");
     assert_string_equal(due(&remotes, now), "c:1");
@@ -243,31 +247,70 @@ static void a_node_waits_if_all_managers_shut_it_out(void **state)
     swki_remotes_add(&remotes, "", "b:1", NULL);
     swki_remotes_shut_out(&remotes, "b:1", now);
     swki_remotes_shut_out(&remotes, "a:1", now + SWK_MINUTE);
-    assert_true(swki_remotes_all_shut_out(&remotes));
     assert_string_equal(due(&remotes, now + SWK_MINUTE), "nobody");
     assert_int_equal(swki_remotes_due(&remotes), later);
     assert_string_equal(due(&remotes, later), "b:1");
     assert_string_equal(due(&remotes, later), "nobody");
     assert_int_equal(swki_remotes_due(&remotes), later + SWK_MINUTE);
-    assert_true(swki_remotes_all_shut_out(&remotes)); /* nobody took it back */
+    assert_int_equal(swki_remotes_tally(&remotes, "m1").shut_out, 2);
     swki_remotes_let_in(&remotes, NULL);
     assert_string_equal(due(&remotes, now), "a:1");
 }
 
-static void who_has_not_shut_the_node_out_is_asked_first(void **state)
+static const char *asked(struct swki_remotes *remotes)
+{
+    const struct swki_remote *remote = swki_remotes_pick_other(remotes, "m1");
+
+    return remote != NULL ? remote->address : "nobody";
+}
+
+static void whoever_has_said_least_is_asked_first(void **state)
 {
     struct swki_remotes remotes = {0};
 
     (void)state;
     swki_remotes_add(&remotes, "m1", "a:1", NULL);
+    assert_string_equal(asked(&remotes), "nobody"); /* it is the node itself */
     swki_remotes_add(&remotes, "m2", "b:1", NULL);
     swki_remotes_add(&remotes, "m3", "c:1", NULL);
+    swki_remotes_add(&remotes, "m4", "d:1", NULL);
     swki_remotes_shut_out(&remotes, "b:1", SWK_HOUR);
-    assert_string_equal(swki_remotes_pick_open(&remotes, "m1")->address, "c:1");
-    assert_string_equal(swki_remotes_pick_open(&remotes, "m1")->address, "c:1");
+    assert_string_equal(asked(&remotes), "c:1");
+    assert_string_equal(asked(&remotes), "d:1");
+    assert_string_equal(asked(&remotes), "c:1");
+    swki_remotes_silent(&remotes, "c:1");
+    assert_string_equal(asked(&remotes), "d:1");
+    assert_string_equal(asked(&remotes), "d:1");
+    swki_remotes_shut_out(&remotes, "d:1", SWK_HOUR);
+    assert_string_equal(asked(&remotes), "c:1");
+    assert_string_equal(asked(&remotes), "c:1");
     swki_remotes_shut_out(&remotes, "c:1", SWK_HOUR);
-    assert_null(swki_remotes_pick_open(&remotes, "m1"));
-    assert_string_equal(swki_remotes_pick_open(&remotes, "")->address, "a:1");
+    assert_string_equal(asked(&remotes), "d:1");
+    assert_string_equal(asked(&remotes), "b:1");
+}
+
+static void what_managers_say_is_counted_without_the_node_itself(void **state)
+{
+    struct swki_remotes remotes = {0};
+    struct swki_remotes_tally tally;
+
+    (void)state;
+    swki_remotes_add(&remotes, "m1", "a:1", NULL);
+    swki_remotes_add(&remotes, "m2", "b:1", NULL);
+    swki_remotes_add(&remotes, "", "c:1", NULL);
+    swki_remotes_add(&remotes, "", "d:1", NULL);
+    swki_remotes_shut_out(&remotes, "b:1", SWK_HOUR);
+    swki_remotes_silent(&remotes, "b:1"); /* it has said so, though */
+    swki_remotes_silent(&remotes, "c:1");
+    tally = swki_remotes_tally(&remotes, "m1");
+    assert_int_equal(tally.shut_out, 1);
+    assert_int_equal(tally.silent, 1);
+    assert_int_equal(tally.open, 1);
+    assert_string_equal(due(&remotes, SWK_HOUR), "a:1");
+    assert_string_equal(due(&remotes, SWK_HOUR), "c:1"); /* it may be back */
+    swki_remotes_let_in(&remotes, NULL);
+    tally = swki_remotes_tally(&remotes, "m1");
+    assert_int_equal(tally.open, 3);
 }
 
 static void managers_are_limited_and_all_of_them_saved(void **state)
@@ -399,7 +442,8 @@ int main(void)
         TEST(managers_take_turns),
         TEST(a_manager_that_shuts_the_node_out_alone_is_left_out),
         TEST(a_node_waits_if_all_managers_shut_it_out),
-        TEST(who_has_not_shut_the_node_out_is_asked_first),
+        TEST(whoever_has_said_least_is_asked_first),
+        TEST(what_managers_say_is_counted_without_the_node_itself),
         TEST(managers_are_limited_and_all_of_them_saved),
         TEST(a_damaged_list_of_managers_is_told_from_none),
         TEST(a_state_directory_is_made_for_its_owner_alone),

@@ -63,6 +63,7 @@ struct f {
     unsigned changes; /* of certificate or roots, as the node was told */
     char refusal[128]; /* the last one, likewise */
     char said[512];   /* the last warning or error */
+    char remedy[512]; /* said after it, of how to join anew */
     unsigned said_count;
     swk_time now;
     swk_wall wall;
@@ -92,14 +93,15 @@ int __wrap_swki_ask_new(const struct swki_asker *asker,
         ask++;
         assert_true(ask < running->questions + QUESTIONS_MAX);
     }
+    ask->to = question->as == SWKI_ASK_ANYBODY
+                  ? swki_remotes_pick_other(asker->remotes, NODE)
+                  : swki_remotes_pick(asker->remotes);
+    if (ask->to == NULL) {
+        snprintf(err->text, sizeof(err->text), "nobody to ask");
+        return err->code = SWK_EUNAVAILABLE;
+    }
     ask->path = question->path;
     ask->as = question->as;
-    ask->to = question->as == SWKI_ASK_ANYBODY
-                  ? swki_remotes_pick_open(asker->remotes, NODE)
-                  : NULL;
-    if (ask->to == NULL) {
-        ask->to = swki_remotes_pick(asker->remotes);
-    }
     ask->done = done;
     ask->ctx = ctx;
     ask->started = running->now;
@@ -145,8 +147,11 @@ static void take_record(void *ctx, const struct swk_log_record *record)
     struct f *f = ctx;
 
     if (record->level >= SWK_LOG_WARN) {
-        snprintf(f->said, sizeof(f->said), "%s", record->message);
-        f->said_count++;
+        bool helps = strncmp(record->message, "to join anew", 12) == 0;
+
+        snprintf(helps ? f->remedy : f->said, sizeof(f->said), "%s",
+                 record->message);
+        f->said_count += !helps;
     }
 }
 
@@ -965,10 +970,12 @@ static void another_root_does_not_come_in_with_the_news(void **state)
     pki_fini(&other);
 }
 
-/* As far as is known: all managers say so. */
+/* As far as is known: all managers say so that say anything. */
 static bool is_shut_out(const struct f *f)
 {
-    return swki_remotes_all_shut_out(&f->remotes);
+    struct swki_remotes_tally tally = swki_remotes_tally(&f->remotes, NODE);
+
+    return tally.shut_out > 0 && tally.open == 0;
 }
 
 static void unverified_roots_count_if_they_signed_the_certificate(void **state)
@@ -1003,6 +1010,14 @@ static void ask_roots_again(struct f *f, const struct swki_buf *roots)
     answer_roots(f, roots, f->wall);
 }
 
+/* Likewise, and the manager is dead. */
+static void ask_roots_in_vain(struct f *f)
+{
+    pass(f, SWK_MINUTE);
+    swki_renewal_refused(f->renewal);
+    refuse(f, wait_question(f, ROOT), SWK_EUNAVAILABLE, "nobody there");
+}
+
 static void node_that_missed_a_rotation_says_so_once(void **state)
 {
     struct f *f = *state;
@@ -1013,9 +1028,10 @@ static void node_that_missed_a_rotation_says_so_once(void **state)
     assert_true(is_shut_out(f));
     assert_non_null(strstr(f->said, "shut out of its swarm: manager "
                                     "192.0.2.1:4242"));
-    assert_non_null(strstr(f->said, "swarmctl node rm " NODE));
-    assert_non_null(strstr(f->said, "swarmctl cluster token worker"));
-    assert_non_null(strstr(f->said, "--join-token")); /* to the end of it */
+    assert_non_null(strstr(f->remedy, "swarmctl node rm " NODE));
+    assert_non_null(strstr(f->remedy, "swarmctl cluster token worker"));
+    assert_non_null(strstr(f->remedy, f->dir.path));
+    assert_non_null(strstr(f->remedy, "--join-token")); /* to the end of it */
     ask_roots_again(f, &f->next_pki.root);
     ask_roots_again(f, &f->next_pki.root);
     assert_int_equal(f->said_count, 1);
@@ -1053,6 +1069,160 @@ static void node_is_shut_out_once_all_managers_say_so(void **state)
     /* One that takes it back is enough. */
     ask_roots_again(f, &f->pki.root);
     assert_false(is_shut_out(f));
+}
+
+static void dead_manager_does_not_keep_a_shut_out_node_waiting(void **state)
+{
+    struct f *f = *state;
+
+    swki_loop_process(f->loop);
+    add_manager(f, "m2", "192.0.2.2:4242");
+    ask_roots_again(f, &f->next_pki.root);
+    assert_null(strstr(f->said, "shut out"));
+    ask_roots_in_vain(f);
+    assert_true(is_shut_out(f));
+    assert_int_equal(f->said_count, 2);
+    assert_non_null(strstr(f->said, "shut out of its swarm: manager "
+                                    "192.0.2.1:4242"));
+    assert_non_null(strstr(f->said, "others do not answer"));
+    /* It may come back, and is asked whenever there is a question. */
+    ask_roots_in_vain(f);
+    ask_roots_again(f, &f->next_pki.root);
+    assert_int_equal(f->said_count, 2);
+    assert_int_equal(swki_remotes_tally(&f->remotes, NODE).shut_out, 2);
+}
+
+static void dead_manager_that_was_asked_first_does_no_harm(void **state)
+{
+    struct f *f = *state;
+
+    swki_loop_process(f->loop);
+    add_manager(f, "m2", "192.0.2.2:4242");
+    ask_roots_in_vain(f);
+    assert_int_equal(f->said_count, 0);
+    ask_roots_again(f, &f->next_pki.root);
+    assert_int_equal(f->said_count, 1);
+    assert_non_null(strstr(f->said, "shut out of its swarm: manager "
+                                    "192.0.2.2:4242"));
+    assert_non_null(strstr(f->said, "others do not answer"));
+}
+
+static void nobody_is_shut_out_by_silence(void **state)
+{
+    Swkpb__GetRootCACertificateResponse nothing =
+        SWKPB__GET_ROOT_CACERTIFICATE_RESPONSE__INIT;
+    struct f *f = *state;
+
+    swki_loop_process(f->loop);
+    add_manager(f, "m2", "192.0.2.2:4242");
+    ask_roots_in_vain(f);
+    pass(f, SWK_MINUTE);
+    swki_renewal_refused(f->renewal);
+    answer(f, wait_question(f, ROOT), &nothing.base);
+    assert_int_equal(swki_remotes_tally(&f->remotes, NODE).silent, 2);
+    assert_false(is_shut_out(f));
+    assert_int_equal(f->said_count, 0);
+    /* All are tried at once, as ever. */
+    assert_int_equal(swki_remotes_due(&f->remotes), 0);
+}
+
+static void others_are_asked_ten_seconds_later_and_all_in_a_minute(void **state)
+{
+    static const char *const turns[] = {"m2", "m3", "m1"};
+    struct f *f = *state;
+
+    swki_loop_process(f->loop);
+    add_manager(f, "m2", "192.0.2.2:4242");
+    add_manager(f, "m3", "192.0.2.3:4242");
+    add_manager(f, NODE, "192.0.2.9:4242");
+    ask_roots_in_vain(f); /* m1 */
+    for (int i = 0; i < 2; i++) {
+        pass(f, 9 * SWK_SECOND);
+        swki_renewal_refused(f->renewal);
+        assert_null(find_question(f, ROOT));
+        pass(f, SWK_SECOND);
+        assert_string_equal(wait_question(f, ROOT)->to->node_id, turns[i]);
+        answer_roots(f, &f->next_pki.root, f->wall);
+    }
+    assert_non_null(strstr(f->said, "shut out of its swarm: manager "
+                                    "192.0.2.3:4242"));
+    pass(f, 59 * SWK_SECOND);
+    swki_renewal_refused(f->renewal);
+    assert_null(find_question(f, ROOT));
+    pass(f, SWK_SECOND);
+    assert_null(find_question(f, ROOT)); /* nobody refuses */
+    swki_renewal_refused(f->renewal);
+    assert_string_equal(wait_question(f, ROOT)->to->node_id, turns[2]);
+    answer_roots(f, &f->next_pki.root, f->wall);
+}
+
+static void others_are_not_asked_once_a_manager_lets_the_node_in(void **state)
+{
+    struct f *f = *state;
+    struct swki_ask *ask;
+
+    swki_loop_process(f->loop);
+    add_manager(f, "m2", "192.0.2.2:4242");
+    add_manager(f, "m3", "192.0.2.3:4242");
+    ask_roots_again(f, &f->next_pki.root);
+    tell(f, STATE(ISSUED), &f->pki.root);
+    pass(f, SWK_HOUR);
+    assert_null(find_question(f, ROOT));
+    /* Nor if it does so while another one is asked. */
+    swki_renewal_refused(f->renewal);
+    ask = wait_question(f, ROOT);
+    tell(f, STATE(ISSUED), &f->pki.root);
+    refuse(f, ask, SWK_EUNAVAILABLE, "nobody there");
+    pass(f, SWK_HOUR);
+    assert_null(find_question(f, ROOT));
+    /* Nor if the one that is asked has the same root. */
+    ask_roots_again(f, &f->pki.root);
+    pass(f, SWK_HOUR);
+    assert_null(find_question(f, ROOT));
+}
+
+static void manager_among_the_managers_does_not_ask_itself(void **state)
+{
+    struct f *f = *state;
+
+    swki_loop_process(f->loop);
+    swki_remotes_clear(&f->remotes);
+    add_manager(f, NODE, "192.0.2.9:4242");
+    pass(f, SWK_MINUTE);
+    swki_renewal_refused(f->renewal);
+    assert_null(find_question(f, ROOT));
+    add_manager(f, "m1", "192.0.2.1:4242");
+    f->said_count = 0;
+    for (int i = 0; i < 3; i++) {
+        pass(f, SWK_MINUTE);
+        swki_renewal_refused(f->renewal);
+        assert_string_equal(wait_question(f, ROOT)->to->node_id, "m1");
+        answer_roots(f, &f->next_pki.root, f->wall);
+    }
+    assert_true(is_shut_out(f));
+    assert_int_equal(f->said_count, 1);
+    assert_non_null(strstr(f->said, "shut out of its swarm: manager "
+                                    "192.0.2.1:4242"));
+    assert_null(strstr(f->said, "others do not answer"));
+}
+
+static void node_that_is_shut_out_again_says_so_again(void **state)
+{
+    struct f *f = *state;
+
+    swki_loop_process(f->loop);
+    ask_roots_again(f, &f->next_pki.root);
+    ask_roots_again(f, &f->next_pki.root);
+    assert_int_equal(f->said_count, 1);
+    tell(f, STATE(ISSUED), &f->pki.root);
+    ask_roots_again(f, &f->next_pki.root);
+    ask_roots_again(f, &f->next_pki.root);
+    assert_int_equal(f->said_count, 2);
+    assert_non_null(strstr(f->said, "shut out of its swarm"));
+    /* A manager that could not be verified does not let it in. */
+    ask_roots_again(f, &f->pki.root);
+    ask_roots_again(f, &f->next_pki.root);
+    assert_int_equal(f->said_count, 2);
 }
 
 /* One with the address of an earlier manager says anything. */
@@ -1135,6 +1305,13 @@ int main(void)
         TEST(unverified_roots_count_if_they_signed_the_certificate),
         TEST(node_that_missed_a_rotation_says_so_once),
         TEST(node_is_shut_out_once_all_managers_say_so),
+        TEST(dead_manager_does_not_keep_a_shut_out_node_waiting),
+        TEST(dead_manager_that_was_asked_first_does_no_harm),
+        TEST(nobody_is_shut_out_by_silence),
+        TEST(others_are_asked_ten_seconds_later_and_all_in_a_minute),
+        TEST(others_are_not_asked_once_a_manager_lets_the_node_in),
+        TEST(manager_among_the_managers_does_not_ask_itself),
+        TEST(node_that_is_shut_out_again_says_so_again),
         TEST(node_that_hears_of_its_swarm_is_not_shut_out),
         TEST(stranger_is_asked_for_roots_once_a_minute_at_most),
         TEST(role_is_asked_for_until_it_is_granted),
