@@ -235,7 +235,7 @@ static int fill_join(const struct swki_call *call,
 }
 
 /* One whose log is of a number that was removed cannot go on with it: it would
- * only take a place that it never fills. */
+ * only take a place that it never fills. It goes by the first words of this. */
 static int check_number(const struct swki_requests *r,
                         const Swkpb__JoinRequest *join, struct swk_error *err)
 {

@@ -591,14 +591,18 @@ static int wait_for_key(struct swk_manager *m, const struct swk_error *why,
         .unlock = unlock,
         .unlocked = unlocked,
     };
+    int rc;
 
     swki_log(m->config.logger, SWK_LOG_WARN, "node", "%s", why->text);
-    swki_log(m->config.logger, SWK_LOG_WARN, "node",
-             "waits for the key from \"swarmctl unlock\"; control socket is "
-             "%s",
-             m->config.control_path);
     swki_loop_add(m->loop, &m->member);
-    return swki_unlocking_new(&config, &m->unlocking, err);
+    rc = swki_unlocking_new(&config, &m->unlocking, err);
+    if (rc == 0) {
+        swki_log(m->config.logger, SWK_LOG_WARN, "node",
+                 "waits for the key from \"swarmctl unlock\"; control socket "
+                 "is %s",
+                 m->config.control_path);
+    }
+    return rc;
 }
 
 static bool waits_for_key(const struct swk_manager *m)

@@ -234,13 +234,6 @@ static int begin_log(struct swki_managing *m, bool founds,
     return rc != 0 ? rc : swki_manager_found(m->manager, raft_id, err);
 }
 
-/* It was given its number, and stopped before the leader sent it anything: it
- * does not know whom to answer. */
-static bool knows_no_member(const struct swki_managing *m)
-{
-    return swki_membership_count(swki_manager_membership(m->manager)) == 0;
-}
-
 static int make_manager(struct swki_managing *m, struct swk_error *err)
 {
     const struct swki_asker *asker = &m->config.asker;
@@ -293,7 +286,7 @@ static int make_manager(struct swki_managing *m, struct swk_error *err)
     }
     if (rc == 0 && swki_manager_raft_id(m->manager) == 0) {
         rc = begin_log(m, founds, err);
-    } else if (rc == 0 && !founds && knows_no_member(m)) {
+    } else if (rc == 0 && !founds && swki_managing_knows_no_member(m)) {
         m->joining.wanted = knows_others(m);
     }
     if (rc == 0) {
@@ -430,6 +423,7 @@ void swki_managing_free(struct swki_managing *m)
     swki_forward_free(m->forward);
     swki_peers_free(m->peers);
     swki_managing_close_storage(m);
+    swki_log_keys_fini(&m->log_keys);
     swki_secret_desk_free(m->secret_desk);
     swki_managing_free_desk(m);
     swki_manager_free(m->manager);
@@ -462,7 +456,7 @@ bool swki_managing_has_peers(const struct swki_managing *m)
 
 bool swki_managing_removed(const struct swki_managing *m)
 {
-    return swki_manager_removed(m->manager);
+    return m->joining.removed || swki_manager_removed(m->manager);
 }
 
 const struct swk_error *swki_managing_failure(const struct swki_managing *m)

@@ -39,6 +39,7 @@ struct swki_managing_stored {
 /* How this manager becomes a member. */
 struct swki_managing_joining {
     bool wanted;
+    bool removed;         /* its number was, before it became one */
     struct swki_ask *ask; /* under way, or NULL */
     swk_time due;
     swk_time pause;
@@ -135,6 +136,9 @@ void swki_managing_note_leader(struct swki_managing *m, swk_time now);
 
 /* -- Joining (managing_join.c) -------------------------------------------- */
 
+/* It was given its number, and stopped before the leader sent it anything: it
+ * does not know whom to answer. */
+bool swki_managing_knows_no_member(const struct swki_managing *m);
 /* Asks to be added, or for another address, when that is due. Returns when to
  * call again. */
 swk_time swki_managing_join(struct swki_managing *m, swk_time now);

@@ -20,6 +20,11 @@ enum {
     JOIN_MEMORY = 1 << 20,
 };
 
+bool swki_managing_knows_no_member(const struct swki_managing *m)
+{
+    return swki_membership_count(swki_manager_membership(m->manager)) == 0;
+}
+
 static void join_later(struct swki_managing *m, const char *why, swk_time now)
 {
     struct swki_managing_joining *joining = &m->joining;
@@ -73,9 +78,8 @@ static int take_join(struct swki_managing *m,
     }
     if (own == response->raft_id) {
         /* A member still, maybe under a new address. */
-        return swki_membership_count(swki_manager_membership(m->manager)) == 0
-                   ? take_members(m, response, err)
-                   : SWK_OK;
+        return swki_managing_knows_no_member(m) ? take_members(m, response, err)
+                                                : SWK_OK;
     }
     if (own != 0) {
         return swki_fail(err, SWK_EPRECONDITION,
@@ -92,6 +96,16 @@ static int take_join(struct swki_managing *m,
                  response->raft_id);
     }
     return rc;
+}
+
+/* Its number was taken back before it heard of any member, and so it would not
+ * believe anybody but the leader that it was. */
+static bool is_removed(const struct swki_managing *m, int rc, const char *why)
+{
+    return rc == SWK_ENOTFOUND &&
+           strstr(why, SWKI_PEERS_REMOVED_TEXT) != NULL &&
+           swki_manager_raft_id(m->manager) != 0 &&
+           swki_managing_knows_no_member(m);
 }
 
 static void told_join(void *ctx, const struct swk_error *failure,
@@ -115,7 +129,12 @@ static void told_join(void *ctx, const struct swk_error *failure,
     swki_ask_free(m->joining.ask);
     m->joining.ask = NULL;
     m->joining.wanted = rc != 0;
-    if (rc != 0) {
+    if (is_removed(m, rc, err.text)) {
+        swki_log(m->config.asker.logger, SWK_LOG_WARN, "manager",
+                 "cannot go on with its log: %s", err.text);
+        m->joining.wanted = false;
+        m->joining.removed = true;
+    } else if (rc != 0) {
         join_later(m, err.text, now);
     }
     swki_loop_wake(m->config.asker.loop);

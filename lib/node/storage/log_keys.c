@@ -15,6 +15,10 @@
 /* The storage removes files by itself, and does not tell. */
 #define CLEARED_POLL (100 * SWK_MILLISECOND)
 
+enum {
+    TOO_EARLY = 2,
+};
+
 static const struct swki_data_keys *current(const struct swki_log_keys *k)
 {
     return &k->config.credentials->keys;
@@ -47,6 +51,11 @@ int swki_log_keys_init(struct swki_log_keys *k,
         change(k, swki_data_keys_begin(current(k), config->entropy, &next, err),
                &next, err);
     return rc < 0 ? rc : SWK_OK;
+}
+
+void swki_log_keys_fini(struct swki_log_keys *k)
+{
+    swki_wipe(&k->awaited, sizeof(k->awaited));
 }
 
 /* Whatever the log's files are under after a crash, it is one of the two; what
@@ -132,7 +141,7 @@ static bool must_wait(struct swki_log_keys *k, const struct swk_unlock_key *key,
     return now < k->lock_at;
 }
 
-/* 1 if the file was written, SWK_EUNAVAILABLE if it is too early. */
+/* 1 if the file was written, TOO_EARLY if it is not to be yet. */
 static int follow_version(struct swki_log_keys *k,
                           const struct swki_object *object, swk_time now,
                           struct swk_error *err)
@@ -143,7 +152,7 @@ static int follow_version(struct swki_log_keys *k,
     int rc = find_unlock_key(swki_cluster(object), &room, &unlock_key, err);
 
     if (rc == 0 && must_wait(k, unlock_key, now)) {
-        rc = SWK_EUNAVAILABLE;
+        rc = TOO_EARLY;
     } else if (rc == 0) {
         rc = swki_data_keys_lock(current(k), unlock_key,
                                  swki_object_version(object), &next, err);
@@ -180,7 +189,7 @@ static void follow(struct swki_log_keys *k, const struct swki_manager *manager,
         return;
     }
     rc = follow_version(k, object, now, &err);
-    if (rc == SWK_EUNAVAILABLE) {
+    if (rc == TOO_EARLY) {
         return;
     }
     if (rc < 0) {

@@ -48,6 +48,8 @@ struct swki_log_keys {
 int swki_log_keys_init(struct swki_log_keys *keys,
                        const struct swki_log_keys_config *config,
                        struct swk_error *err);
+/* Also of those that were never made, if all is zero. */
+void swki_log_keys_fini(struct swki_log_keys *keys);
 
 /* Those of a key file to open the storage with; borrowed until they change. */
 void swki_log_keys_choose(const struct swki_data_keys *keys,

@@ -228,16 +228,32 @@ def a_manager_without_which_there_is_no_quorum_is_not_demoted():
         wait_for(lambda: exactly(swarm.voters(), 2), "two managers")
 
 
+def killed_as_it_joins(swarm, name):
+    """A manager that has its number, and nothing else yet."""
+    manager = swarm.plan_manager(name)
+    manager.start()
+    while "joined the managers' group" not in manager.text():
+        expect(manager.running(), manager.text())
+    manager.crash()
+    return manager
+
+
 def a_manager_that_is_killed_as_it_joins_becomes_one():
     with Swarm(drained=True) as swarm:
-        manager = swarm.plan_manager("m2")
-        manager.start()
-        # It has its number, and nothing else yet.
-        while "joined the managers' group" not in manager.text():
-            expect(manager.running(), manager.text())
-        manager.crash()
+        manager = killed_as_it_joins(swarm, "m2")
         manager.start()
         swarm.wait_voter("m2")
+
+
+def a_manager_that_was_removed_as_it_joined_joins_anew():
+    with Swarm(drained=True) as swarm:
+        manager = killed_as_it_joins(swarm, "m2")
+        swarm.ctl("node", "demote", "m2")
+        wait_for(lambda: exactly(swarm.voters(), 1), "one manager")
+        swarm.ctl("node", "promote", "m2")
+        manager.start()
+        swarm.wait_voter("m2")
+        expect("cannot go on with its log" in manager.text(), manager.text())
 
 
 def a_manager_that_lost_its_log_joins_anew():
@@ -338,6 +354,7 @@ main([
     the_last_manager_is_not_demoted,
     a_manager_without_which_there_is_no_quorum_is_not_demoted,
     a_manager_that_is_killed_as_it_joins_becomes_one,
+    a_manager_that_was_removed_as_it_joined_joins_anew,
     a_manager_that_lost_its_log_joins_anew,
     managers_that_missed_much_get_a_snapshot,
     a_manager_is_reached_at_another_of_its_addresses_by_name,
