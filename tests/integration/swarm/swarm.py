@@ -11,6 +11,7 @@ ended by process id, whatever a test left behind.
 import ctypes
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -157,9 +158,16 @@ def workloads(mark):
 
 
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """One that stays free while nobody listens there, as after a crash: below
+    those that the system gives to connections, of whichever test."""
+    while True:
+        port = random.randrange(12000, 32000)
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                pass
 
 
 class Result:

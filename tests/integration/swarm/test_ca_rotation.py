@@ -12,7 +12,8 @@ import sys
 import threading
 import time
 
-from swarm import Swarm, expect, main, run, state_of, tool, wait_for
+from swarm import (Swarm, expect, free_port, main, run, state_of, tool,
+                   wait_for)
 
 AGENTS = 4
 ROTATION_S = 120
@@ -73,6 +74,15 @@ def expect_all_follow(swarm, names):
 
 
 # -- Doing --------------------------------------------------------------------
+
+def knows_only(node, *addresses):
+    """Of the managers it will know these alone, in this order."""
+    for flag in ("--join-addr", "--join-token"):
+        at = node.words.index(flag)
+        del node.words[at:at + 2]
+    with open(os.path.join(node.state, "managers"), "w") as f:
+        f.write("".join(a + "\n" for a in addresses))
+
 
 def rotate(swarm, *flags):
     before = report(swarm)["fingerprint"]
@@ -265,6 +275,12 @@ def nodes_that_are_down_are_waited_for_or_left_out():
                "w2 says it again:\n" + lost.text())
         lost.process.kill()
         lost.wait()
+        knows_only(lost, "127.0.0.1:%d" % free_port(), swarm.address)
+        lost.start()
+        wait_for(lambda: "(others do not answer)" in lost.text(),
+                 "w2 says so although a manager is dead")
+        lost.process.kill()
+        lost.wait()
 
         # The next rotation waits for it again, and says why in vain.
         swarm.ctl("cluster", "ca").says("Locked out           1 of 5 nodes",
@@ -290,18 +306,32 @@ def strangers_among_the_managers_do_not_keep_a_worker_away():
         swarm.at("manager")
         worker = swarm.worker("w1")
         worker.stop()
-        for flag in ("--join-addr", "--join-token"):
-            at = worker.words.index(flag)
-            del worker.words[at:at + 2]
-        with open(os.path.join(worker.state, "managers"), "w") as f:
-            f.write("127.0.0.1:%d\nlocalhost:%d\n%s\n" %
-                    (stranger.port, stranger.port, swarm.address))
+        knows_only(worker, "127.0.0.1:%d" % stranger.port,
+                   "localhost:%d" % stranger.port, swarm.address)
         swarm.wait_node("w1", "DOWN")
         worker.start()
         swarm.wait_node("w1", "READY")
         expect("manager localhost:%d has a root certificate to which nothing "
                "leads" % stranger.port in worker.text() and
                "shut out" not in worker.text(), worker.text())
+
+
+def a_manager_that_missed_a_rotation_is_told():
+    """It is among the managers that it knows, and takes itself."""
+    with Swarm() as swarm:
+        swarm.add_manager("m2")
+        lost = swarm.add_manager("m3")
+        lost.crash()
+        swarm.wait_node("m3", "DOWN")
+        swarm.ctl("node", "demote", "m3")
+        wait_for(lambda: "m3" not in swarm.voters(), "m3 is no manager")
+        swarm.ctl("node", "rm", "m3")
+        rotate(swarm)
+        lost.start()
+        wait_for(lambda: "this node is shut out of its swarm" in lost.text(),
+                 "m3 says what is wrong")
+        expect("swarmctl cluster token manager" in lost.text() and
+               "do not answer" not in lost.text(), lost.text())
 
 
 def a_node_that_returns_in_time_renews():
@@ -426,6 +456,7 @@ if __name__ == "__main__":
         an_operator_brings_the_root,
         nodes_that_are_down_are_waited_for_or_left_out,
         strangers_among_the_managers_do_not_keep_a_worker_away,
+        a_manager_that_missed_a_rotation_is_told,
         a_node_that_returns_in_time_renews,
         progress_tells_of_nodes_that_come_and_go,
         another_rotation_needs_a_word,

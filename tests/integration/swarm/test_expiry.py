@@ -306,7 +306,7 @@ def node_that_missed_the_end_of_a_rotation_follows_by_itself():
 
         # Who missed all of it has nothing that speaks for the new root.
         idle.start()
-        swarm.wait_log(idle, "To join anew")
+        swarm.wait_log(idle, "to join anew")
         expect(swarm.root("w2") == old, "it trusts anybody")
 
 
