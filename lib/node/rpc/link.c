@@ -36,6 +36,7 @@ struct swki_rpc_link {
     bool drained_due;
     bool failed;
     bool failed_due;
+    bool last_words; /* failed() waits until they are on their way */
     struct swk_error err;
 };
 
@@ -48,14 +49,25 @@ static void post(struct swki_rpc_link *link)
     }
 }
 
+/* With the lock. */
+static void tell_failure(struct swki_rpc_link *link)
+{
+    link->last_words = false;
+    link->failed_due = true;
+    post(link);
+}
+
 /* With the lock. Only the first reason counts. */
 static void fail(struct swki_rpc_link *link, const struct swk_error *err)
 {
-    if (!link->failed) {
+    bool is_first = !link->failed;
+
+    if (is_first) {
         link->failed = true;
-        link->failed_due = true;
         link->err = *err;
-        post(link);
+    }
+    if (is_first || link->last_words) {
+        tell_failure(link);
     }
 }
 
@@ -95,6 +107,23 @@ static void send_output(struct swki_rpc_link *link)
 
 /* -- On the transport's threads -------------------------------------------- */
 
+/* With the lock. What TLS has to say of it, such as an alert, is lost if the
+ * link is freed while an earlier part of the handshake is still being sent; it
+ * is why the peer knows that it was refused. */
+static void fail_handshake(struct swki_rpc_link *link,
+                           const struct swk_error *err)
+{
+    /* Its end came with the handshake's: nobody was told of it. */
+    swki_buf_clear(&link->inbox);
+    if (link->sending && link->output->len > 0) {
+        link->failed = true;
+        link->err = *err;
+        link->last_words = true;
+    } else {
+        fail(link, err);
+    }
+}
+
 /* With the lock. */
 static void feed(struct swki_rpc_link *link, const void *data, size_t len)
 {
@@ -108,10 +137,10 @@ static void feed(struct swki_rpc_link *link, const void *data, size_t len)
         return;
     }
     if (swki_tls_feed(link->tls, data, len, &link->inbox, &err) != SWK_OK) {
-        fail(link, &err);
-        if (!link->ready) {
-            /* Its end came with the handshake's: nobody was told of it. */
-            swki_buf_clear(&link->inbox);
+        if (link->ready) {
+            fail(link, &err);
+        } else {
+            fail_handshake(link, &err);
         }
     } else if (!link->ready && swki_tls_established(link->tls)) {
         link->ready = true;
@@ -147,6 +176,9 @@ static void on_sent(void *ctx)
     link->sending = false;
     empty(&link->in_flight);
     send_output(link);
+    if (link->last_words) {
+        tell_failure(link);
+    }
     if (link->want_drained) {
         link->want_drained = false;
         link->drained_due = true;
