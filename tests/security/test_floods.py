@@ -16,7 +16,7 @@ import threading
 import time
 
 from attack import MANAGER, OK, WORKER, Attacked
-from swarm import expect, main, wait_for
+from swarm import ALPN, expect, main, wait_for
 
 DEEP = bool(os.environ.get("SWARM_DEEP"))
 THERE, ELSEWHERE = "127.0.0.2", "127.0.0.3"
@@ -105,7 +105,7 @@ def client_hello():
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
-    context.set_alpn_protocols(["swarmkit/1"])
+    context.set_alpn_protocols([ALPN])
     tls = context.wrap_bio(incoming, outgoing)
     try:
         tls.do_handshake()
@@ -164,7 +164,7 @@ def slow_handshakes_and_silent_strangers_keep_nobody_out():
 
 def hold_strangers(swarm, count, held):
     context = ssl.create_default_context(cafile=swarm.roots)
-    context.set_alpn_protocols(["swarmkit/1"])
+    context.set_alpn_protocols([ALPN])
     for _ in range(count):
         try:
             tls = context.wrap_socket(dial(swarm, ELSEWHERE),
@@ -242,7 +242,7 @@ def open_call(stream, path="/docker.swarmkit.v1.Dispatcher/Heartbeat", *more):
 def as_worker(swarm, name="w-attack"):
     files = swarm.issue(name, WORKER)
     context = ssl.create_default_context(cafile=swarm.roots)
-    context.set_alpn_protocols(["swarmkit/1"])
+    context.set_alpn_protocols([ALPN])
     context.load_cert_chain(files[1], files[2])
     tls = context.wrap_socket(dial(swarm), server_hostname="swarm-manager")
     tls.sendall(GREETING)

@@ -13,10 +13,9 @@ import time
 
 from attack import MANAGER, OK, WORKER, Attacked, openssl
 from proxy import Proxy
-from swarm import expect, main, wait_for
+from swarm import ALPN, expect, main, wait_for
 
 SUITES = {"ECDHE-ECDSA-CHACHA20-POLY1305", "ECDHE-ECDSA-AES128-GCM-SHA256"}
-ALPN = "swarmkit/1"
 PATIENCE_S = 20  # more than the manager has with a handshake
 
 

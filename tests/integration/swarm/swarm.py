@@ -23,6 +23,7 @@ import time
 import traceback
 
 PATIENCE_S = 60  # never waited in full where things work
+ALPN = "swarmkit/1"  # what nodes and managers speak within TLS
 PAUSE_S = 0.02
 PR_SET_CHILD_SUBREAPER = 36
 # Of the build that meson tests, else of the usual one.
@@ -157,17 +158,23 @@ def workloads(mark):
     return sorted(found)
 
 
+_ports = []  # held for this process's life
+
+
 def free_port():
     """One that stays free while nobody listens there, as after a crash: below
-    those that the system gives to connections, of whichever test."""
+    those that the system gives to connections, and of no other test."""
     while True:
         port = random.randrange(12000, 32000)
-        with socket.socket() as s:
-            try:
+        held = socket.socket(socket.AF_UNIX)
+        try:
+            held.bind("\0swarmkit-test-port-%d" % port)
+            with socket.socket() as s:
                 s.bind(("127.0.0.1", port))
-                return port
-            except OSError:
-                pass
+            _ports.append(held)
+            return port
+        except OSError:
+            held.close()
 
 
 class Result:

@@ -10,7 +10,7 @@ import socket
 import ssl
 import time
 
-from swarm import (Swarm, exactly, expect, main, wait_for, workloads)
+from swarm import (ALPN, Swarm, exactly, expect, main, wait_for, workloads)
 
 
 def three(swarm):
@@ -98,7 +98,7 @@ def connect_as(swarm, daemon, manager):
         f.writelines(line for line in lines if line.strip())
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
-    context.set_alpn_protocols(["swarmkit/1"])
+    context.set_alpn_protocols([ALPN])
     context.load_verify_locations(files[0])
     context.load_cert_chain(files[1], swarm.path("bare.key"))
     port = getattr(manager, "port", None) or int(swarm.address.split(":")[1])

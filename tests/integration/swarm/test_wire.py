@@ -8,7 +8,7 @@ import socket
 import ssl
 import struct
 
-from swarm import PATIENCE_S, Swarm, expect, main, run
+from swarm import ALPN, PATIENCE_S, Swarm, expect, main, run
 
 CALL = os.environ.get("SWARM_CALL") or os.path.normpath(os.path.join(
     os.path.dirname(__file__), "../../../build/tests/integration/swarm/call"))
@@ -162,6 +162,7 @@ def garbage_within_tls_does_no_harm():
         context = ssl.create_default_context(
             cafile=roots(swarm, "manager")[0])
         context.check_hostname = False
+        context.set_alpn_protocols([ALPN])
         for why, data in GARBAGE.items():
             plain = socket.create_connection(("127.0.0.1", swarm.port))
             tls = context.wrap_socket(plain, server_hostname="swarm-manager")
@@ -169,6 +170,8 @@ def garbage_within_tls_does_no_harm():
             send(tls, data, False)
             expect(swarm.manager.running(), why)
             swarm.ctl("node", "ls")
+        expect("another protocol" not in swarm.manager.text(),
+               swarm.manager.text())
         swarm.worker("w1")
 
 
