@@ -23,29 +23,6 @@ enum {
 
 /* -- Sessions ------------------------------------------------------------- */
 
-static int check_description(const Swkpb__NodeDescription *description,
-                             struct swk_error *err)
-{
-    const Swkpb__Resources *resources = description->resources;
-
-    if (protobuf_c_message_get_packed_size(&description->base) >
-        SWKI_DISPATCHER_DESCRIPTION_MAX) {
-        return swki_fail(err, SWK_ELIMIT, "node description is too large");
-    }
-    if (swki_message_parts(&description->base) > SWKI_DISPATCHER_PARTS_MAX) {
-        return swki_fail(err, SWK_ELIMIT,
-                         "node description has more than %d parts: labels, "
-                         "plugins, resources, rules of consent",
-                         SWKI_DISPATCHER_PARTS_MAX);
-    }
-    if (resources != NULL &&
-        (resources->nano_cpus < 0 || resources->memory_bytes < 0)) {
-        return swki_fail(err, SWK_EINVAL,
-                         "node description has negative resources");
-    }
-    return SWK_OK;
-}
-
 /* At most a few registrations of a node in a row; a refused one does not
  * prolong the wait. */
 static bool registration_allowed(struct node *node, swk_time now)
@@ -77,31 +54,13 @@ static void set_address(struct node *node, const char *address)
     }
 }
 
-static int set_description(struct swki_dispatcher *d, struct node *node,
-                           const Swkpb__NodeDescription *description)
-{
-    struct swki_arena arena;
-    ProtobufCMessage *copy;
-
-    swki_arena_init(&arena, d->config.alloc, SIZE_MAX);
-    copy = swki_message_copy(&description->base, &arena);
-    if (copy == NULL) {
-        swki_arena_fini(&arena);
-        return SWK_ENOMEM;
-    }
-    swki_message_drop_unknown(copy);
-    swki_arena_fini(&node->description_arena);
-    node->description_arena = arena;
-    node->description = (Swkpb__NodeDescription *)copy;
-    return SWK_OK;
-}
-
 /* Takes the node in: all that may fail comes first. */
 static int register_node(struct swki_dispatcher *d, struct node *node,
                          const Swkpb__NodeDescription *description,
                          const char *address)
 {
-    if ((description != NULL && set_description(d, node, description) != 0) ||
+    if ((description != NULL &&
+         swki_dispatcher_set_description(d, node, description) != 0) ||
         !swki_timers_set(&d->timers, &node->timer,
                          d->now + SWKI_DISPATCHER_GRACE * d->period)) {
         return SWK_ENOMEM;
@@ -152,7 +111,7 @@ static bool admit(struct swki_dispatcher *d, struct node *node, bool resumes,
         return false;
     }
     if (request->description != NULL &&
-        check_description(request->description, &err) != 0) {
+        swki_dispatcher_check_description(request->description, &err) != 0) {
         swki_answer_fail(answers, call->id, &err);
         return false;
     }

@@ -70,6 +70,7 @@ static void free_node(struct swki_dispatcher *d, struct node *node)
     swki_dispatcher_close_stream(d, &node->session);
     swki_dispatcher_close_assignments(d, node);
     swki_timers_cancel(&d->timers, &node->timer);
+    swki_timers_cancel(&d->timers, &node->description_timer);
     swki_list_remove(&node->due);
     swki_list_remove(&node->write);
     swki_arena_fini(&node->description_arena);
@@ -113,6 +114,7 @@ struct node *swki_dispatcher_add_node(struct swki_dispatcher *d,
     node->assignments.node = node;
     node->timer.tag = TIMER_NODE;
     node->assignments_timer.tag = TIMER_ASSIGNMENTS;
+    node->description_timer.tag = TIMER_DESCRIPTION;
     swki_map_init(&node->tasks, d->config.alloc);
     swki_map_init(&node->dependencies, d->config.alloc);
     swki_map_init(&node->driven, d->config.alloc);
@@ -146,16 +148,21 @@ void swki_dispatcher_note_session(struct swki_dispatcher *d, struct node *node)
     }
 }
 
-void swki_dispatcher_queue_status(struct swki_dispatcher *d, struct node *node,
-                                  Swkpb__NodeStatus__State state,
-                                  const char *message)
+void swki_dispatcher_queue_write(struct swki_dispatcher *d, struct node *node)
 {
     if (swki_list_empty(&node->write)) {
         swki_list_append(&d->writes, &node->write);
     }
+    d->writes_due = true;
+}
+
+void swki_dispatcher_queue_status(struct swki_dispatcher *d, struct node *node,
+                                  Swkpb__NodeStatus__State state,
+                                  const char *message)
+{
     node->state = (int32_t)state;
     snprintf(node->message, sizeof(node->message), "%s", message);
-    d->writes_due = true;
+    swki_dispatcher_queue_write(d, node);
 }
 
 /* The cluster's period if it says one, else one that keeps the beats of the
@@ -505,6 +512,9 @@ static void expire_timers(struct swki_dispatcher *d, swk_wall wall,
         if (timer->tag == TIMER_ASSIGNMENTS) {
             swki_dispatcher_note_due(
                 d, SWKI_CONTAINER(timer, struct node, assignments_timer));
+        } else if (timer->tag == TIMER_DESCRIPTION) {
+            swki_dispatcher_expire_description(
+                d, SWKI_CONTAINER(timer, struct node, description_timer));
         } else {
             expire_node(d, SWKI_CONTAINER(timer, struct node, timer), wall,
                         answers);

@@ -32,13 +32,18 @@
 #define SWKI_DISPATCHER_GRACE 3
 #define SWKI_DISPATCHER_ORPHAN_AFTER (24 * SWK_HOUR)
 
+/* Each description that is another one is an entry of the log: of one node they
+ * are written so often, after the first ones; the last that came waits. */
+#define SWKI_DISPATCHER_DESCRIPTION_INTERVAL (10 * SWK_SECOND)
+
 enum {
     SWKI_DISPATCHER_EVENTS_MAX = 1 << 20,
-    SWKI_DISPATCHER_TEXT_MAX = 1024,          /* bytes of a reported text */
-    SWKI_DISPATCHER_STATUS_MAX = 65536,       /* bytes of the rest of it */
-    SWKI_DISPATCHER_UPDATES_MAX = 4096,       /* reports in one call */
-    SWKI_DISPATCHER_QUEUE_MAX = 65536,        /* reports not written yet */
-    SWKI_DISPATCHER_DESCRIPTION_MAX = 262144, /* encoded bytes */
+    SWKI_DISPATCHER_TEXT_MAX = 1024,           /* bytes of a reported text */
+    SWKI_DISPATCHER_STATUS_MAX = 65536,        /* bytes of the rest of it */
+    SWKI_DISPATCHER_UPDATES_MAX = 4096,        /* reports in one call */
+    SWKI_DISPATCHER_QUEUE_MAX = 65536,         /* reports not written yet */
+    SWKI_DISPATCHER_DESCRIPTION_MAX = 262144,  /* encoded bytes */
+    SWKI_DISPATCHER_DESCRIPTIONS_AT_ONCE = 16, /* of a node that are others */
     SWKI_DISPATCHER_PARTS_MAX = 8192, /* labels, plugins, resources and such of
                                          a description, all in all */
 };

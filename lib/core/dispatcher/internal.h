@@ -78,6 +78,7 @@ struct stream {
 enum {
     TIMER_NODE,
     TIMER_ASSIGNMENTS,
+    TIMER_DESCRIPTION,
 };
 
 enum node_phase {
@@ -105,6 +106,8 @@ struct node {
     char address[64];
     struct swki_arena description_arena;
     Swkpb__NodeDescription *description; /* NULL: unchanged */
+    struct swki_timer description_timer; /* set: it waits until then */
+    swk_time allowance_whole_at;         /* that of its descriptions */
     uint64_t registered_index; /* entry that made it READY; 0: not written */
 
     struct stream session;
@@ -163,6 +166,21 @@ void swki_dispatcher_note_session(struct swki_dispatcher *d,
 void swki_dispatcher_queue_status(struct swki_dispatcher *d, struct node *node,
                                   Swkpb__NodeStatus__State state,
                                   const char *message);
+
+/* The same status; maybe with another description. */
+void swki_dispatcher_queue_write(struct swki_dispatcher *d, struct node *node);
+
+/* descriptions.c */
+int swki_dispatcher_check_description(const Swkpb__NodeDescription *description,
+                                      struct swk_error *err);
+/* Takes a copy, to be written with the status, or later if there were many. */
+int swki_dispatcher_set_description(struct swki_dispatcher *d,
+                                    struct node *node,
+                                    const Swkpb__NodeDescription *description);
+bool swki_dispatcher_description_waits(const struct node *node);
+/* It has waited long enough. */
+void swki_dispatcher_expire_description(struct swki_dispatcher *d,
+                                        struct node *node);
 
 /* streams.c; a stream is opened when it is closed. False for no memory. */
 bool swki_dispatcher_open_stream(struct swki_dispatcher *d,

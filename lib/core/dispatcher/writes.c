@@ -183,7 +183,7 @@ static int fill_node(const struct node *node, struct swki_object *object)
     status->message = swki_arena_strdup(arena, node->message);
     status->addr = swki_arena_strdup(arena, address);
     stored->status = status;
-    if (node->description != NULL) {
+    if (node->description != NULL && !swki_dispatcher_description_waits(node)) {
         stored->description =
             (Swkpb__NodeDescription *)swki_message_copy(
                 &node->description->base, arena);
@@ -306,8 +306,10 @@ static void settle_nodes(struct swki_dispatcher *d)
             node->registered_index = index;
             swki_dispatcher_note_due(d, node);
         }
-        node->description = NULL;
-        swki_arena_fini(&node->description_arena);
+        if (!swki_dispatcher_description_waits(node)) {
+            node->description = NULL;
+            swki_arena_fini(&node->description_arena);
+        }
     }
 }
 

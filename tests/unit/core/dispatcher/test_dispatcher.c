@@ -263,7 +263,7 @@ static void resuming_keeps_the_session_and_takes_the_description(void **state)
     f_set_up(&f);
     id = f_register(&f, "n1");
     stream = f_assignments(&f, "n1", id);
-    for (int i = 0; i < 10; i++) { /* no limit on these */
+    for (int i = 0; i < 10; i++) {
         uint64_t call;
 
         snprintf(name, sizeof(name), "host%d", i);
@@ -273,6 +273,120 @@ static void resuming_keeps_the_session_and_takes_the_description(void **state)
         assert_string_equal(f_node(&f, "n1")->description->hostname, name);
     }
     assert_int_equal(f_status(&f, stream), -1);
+    f_fini(&f);
+}
+
+static const char *stored_name(const struct f *f)
+{
+    return f_node(f, "n1")->description->hostname;
+}
+
+/* Resumes the session with each of these names of the host. */
+static void rename_host(struct f *f, const char *id, int first, int last)
+{
+    char name[16];
+
+    for (int i = first; i <= last; i++) {
+        uint64_t call;
+
+        snprintf(name, sizeof(name), "host%d", i);
+        call = describe(f, id, name, 1, 0);
+        f_settle(f);
+        assert_string_equal(f_next_session(f, call)->session_id, id);
+    }
+}
+
+static void descriptions_beyond_the_allowance_wait_for_their_turn(void **state)
+{
+    const swk_time turn = SWKI_DISPATCHER_DESCRIPTION_INTERVAL;
+    const int at_once = SWKI_DISPATCHER_DESCRIPTIONS_AT_ONCE;
+    uint64_t index;
+    const char *id;
+    struct f f;
+
+    (void)state;
+    f_set_up(&f);
+    f_set_period(&f, SWK_HOUR);
+    id = f_register(&f, "n1");
+    rename_host(&f, id, 1, at_once);
+    assert_string_equal(stored_name(&f), "host16");
+    index = swki_view_index(swki_store_head(f.s.store));
+    rename_host(&f, id, 17, 40);
+    assert_string_equal(stored_name(&f), "host16");
+    assert_int_equal(swki_view_index(swki_store_head(f.s.store)), index);
+    f_advance(&f, turn - 1);
+    assert_string_equal(stored_name(&f), "host16");
+    f_advance(&f, 1);
+    assert_string_equal(stored_name(&f), "host40"); /* the last one */
+    rename_host(&f, id, 41, 41);
+    assert_string_equal(stored_name(&f), "host40");
+    f_advance(&f, turn);
+    assert_string_equal(stored_name(&f), "host41");
+    assert_true(swki_dispatcher_deadline(f.d) > f.s.now + SWK_HOUR);
+    /* All that was spent comes back. */
+    f_advance(&f, (swk_time)at_once * turn);
+    rename_host(&f, id, 42, 41 + at_once);
+    assert_string_equal(stored_name(&f), "host57");
+    rename_host(&f, id, 58, 58);
+    assert_string_equal(stored_name(&f), "host57");
+    f_fini(&f);
+}
+
+static void a_description_that_is_no_news_costs_nothing(void **state)
+{
+    struct f f;
+    const char *id;
+
+    (void)state;
+    f_set_up(&f);
+    f_set_period(&f, SWK_HOUR);
+    id = f_register(&f, "n1");
+    rename_host(&f, id, 1, SWKI_DISPATCHER_DESCRIPTIONS_AT_ONCE - 1);
+    for (int i = 0; i < 40; i++) {
+        rename_host(&f, id, 15, 15);
+    }
+    rename_host(&f, id, 16, 16);
+    assert_string_equal(stored_name(&f), "host16");
+    rename_host(&f, id, 17, 17);
+    rename_host(&f, id, 16, 16); /* and so the other one is withdrawn */
+    f_advance(&f, SWK_MINUTE);
+    assert_string_equal(stored_name(&f), "host16");
+    f_fini(&f);
+}
+
+static void a_status_does_not_wait_for_a_description(void **state)
+{
+    struct f f;
+    const char *id;
+
+    (void)state;
+    f_set_up(&f);
+    id = f_register(&f, "n1");
+    rename_host(&f, id, 1, SWKI_DISPATCHER_DESCRIPTIONS_AT_ONCE + 1);
+    f_advance(&f, 4 * SWK_SECOND); /* without a heartbeat */
+    assert_int_equal(f_node(&f, "n1")->status->state, DOWN);
+    assert_string_equal(stored_name(&f), "host16");
+    f_advance(&f, SWKI_DISPATCHER_DESCRIPTION_INTERVAL);
+    assert_int_equal(f_node(&f, "n1")->status->state, DOWN);
+    assert_string_equal(stored_name(&f), "host17");
+    f_fini(&f);
+}
+
+static void a_node_is_removed_while_its_description_waits(void **state)
+{
+    struct f f;
+    const char *id;
+
+    (void)state;
+    f_set_up(&f);
+    f_set_period(&f, SWK_HOUR);
+    id = f_register(&f, "n1");
+    rename_host(&f, id, 1, SWKI_DISPATCHER_DESCRIPTIONS_AT_ONCE + 1);
+    swarm_delete(&f.s, SWKI_ACTOR_CONTROL, SWKI_KIND_NODE, "n1");
+    f_advance(&f, 2 * SWKI_DISPATCHER_DESCRIPTION_INTERVAL);
+    assert_null(
+        swki_view_get(swki_store_head(f.s.store), SWKI_KIND_NODE, "n1"));
+    assert_int_equal(f_status(&f, f_beat(&f, "n1", id)), SWKI_STATUS_NOT_FOUND);
     f_fini(&f);
 }
 
@@ -663,6 +777,10 @@ int main(void)
         cmocka_unit_test(a_node_of_no_object_is_not_found),
         cmocka_unit_test(registering_again_ends_the_first_session),
         cmocka_unit_test(resuming_keeps_the_session_and_takes_the_description),
+        cmocka_unit_test(descriptions_beyond_the_allowance_wait_for_their_turn),
+        cmocka_unit_test(a_description_that_is_no_news_costs_nothing),
+        cmocka_unit_test(a_status_does_not_wait_for_a_description),
+        cmocka_unit_test(a_node_is_removed_while_its_description_waits),
         cmocka_unit_test(a_description_survives_a_status_that_follows),
         cmocka_unit_test(bad_descriptions_are_refused),
         cmocka_unit_test(a_description_lists_only_so_much),
