@@ -98,10 +98,11 @@ static void look_at_nodes(const struct swki_ca_expiry *e,
     swki_cursor_close(&cursor);
     if (late.count > 0) {
         swki_log(e->logger, SWK_LOG_WARN, "ca",
-                 "%zu nodes have not renewed their certificates, of which %zu "
-                 "have ended: %s%s",
-                 late.count, late.ended, late.names,
-                 late.count > SWKI_CA_EXPIRY_NAMED_MAX ? ", ..." : "");
+                 "nodes that are late to renew their certificates: %s%s (%zu, "
+                 "of which ended: %zu)",
+                 late.names,
+                 late.count > SWKI_CA_EXPIRY_NAMED_MAX ? ", ..." : "",
+                 late.count, late.ended);
     }
 }
 
